@@ -1,0 +1,64 @@
+# The project's commands. Needs git, make and Python 3.11 or newer; everything else is installed into .venv.
+SHELL := bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ARGS ?=
+
+# Names are tried, not only looked up: a version manager may list a Python that it does not run.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: help demo test test-deep soak bench lint format lock clean environment environment-keras
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: environment$(if $(findstring keras,$(ARGS)),-keras) ## Run the main job on taxi fares; ARGS="--exit --model keras" passes options on
+	@$(BIN)/loopline demo taxifare $(ARGS)
+
+test: lint ## Check style, types and layers, and run the tests (at most 10 minutes)
+	$(BIN)/pytest -m "not deep" -n auto --dist worksteal $(ARGS)
+
+test-deep: environment-keras ## Run the slow tests: browsers, real peers, full kill counts
+	@tools/system-packages.sh
+	$(BIN)/pytest -m deep $(ARGS)
+
+soak: environment ## Run the endurance scripts, benchmarks/soak_*.py
+	@$(call each,benchmarks/soak_*.py)
+
+bench: environment ## Run the benchmarks, benchmarks/bench_*.py
+	@$(call each,benchmarks/bench_*.py)
+
+lint: environment ## Check style, types and layers only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: environment ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## Write locks/ anew from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(python) tools/lock.py $(ARGS)
+
+clean: ## Remove the environment and every cache in this folder
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@$(python) tools/bootstrap.py base
+
+environment-keras:
+	@$(python) tools/bootstrap.py base keras
+
+# Says what to do where no Python is new enough.
+python = $(or $(PYTHON),$(error Loopline needs Python 3.11 or newer, and found none. Install one (Debian: \
+	apt-get install python3 python3-venv; macOS: brew install python) or name yours: make PYTHON=/path/to/python3))
+
+# Runs every script that matches.
+define each
+set -e; for script in $(1); do \
+	if [ -e "$$script" ]; then echo "$$script"; $(BIN)/python "$$script" $(ARGS); \
+	else echo "There is no $(1) yet."; fi; done
+endef

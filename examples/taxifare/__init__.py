@@ -1,0 +1,1 @@
+"""Taxi fares: predict what a ride will cost, month after month, with Loopline."""

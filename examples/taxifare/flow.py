@@ -1,0 +1,90 @@
+"""The monthly flow: how good is the model in Production, would a newer one be better, and then?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopline import Flow, Parameter, lifecycle, registry, task
+from loopline.lifecycle import Decision
+
+from taxifare import params
+from taxifare.interface import main as interface
+from taxifare.ml_logic.data import chunk_of, chunks, load, source
+
+__all__ = ["build_flow"]
+
+
+@task(log_stdout=True)
+def evaluate_production(month: str, name: str, data: str | None) -> float | None:
+    """Score the model in Production on the month's trips, which are new to it."""
+    chunk = chunk_of(month, data)
+    print(f"{month} ({source(data).origin}): {load(chunk, data).report}")
+    return interface.evaluate(chunk.first_row, name=name, data=data)
+
+
+@task(log_stdout=True)
+def train_challenger(month: str, model: str, name: str, data: str | None) -> int | None:
+    """Train a new version on the two months before this one, or on what there is of them."""
+    first_row = chunk_of(month, data).first_row
+    before = [chunk for chunk in chunks(data) if chunk.first_row < first_row]
+    if not before:
+        print(f"{month}: nothing to train on yet")
+        return None
+    return interface.train_on(before[-params.MAX_CHUNKS :], model=model, name=name, data=data)
+
+
+@task
+def compare(month: str, version: int | None, name: str, data: str | None) -> Decision | None:
+    """Score both on all of the month, and decide."""
+    if version is None:
+        return None
+    return interface.compare(version, chunk_of(month, data).first_row, name=name, data=data)
+
+
+@task
+def promote_if_better(decision: Decision | None, name: str) -> bool:
+    """Move the new version to Production if that was decided."""
+    return decision is not None and lifecycle.promote(name, decision)
+
+
+@task(log_stdout=True)
+def notify(
+    month: str, past_perf: float | None, decision: Decision | None, name: str, data: str | None
+) -> dict[str, Any]:
+    """Tell people what happened; return the month's line of the story."""
+    if decision is None:
+        sentence = "nothing to train on yet"
+        version = registry.get_production(name)
+    else:
+        sentence = decision.sentence
+        version = registry.get_version(name, decision.challenger)
+    label = f" ({source(data).origin})" if source(data).is_simulated else ""
+    run_id = version.run_id if version else ""
+    lifecycle.notify(f"{month}{label}: {sentence}", run_id=run_id)
+    now = registry.get_production(name)
+    return {
+        "month": month,
+        "rows": load(chunk_of(month, data), data).report.kept,
+        "production": past_perf,
+        "challenger": decision.score if decision else None,
+        "challenger_version": decision.challenger if decision else None,
+        "decision": sentence,
+        "promoted": decision is not None and decision.promote,
+        "version": now.version if now else None,
+    }
+
+
+def build_flow() -> Flow:
+    """Build the flow; a month's run is ``build_flow().run(month="2022-03")``."""
+    with Flow("wagoncab taxifare") as flow:
+        month = Parameter("month")
+        model = Parameter("model", default=params.MODEL)
+        name = Parameter("name", default=params.MODEL_NAME)
+        data = Parameter("data", default=None)
+
+        past_perf = evaluate_production(month, name, data)
+        version = train_challenger(month, model, name, data, upstream_tasks=[past_perf])
+        decision = compare(month, version, name, data)
+        moved = promote_if_better(decision, name)
+        notify(month, past_perf, decision, name, data, upstream_tasks=[moved])
+    return flow

@@ -1,0 +1,1 @@
+"""What a flow or a notebook calls: ``preprocess``, ``train``, ``evaluate`` and ``pred``."""

@@ -1,0 +1,1 @@
+"""What knows about trips, fares and models."""

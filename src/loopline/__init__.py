@@ -1,0 +1,159 @@
+"""Loopline: one light system for the whole life of a machine-learning model.
+
+Names are imported when they are first used, so ``import loopline`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopline import (
+        data,
+        errors,
+        executors,
+        keras,
+        models,
+        registry,
+        schedules,
+        sklearn,
+    )
+    from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
+    from loopline.data import dataset
+    from loopline.flows import (
+        Flow,
+        Parameter,
+        Task,
+        context,
+        get_run_logger,
+        signals,
+        task,
+        triggers,
+        unmapped,
+    )
+    from loopline.models import infer_signature, load_model
+    from loopline.registry import register_model
+    from loopline.tracking.fluent import (
+        active_run,
+        delete_experiment,
+        delete_run,
+        delete_tag,
+        end_run,
+        get_experiment,
+        get_experiment_by_name,
+        get_metric_history,
+        get_run,
+        last_active_run,
+        list_artifacts,
+        log_artifact,
+        log_artifacts,
+        log_dict,
+        log_figure,
+        log_input,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        log_text,
+        restore_run,
+        search_experiments,
+        set_experiment,
+        set_tag,
+        set_tags,
+        start_run,
+    )
+    from loopline.tracking.search import find_runs, search_runs
+
+__all__ = [
+    "Flow",
+    "Parameter",
+    "Task",
+    "active_run",
+    "context",
+    "data",
+    "dataset",
+    "delete_experiment",
+    "delete_run",
+    "delete_tag",
+    "end_run",
+    "errors",
+    "executors",
+    "find_runs",
+    "get_experiment",
+    "get_experiment_by_name",
+    "get_metric_history",
+    "get_run",
+    "get_run_logger",
+    "get_tracking_uri",
+    "infer_signature",
+    "keras",
+    "last_active_run",
+    "list_artifacts",
+    "load_model",
+    "log_artifact",
+    "log_artifacts",
+    "log_dict",
+    "log_figure",
+    "log_input",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "log_text",
+    "models",
+    "register_model",
+    "registry",
+    "restore_run",
+    "schedules",
+    "search_experiments",
+    "search_runs",
+    "set_experiment",
+    "set_tag",
+    "set_tags",
+    "set_tracking_uri",
+    "signals",
+    "sklearn",
+    "start_run",
+    "task",
+    "triggers",
+    "unmapped",
+]
+
+#: Where each name lives. The imports above tell type checkers and editors the same.
+_HOMES = {
+    "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
+    "loopline.data": "dataset",
+    "loopline.flows": "Flow Parameter Task context get_run_logger signals task triggers unmapped",
+    "loopline.models": "infer_signature load_model",
+    "loopline.registry": "register_model",
+    "loopline.tracking.fluent": "active_run delete_experiment delete_run delete_tag end_run "
+    "get_experiment get_experiment_by_name get_metric_history get_run last_active_run "
+    "list_artifacts log_artifact log_artifacts log_dict log_figure log_input log_metric "
+    "log_metrics log_param log_params log_text restore_run search_experiments set_experiment "
+    "set_tag set_tags start_run",
+    "loopline.tracking.search": "find_runs search_runs",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_MODULES = {"data", "errors", "executors", "keras", "models", "registry", "schedules", "sklearn"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
+    """Import a name when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("loopline")
+    if name in _MODULES:
+        return importlib.import_module(f"loopline.{name}")
+    home = _HOME_OF.get(name)
+    if home is None:
+        msg = f"module 'loopline' has no attribute {name!r}"
+        raise AttributeError(msg)
+    found = globals()[name] = getattr(importlib.import_module(home), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,87 @@
+"""Adoption: sending what dead processes left behind, and closing the runs they had open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+from loopline.backend.open import open_backend
+from loopline.errors import LooplineError
+from loopline.journal.drain import StreamDrain
+from loopline.journal.journal import STREAMS, abandoned, read_meta, try_lock
+from loopline.records.operations import CloseLostRuns
+from loopline.settings import parse_address
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopline.backend.protocol import Backend
+    from loopline.journal.journal import Meta
+    from loopline.settings import Address
+
+__all__ = ["adopt", "adopt_orphans"]
+
+
+def adopt_orphans(home: Path, address: Address, backend: Backend) -> list[str]:
+    """Send what dead processes of this machine left in a home; answer the runs closed.
+
+    A journal meant for a store that cannot be reached stays for the next time.
+
+    Args:
+        home: The home whose ``journal/`` is looked at.
+        address: Where ``backend`` records to.
+        backend: Used for journals meant for ``address``; others get one of their own.
+    """
+    closed = []
+    for folder in abandoned(home / "journal", host=socket.gethostname()):
+        try:
+            closed += adopt(folder, address, backend)
+        except (LooplineError, OSError):
+            continue
+    return closed
+
+
+def adopt(
+    folder: Path, address: Address, backend: Backend, *, everything: bool = False
+) -> list[str]:
+    """Send one journal if its owner is gone; answer the runs that were closed.
+
+    Args:
+        folder: The journal.
+        address: Where ``backend`` records to.
+        backend: Where to send it when it is meant for ``address`` (or ``everything``).
+        everything: Send it to ``backend`` whatever address it was meant for: a journal
+            copied from another machine.
+
+    Raises:
+        LooplineError: It cannot be sent now; it stays as it is.
+    """
+    handle = try_lock(folder, create=everything)
+    if handle is None:
+        return []
+    try:
+        meta = read_meta(folder)
+        target = parse_address(meta.address)
+        if everything or target == address:
+            closed = _send(folder, meta, backend)
+        else:
+            other = open_backend(target)
+            try:
+                closed = _send(folder, meta, other)
+            finally:
+                other.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)
+    return closed
+
+
+def _send(folder: Path, meta: Meta, backend: Backend) -> list[str]:
+    for name in STREAMS:
+        drain = StreamDrain(folder, name, meta, adopted=True)
+        while drain.send_some(backend):
+            pass
+    reason = f"process died (pid {meta.pid} on {meta.host})"
+    return backend.call(CloseLostRuns(writer=meta.writer, reason=reason))

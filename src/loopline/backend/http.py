@@ -1,0 +1,195 @@
+"""The HTTP backend: facts, questions and bytes go to a Loopline server."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from loopline.backend.connections import Connections
+from loopline.backend.http_errors import error_from_answer, no_server_of_ours
+from loopline.errors import BackendUnavailableError, IntegrityError, InvalidInputError
+from loopline.records.facts import Batch, Receipt
+from loopline.records.operations import OPERATIONS, answer_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loopline.records.operations import Operation
+    from loopline.settings import Address
+
+__all__ = ["HttpBackend"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+MSGPACK = "application/msgpack"
+CHUNK_BYTES = 256 * 1024
+
+_NAMES = {operation: name for name, operation in OPERATIONS.items()}
+_DECODERS: dict[type, msgspec.msgpack.Decoder[Any]] = {}
+_RECEIPT = msgspec.msgpack.Decoder(Receipt)
+
+
+class _Kept(msgspec.Struct):
+    """What the server answers to an uploaded file."""
+
+    sha256: str
+    size_bytes: int
+
+
+_KEPT = msgspec.msgpack.Decoder(_Kept)
+
+
+class HttpBackend:
+    """A backend that talks to ``loopline server``.
+
+    Each thread has one connection, kept open. A request that broke off is sent again, which is
+    safe: queries change nothing, commands carry an idempotency key, batches say their place in
+    the journal, and a blob is named by its content.
+
+    Args:
+        address: Of kind ``"http"``.
+        timeout_s: Seconds to wait for an answer: longer than the 30 for which a server waits
+            for a locked database.
+    """
+
+    def __init__(self, address: Address, *, timeout_s: float = 60.0) -> None:
+        self._address = address
+        self._connections = Connections(address, timeout_s=timeout_s)
+
+    @property
+    def address(self) -> Address:
+        """The server's URL."""
+        return self._address
+
+    def call(self, operation: Operation[R], *, key: str = "") -> R:
+        """Ask the server, or give it a command; see ``Backend.call``."""
+        kind = type(operation)
+        headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
+        if kind.changes:
+            headers["Idempotency-Key"] = key or uuid.uuid4().hex
+        decoder = _DECODERS.get(kind)
+        if decoder is None:
+            decoder = _DECODERS[kind] = msgspec.msgpack.Decoder(answer_type(kind))
+        path = f"/api/v1/ops/{_NAMES[kind]}"
+        answer: R = self._ask("POST", path, _encode(operation), headers, decoder)
+        return answer
+
+    def send(self, batch: Batch) -> Receipt:
+        """Send journaled facts; see ``Backend.send``."""
+        headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
+        return self._ask("POST", "/api/v1/facts", _encode(batch), headers, _RECEIPT)
+
+    def put_blob(self, source: Path) -> tuple[str, int]:
+        """Send a file, unless the server has its bytes already; see ``Backend.put_blob``."""
+        with Path(source).open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+            known = self._connections.exchange("HEAD", f"/api/v1/blobs/{sha256}")
+            if known.status == http.client.OK:
+                return sha256, size
+
+            def body() -> BinaryIO:
+                file.seek(0)  # Each attempt sends it from the start.
+                return file
+
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(size),
+                "X-Content-SHA256": sha256,
+                "Accept": MSGPACK,
+            }
+            kept = self._ask("PUT", "/api/v1/blobs", body, headers, _KEPT)
+        return kept.sha256, kept.size_bytes
+
+    def blob_size(self, sha256: str) -> int:
+        """Ask how long a blob is; see ``Backend.blob_size``."""
+        answer = self._connections.exchange("HEAD", _blob_path(sha256))
+        if answer.status == http.client.OK:
+            return int(answer.headers["Content-Length"])
+        # An answer to HEAD has no words in it; a GET of nothing has.
+        answer = self._connections.exchange("GET", _blob_path(sha256), headers={"Range": "bytes=0-0"})
+        raise error_from_answer(answer.status, answer.body, self._address)
+
+    def read_blob(self, sha256: str) -> Iterator[bytes]:
+        """Stream a blob, checked at its end; see ``Backend.read_blob``."""
+        digest = hashlib.sha256()
+        with self._connections.stream(_blob_path(sha256)) as answer:
+            if answer.status != http.client.OK:
+                raise error_from_answer(answer.status, answer.read(), self._address)
+            while chunk := self._read(answer):
+                digest.update(chunk)
+                yield chunk
+        if digest.hexdigest() != sha256:
+            msg = (
+                f"The blob {sha256} came with other bytes than it was stored with. Download it "
+                f"again; if that fails too, its copy at {self._address} is damaged."
+            )
+            raise IntegrityError(msg)
+
+    def open_blob(self, sha256: str) -> BinaryIO:
+        """Download a blob into an unnamed temporary file; see ``Backend.open_blob``."""
+        file = tempfile.TemporaryFile()
+        try:
+            for chunk in self.read_blob(sha256):
+                file.write(chunk)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._connections.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Callable[[], BinaryIO] | bytes,
+        headers: dict[str, str],
+        decoder: msgspec.msgpack.Decoder[T],
+    ) -> T:
+        answer = self._connections.exchange(method, path, body, headers)
+        if answer.status not in {http.client.OK, http.client.CREATED}:
+            raise error_from_answer(answer.status, answer.body, self._address)
+        try:
+            return decoder.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise no_server_of_ours(answer.status, self._address) from None
+
+    def _read(self, answer: http.client.HTTPResponse) -> bytes:
+        try:
+            chunk = answer.read(CHUNK_BYTES)
+            if not chunk and answer.length:  # http.client says nothing when it ends early.
+                raise http.client.IncompleteRead(b"", answer.length)
+        except (OSError, http.client.HTTPException) as error:
+            msg = (
+                f"The download from {self._address} broke off ({error!r}). Try again; if it "
+                "breaks off at the same place, the server's log says why."
+            )
+            raise BackendUnavailableError(msg) from None
+        return chunk
+
+
+def _blob_path(sha256: str) -> str:
+    return f"/api/v1/blobs/{quote(sha256, safe='')}"
+
+
+def _encode(value: Operation[Any] | Batch) -> bytes:
+    try:
+        return msgspec.msgpack.encode(value)
+    except (TypeError, OverflowError, RecursionError) as error:
+        msg = (
+            f"{type(value).__name__} holds what cannot be sent ({error}). Send numbers below "
+            "2^64, text, lists and mappings."
+        )
+        raise InvalidInputError(msg) from None

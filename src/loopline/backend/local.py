@@ -1,0 +1,87 @@
+"""The backend of one machine: straight to the store and the blobs, no server between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from loopline.blobs.local import LocalBlobs
+from loopline.journal.home import make_home
+from loopline.settings import Address, blobs_address
+from loopline.store.database import Store, wall_clock_ms
+from loopline.store.ingest import ingest
+from loopline.store.operations import carry_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from loopline.records.facts import Batch, Receipt
+    from loopline.records.operations import Operation
+
+__all__ = ["LocalBackend"]
+
+R = TypeVar("R")
+
+
+class LocalBackend:
+    """A backend on a home folder, or on a database with the blobs of the home beside it."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        home: Path | None = None,
+        clock: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        """Open the store and the blobs, making both when they are missing.
+
+        Args:
+            address: A home folder, or a database URL.
+            home: Where the blobs lie when the address is a database URL.
+            clock: Tells the Unix time in milliseconds; schedules and leases go by it.
+        """
+        self._address = address
+        if address.kind == "home":
+            home = Path(address.text)
+            make_home(home)
+            url = f"sqlite:///{home / 'loopline.db'}"
+        else:
+            home = home or Path.home() / ".loopline"
+            url = address.text
+        self.store = Store(url, clock=clock)
+        self.blobs = LocalBlobs(Path(blobs_address(home)))
+
+    @property
+    def address(self) -> Address:
+        """Where it records to."""
+        return self._address
+
+    def call(self, operation: Operation[R], *, key: str = "") -> R:
+        """Ask a query or give a command; see ``Backend.call``."""
+        return carry_out(self.store, operation, key=key)
+
+    def send(self, batch: Batch) -> Receipt:
+        """Ingest journaled facts; see ``Backend.send``."""
+        return ingest(self.store, batch)
+
+    def put_blob(self, source: Path) -> tuple[str, int]:
+        """Keep a file's bytes; see ``Backend.put_blob``."""
+        return self.blobs.put_file(source)
+
+    def blob_size(self, sha256: str) -> int:
+        """Tell a blob's length; see ``Backend.blob_size``."""
+        return self.blobs.size(sha256)
+
+    def read_blob(self, sha256: str) -> Iterator[bytes]:
+        """Stream a blob; see ``Backend.read_blob``."""
+        return self.blobs.read(sha256)
+
+    def open_blob(self, sha256: str) -> BinaryIO:
+        """Open a blob, checked; see ``Backend.open_blob``."""
+        return self.blobs.open(sha256)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+

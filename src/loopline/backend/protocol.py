@@ -1,0 +1,74 @@
+"""What a backend can do: one protocol, two implementations (local and HTTP), one test suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from loopline.records.facts import Batch, Receipt
+    from loopline.records.operations import Operation
+    from loopline.settings import Address
+
+__all__ = ["Backend"]
+
+R = TypeVar("R")
+
+
+class Backend(Protocol):
+    """Facts in, answers out, bytes both ways. Safe to use from several threads."""
+
+    @property
+    def address(self) -> Address:
+        """Where it records to."""
+        ...
+
+    def call(self, operation: Operation[R], *, key: str = "") -> R:
+        """Ask a query or give a command.
+
+        Args:
+            operation: The request.
+            key: Idempotency key of a command; the same key is carried out once and answered
+                alike ever after (for a day). Without one, each call is a new command.
+
+        Raises:
+            LooplineError: As the operation says; ``BackendUnavailableError`` when the store
+                cannot be reached, in which case the command may or may not have happened.
+        """
+        ...
+
+    def send(self, batch: Batch) -> Receipt:
+        """Ingest journaled facts; on return everything up to ``acknowledged`` is durable."""
+        ...
+
+    def put_blob(self, source: Path) -> tuple[str, int]:
+        """Keep a file's bytes; return their SHA-256 in hex and their size, once durable."""
+        ...
+
+    def blob_size(self, sha256: str) -> int:
+        """Tell a blob's length in bytes, without reading it.
+
+        Raises:
+            NotFoundError: No such blob.
+        """
+        ...
+
+    def read_blob(self, sha256: str) -> Iterator[bytes]:
+        """Stream a blob; the last chunk is followed by a check of the hash.
+
+        Raises:
+            NotFoundError: No such blob.
+            IntegrityError: The bytes do not have this hash.
+        """
+        ...
+
+    def open_blob(self, sha256: str) -> BinaryIO:
+        """Open a blob, checked, for reading from a local file."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,1 @@
+"""Blobs: immutable bytes, found by the SHA-256 of their content."""

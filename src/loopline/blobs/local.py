@@ -1,0 +1,184 @@
+"""Blobs in a folder of this machine.
+
+A blob is written under a temporary name, synced, and renamed to its hash: it is there whole or
+not at all, also after a power cut. Reading checks the hash again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopline.errors import IntegrityError, InvalidInputError, NotFoundError, StorageFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+__all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of", "sync_folder"]
+
+#: Bytes read and hashed at a time.
+CHUNK = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_DISK_FULL = {28, 122}  # ENOSPC, EDQUOT
+
+
+def check_sha256(text: str) -> str:
+    """Check that a text is a SHA-256 in hex, before it becomes part of any path.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not _SHA256.match(text):
+        msg = f"{text[:80]!r} is not a SHA-256 of 64 hex digits. Take it from an artifact list."
+        raise InvalidInputError(msg)
+    return text
+
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """Read an open file to its end in chunks."""
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's names durable: without it a new name may be gone after a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class LocalBlobs:
+    """A folder of blobs: ``ab/abcdef…`` by hash, ``tmp/`` for what is being written."""
+
+    def __init__(self, root: Path) -> None:
+        """Use a folder, making it when something is first put there."""
+        self.root = root
+
+    def path_of(self, digest: str) -> Path:
+        """Tell where a blob lies or would lie."""
+        check_sha256(digest)
+        return self.root / digest[:2] / digest
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is here."""
+        return self.path_of(digest).exists()
+
+    def put_file(self, source: Path) -> tuple[str, int]:
+        """Keep a file's bytes; return their hash and size once they are safely on disk."""
+        with source.open("rb") as file:
+            return self.put(chunks_of(file))
+
+    def put(self, chunks: Iterable[bytes], *, expected: str = "") -> tuple[str, int]:
+        """Keep a stream of bytes; return their hash and size once they are safely on disk.
+
+        Args:
+            chunks: The bytes.
+            expected: The hash they must have; empty for any.
+
+        Raises:
+            IntegrityError: They have another hash; nothing is kept.
+            StorageFullError: There is no room; nothing is kept.
+        """
+        staging = self.root / "tmp"
+        hasher = sha256()
+        size = 0
+        temporary = None
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=staging)
+            temporary = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                for chunk in chunks:
+                    hasher.update(chunk)
+                    size += len(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            digest = hasher.hexdigest()
+            if expected and digest != expected:
+                msg = (
+                    f"The bytes received have the SHA-256 {digest}, not {expected}. "
+                    "They were damaged on the way: send them again."
+                )
+                raise IntegrityError(msg)
+            target = self.path_of(digest)
+            if not target.exists():
+                target.parent.mkdir(exist_ok=True)
+                temporary.chmod(0o444)
+                temporary.replace(target)
+                sync_folder(target.parent)
+        except OSError as error:
+            if error.errno in _DISK_FULL:
+                msg = f"No room for {size:,} more bytes in {self.root}. Free some space."
+                raise StorageFullError(msg) from error
+            raise
+        else:
+            return digest, size
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+    def size(self, digest: str) -> int:
+        """Tell a blob's size in bytes.
+
+        Raises:
+            NotFoundError: No such blob.
+        """
+        try:
+            return self.path_of(digest).stat().st_size
+        except FileNotFoundError:
+            raise _missing(digest) from None
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """Stream a blob and check its hash at the end.
+
+        Raises:
+            NotFoundError: No such blob.
+            IntegrityError: A bit has flipped since it was written.
+        """
+        path = self.path_of(digest)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            raise _missing(digest) from None
+        return self._checked(file, digest)
+
+    def _checked(self, file: BinaryIO, digest: str) -> Iterator[bytes]:
+        hasher = sha256()
+        with file:
+            for chunk in chunks_of(file):
+                hasher.update(chunk)
+                yield chunk
+        if hasher.hexdigest() != digest:
+            raise _damaged(digest)
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob for reading, after checking its hash.
+
+        Raises:
+            NotFoundError: No such blob.
+            IntegrityError: A bit has flipped since it was written.
+        """
+        for _chunk in self.read(digest):
+            pass
+        return self.path_of(digest).open("rb")
+
+
+def _missing(digest: str) -> NotFoundError:
+    return NotFoundError(
+        f"No blob {digest}. Its artifact may have been collected by gc or never been sent; "
+        "run `loopline sync` where it was logged."
+    )
+
+
+def _damaged(digest: str) -> IntegrityError:
+    return IntegrityError(
+        f"Blob {digest} is damaged: its bytes no longer have that hash. Restore it from a backup."
+    )

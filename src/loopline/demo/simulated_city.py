@@ -1,0 +1,226 @@
+"""A simulated city: months of taxi trips for when there is no network, dirty rows included.
+
+The city has 263 zones on a map, three airports-worth of habits in one (an airport with a flat
+fare), rush hours that slow the traffic, and a meter whose tariff rises in December 2022. The same
+month is the same file on every machine. Nothing here is fitted to real trips, and each file says
+in its own metadata that it is simulated.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+__all__ = ["CITY_VERSION", "TARIFF_CHANGE", "make_month", "write_month"]
+
+#: Rises when the city changes, so that no cache mixes two of them.
+CITY_VERSION = 1
+
+#: The first month of the new tariff.
+TARIFF_CHANGE = "2022-12"
+
+ZONES = 263
+AIRPORT = 132
+SEED = 20221201
+
+
+class Tariff(NamedTuple):
+    """What the meter charges, in dollars.
+
+    Attributes:
+        start: When the meter is switched on.
+        mile: Per mile.
+        slow_minute: Per minute of standing or crawling.
+        airport: Flat fare between the airport and the centre.
+    """
+
+    start: float
+    mile: float
+    slow_minute: float
+    airport: float
+
+
+OLD_TARIFF = Tariff(start=2.5, mile=2.5, slow_minute=0.5, airport=52.0)
+NEW_TARIFF = Tariff(start=3.0, mile=3.5, slow_minute=0.7, airport=70.0)
+
+
+def write_month(month: str, path: Path) -> None:
+    """Write a month's file; it has its name only once it is whole."""
+    import os
+
+    from pyarrow import parquet
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        parquet.write_table(make_month(month), part, compression="zstd")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def make_month(month: str) -> pa.Table:
+    """Make the trips of a month such as ``"2022-01"``, in TLC's columns, ordered by pickup.
+
+    About 33,000 to 38,000 trips, of which about 7 % are dirty: refunds with a fare below 0, trips
+    that never moved or whose meter ran for a day, clocks of other years, one absurd fare a month,
+    and unknown passenger counts.
+    """
+    import numpy as np
+
+    year, number = (int(part) for part in month.split("-"))
+    random = np.random.Generator(np.random.PCG64([SEED, year, number]))
+    count = 33_000 + int(random.integers(5000))
+    tariff = NEW_TARIFF if month >= TARIFF_CHANGE else OLD_TARIFF
+
+    pickup = _pickup_times(random, year, number, count)
+    hour = (pickup % 86_400) // 3600
+    weekday = (pickup // 86_400 + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0.
+    start, end, air_miles = _places(random, count)
+    is_rush = (weekday < 5) & (((hour >= 7) & (hour < 10)) | ((hour >= 16) & (hour < 19)))  # noqa: PLR2004
+    miles = np.round(np.maximum(air_miles * random.lognormal(0.25, 0.12, count), 0.2), 2)
+    pace = np.where(is_rush, 5.6, np.where((hour < 6) | (hour > 21), 3.0, 4.2))  # noqa: PLR2004
+    minutes = miles * pace * random.lognormal(0.0, 0.25, count) + random.exponential(1.5, count)
+    slow = np.maximum(minutes - miles * 2.6, 0) * 0.55
+    fare = tariff.start + tariff.mile * miles + tariff.slow_minute * slow
+    is_flat = ((start == AIRPORT) ^ (end == AIRPORT)) & (miles > 8)  # noqa: PLR2004
+    fare = np.where(is_flat, tariff.airport, fare)
+    # Some fares are agreed on with the driver; nothing recorded explains them.
+    is_agreed = random.random(count) < 0.06  # noqa: PLR2004
+    fare = np.where(is_agreed, np.round(fare * random.lognormal(0.2, 0.5, count)), fare)
+    fare = np.where(is_flat | is_agreed, fare, np.round(fare * 2) / 2)
+    passengers = random.choice([1.0, 2.0, 3.0, 5.0], p=[0.82, 0.11, 0.04, 0.03], size=count)
+    dropoff = pickup + np.maximum(np.round(minutes * 60), 1).astype(np.int64)
+
+    _soil(random, pickup, dropoff, miles, fare, passengers)
+    order = np.argsort(pickup, kind="stable")
+    return _table(
+        *(part[order] for part in (pickup, dropoff, start, end, miles, fare, passengers)),
+        rush=np.where(is_rush, 1.0, 0.0)[order],
+    )
+
+
+def _pickup_times(random: np.random.Generator, year: int, month: int, count: int) -> Ints:
+    """Draw pickups over the month in Unix seconds of the city's clock, busier by day."""
+    import numpy as np
+
+    first = np.datetime64(datetime(year, month, 1), "s").astype(np.int64)  # noqa: DTZ001
+    after = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - the city's clock
+    days = int((np.datetime64(after, "s").astype(np.int64) - first) // 86_400)
+    busy = np.array([4, 3, 2, 2, 2, 3, 6, 9, 11, 10, 9, 9, 10, 10, 11, 13, 14, 15, 14, 12, 10, 9, 7, 5])
+    hour = random.choice(24, p=busy / busy.sum(), size=count)
+    day = random.integers(days, size=count)
+    return np.asarray(first + day * 86_400 + hour * 3600 + random.integers(3600, size=count))
+
+
+def _places(random: np.random.Generator, count: int) -> tuple[Ints, Ints, Floats]:
+    """Draw pickup and drop-off zones and the miles between them as the crow flies."""
+    import numpy as np
+
+    city = np.random.Generator(np.random.PCG64(SEED))  # The map is the same in every month.
+    where = city.uniform([0, 0], [6, 8], size=(ZONES, 2))
+    where[AIRPORT - 1] = (12.0, -3.0)
+    liked = city.pareto(1.2, ZONES) + 0.02
+    start = random.choice(ZONES, p=liked / liked.sum(), size=count)
+    # Most rides are short: of a few candidates the nearest is the likeliest.
+    options = random.choice(ZONES, p=liked / liked.sum(), size=(count, 4))
+    apart = np.hypot(*np.moveaxis(where[options] - where[start][:, None], -1, 0))
+    chosen = np.argmin(apart * random.exponential(1.0, apart.shape), axis=1)
+    end = options[np.arange(count), chosen]
+    trips = random.random(count)
+    start = np.where(trips < 0.015, AIRPORT - 1, start)  # noqa: PLR2004 - 1.5 % from the airport,
+    end = np.where(trips > 0.98, AIRPORT - 1, end)  # noqa: PLR2004 - 2 % to it
+    air = np.hypot(*np.moveaxis(where[end] - where[start], -1, 0))
+    return start + 1, end + 1, air
+
+
+def _soil(  # noqa: PLR0913, PLR0917 - the columns
+    random: np.random.Generator,
+    pickup: Ints,
+    dropoff: Ints,
+    miles: Floats,
+    fare: Floats,
+    passengers: Floats,
+) -> None:
+    """Put in the mistakes that real records have, in place."""
+    import numpy as np
+
+    count = len(fare)
+
+    def some(part: float) -> NDArray[np.bool_]:
+        return np.asarray(random.random(count) < part)
+
+    fare[some(0.004)] *= -1
+    fare[int(random.integers(count))] = 429_490.0  # A meter once claimed this.
+    unmoved = some(0.035)
+    miles[unmoved] = 0.0
+    miles[some(0.0003)] = 68_000.0
+    forgotten = some(0.006)  # The meter was switched off a day later, or at once.
+    dropoff[forgotten] = pickup[forgotten] + random.choice([86_340, 0, 12], size=forgotten.sum())
+    stray = some(0.0004)
+    pickup[stray] -= 4000 * 86_400
+    dropoff[stray] -= 4000 * 86_400
+    passengers[some(0.1)] = np.nan
+
+
+def _table(  # noqa: PLR0913, PLR0917 - the columns
+    pickup: Ints,
+    dropoff: Ints,
+    start: Ints,
+    end: Ints,
+    miles: Floats,
+    fare: Floats,
+    passengers: Floats,
+    *,
+    rush: Floats,
+) -> pa.Table:
+    """Put the columns together as TLC does, and say that they are simulated."""
+    import numpy as np
+    import pyarrow as pa
+
+    from loopline.demo.data_source import SIMULATED_KEY
+
+    known = ~np.isnan(passengers)
+    ones = np.where(known, 1.0, np.nan)
+    time = pa.timestamp("us")
+    surcharge = np.where(known, 0.3, 1.0)
+    tax = np.where(fare > 0, 0.5, -0.5)
+    columns = {
+        "VendorID": pa.array(np.where(start % 3, 2, 1)),
+        "lpep_pickup_datetime": pa.array(pickup * 1_000_000, time),
+        "lpep_dropoff_datetime": pa.array(dropoff * 1_000_000, time),
+        "store_and_fwd_flag": pa.array(np.where(known, "N", None)),
+        "RatecodeID": _floats(ones),
+        "PULocationID": pa.array(start),
+        "DOLocationID": pa.array(end),
+        "passenger_count": _floats(passengers),
+        "trip_distance": pa.array(miles),
+        "fare_amount": pa.array(fare),
+        "extra": pa.array(rush),
+        "mta_tax": pa.array(tax),
+        "tip_amount": pa.array(np.zeros(len(fare))),
+        "tolls_amount": pa.array(np.zeros(len(fare))),
+        "ehail_fee": pa.nulls(len(fare)),
+        "improvement_surcharge": pa.array(surcharge),
+        "total_amount": pa.array(fare + rush + tax + surcharge),
+        "payment_type": _floats(ones),
+        "trip_type": _floats(ones),
+        "congestion_surcharge": _floats(ones * 0),
+    }
+    return pa.table(columns).replace_schema_metadata({SIMULATED_KEY: b"a made-up city"})
+
+
+def _floats(values: Floats) -> pa.Array:
+    """Make a column in which what is not a number is null."""
+    import pyarrow as pa
+
+    return pa.array(values, from_pandas=True)

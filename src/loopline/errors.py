@@ -1,0 +1,189 @@
+"""Every error a user may want to catch.
+
+::
+
+    LooplineError
+    ├── InvalidInputError (also ValueError)        400
+    │   ├── FilterError                            400
+    │   └── UnsupportedError                       400
+    ├── NotFoundError (also LookupError)           404
+    ├── ConflictError                              409
+    │   ├── AlreadyExistsError                     400, as MLflow answers it
+    │   └── LeaseLostError                         409
+    ├── ForbiddenError                             403
+    ├── BackendUnavailableError                    503
+    ├── StorageFullError                           507
+    ├── StoreVersionError                          500
+    ├── IntegrityError                             500
+    ├── UnsafeModelError                           400
+    ├── MissingExtraError (also ImportError)       500
+    └── FlowError
+        ├── FlowBuildError (also ValueError)       400
+        └── TaskTimeoutError (also TimeoutError)   500
+
+Each message ends with the next step: a command, a setting, or the nearest right name.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "AlreadyExistsError",
+    "BackendUnavailableError",
+    "ConflictError",
+    "FilterError",
+    "FlowBuildError",
+    "FlowError",
+    "ForbiddenError",
+    "IntegrityError",
+    "InvalidInputError",
+    "LeaseLostError",
+    "LooplineError",
+    "MissingExtraError",
+    "NotFoundError",
+    "StorageFullError",
+    "StoreVersionError",
+    "TaskTimeoutError",
+    "UnsafeModelError",
+    "UnsupportedError",
+]
+
+
+class LooplineError(Exception):
+    """Base of all errors raised on purpose.
+
+    Attributes:
+        status: HTTP status a server answers with.
+        code: MLflow's error code for it.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+
+class InvalidInputError(LooplineError, ValueError):
+    """What was asked for cannot be right; nothing was changed."""
+
+    status = 400
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class FilterError(InvalidInputError):
+    """A search filter or ordering is wrong at a known character.
+
+    Attributes:
+        position: Index of the character, counted from 0.
+        expected: What would have been right there.
+    """
+
+    def __init__(self, text: str, position: int, expected: str) -> None:
+        self.text = text
+        self.position = position
+        self.expected = expected
+        super().__init__(
+            f"Expected {expected} at character {position + 1} of the filter:\n"
+            f"  {text}\n  {' ' * position}^"
+        )
+
+
+class UnsupportedError(InvalidInputError):
+    """A part of the language or protocol that does not exist here."""
+
+
+class NotFoundError(LooplineError, LookupError):
+    """Nothing has this name or id."""
+
+    status = 404
+    code = "RESOURCE_DOES_NOT_EXIST"
+
+    @classmethod
+    def among(cls, what: str, name: str, known: Iterable[str], *, hint: str) -> NotFoundError:
+        """Make the error for a name not among the known ones, naming the nearest."""
+        near = get_close_matches(name, list(known), n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        return cls(f"No {what} {name!r}.{meant} {hint}")
+
+
+class ConflictError(LooplineError):
+    """The state of things does not allow it now."""
+
+    status = 409
+    code = "INVALID_STATE"
+
+
+class AlreadyExistsError(ConflictError):
+    """The name is taken."""
+
+    status = 400
+    code = "RESOURCE_ALREADY_EXISTS"
+
+
+class LeaseLostError(ConflictError):
+    """Somebody else holds the flow run now; the caller must stop working on it."""
+
+
+class ForbiddenError(LooplineError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "PERMISSION_DENIED"
+
+
+class BackendUnavailableError(LooplineError):
+    """The server or database cannot be reached now; trying later may help."""
+
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class StorageFullError(LooplineError):
+    """The disk is full; what was acknowledged before is safe."""
+
+    status = 507
+    code = "RESOURCE_EXHAUSTED"
+
+
+class StoreVersionError(LooplineError):
+    """The database has a schema that this version of Loopline must not touch."""
+
+
+class IntegrityError(LooplineError):
+    """Bytes read are not the bytes written."""
+
+
+class UnsafeModelError(LooplineError):
+    """Loading would run code from the file, and nobody allowed that."""
+
+    status = 400
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class MissingExtraError(LooplineError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f'{purpose} needs {package}. Install it with: pip install "loopline[{extra}]"'
+        )
+
+
+class FlowError(LooplineError):
+    """Something about a flow."""
+
+
+class FlowBuildError(FlowError, ValueError):
+    """A flow that cannot work, refused before it runs."""
+
+    status = 400
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class TaskTimeoutError(FlowError, TimeoutError):
+    """A task ran longer than its timeout."""

@@ -1,0 +1,10 @@
+"""Executors under the name that flows import: ``from loopline.executors import ...``."""
+
+from __future__ import annotations
+
+from loopline.flows.executors.base import Executor
+from loopline.flows.executors.dask import DaskExecutor
+from loopline.flows.executors.local import LocalExecutor
+from loopline.flows.executors.local_dask import LocalDaskExecutor
+
+__all__ = ["DaskExecutor", "Executor", "LocalDaskExecutor", "LocalExecutor"]

@@ -1,0 +1,158 @@
+"""One attempt of a task: set its context, run it, and tell what came of it.
+
+This is what executors call, in whatever thread or process they have.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import traceback
+from contextlib import nullcontext
+from contextvars import copy_context
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from loopline.backend.context import TaskContext, current_task
+from loopline.errors import TaskTimeoutError
+from loopline.flows.context import run_values
+from loopline.flows.logs import capture_prints, log_sink
+from loopline.flows.results import Result
+from loopline.flows.signals import RETRY, Signal
+from loopline.records.flows import StateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loopline.flows.logs import Sink
+    from loopline.flows.task import Task
+
+__all__ = ["Call", "Outcome", "explain", "run_attempt", "timed_out"]
+
+_HERE = str(Path(__file__).parent)
+
+
+class Call(NamedTuple):
+    """An attempt to make; all of it can be pickled when the task and its arguments can.
+
+    Attributes:
+        arguments: Of ``task.run``, by name.
+        values: What the run context has in it.
+        where: The task run, with the flow run's fencing token.
+        timeout_s: Seconds the attempt may take.
+    """
+
+    task: Task
+    arguments: dict[str, Any]
+    values: Mapping[str, Any]
+    where: TaskContext
+    attempt: int = 1
+    timeout_s: float | None = None
+
+
+class Outcome(NamedTuple):
+    """What came of an attempt.
+
+    Attributes:
+        state: Success, Skipped, Failed, TimedOut, or Retrying when the task asked for that.
+        result: The value or the exception.
+        retry_after_s: Of Retrying: seconds to wait; None: as the task's retries say.
+        final: Do not retry.
+    """
+
+    where: TaskContext
+    attempt: int
+    state: StateKind
+    message: str
+    result: Result
+    retry_after_s: float | None = None
+    final: bool = False
+
+
+def run_attempt(call: Call, sink: Sink) -> Outcome:
+    """Run a task once. Its failures are outcomes; only interrupts and exits by signal pass.
+
+    With a timeout it runs in a thread of its own, which is told to stop when it is late and
+    given up: code that waits in C goes on until it returns to Python.
+    """
+    if call.timeout_s is None:
+        return _run(call, sink)
+    box: list[Outcome] = []
+    context = copy_context()
+    thread = threading.Thread(
+        target=lambda: box.append(context.run(_run, call, sink)),
+        name=f"loopline {call.where.task_slug}",
+        daemon=True,
+    )
+    thread.start()
+    thread.join(call.timeout_s)
+    if not box:
+        _interrupt(thread)
+        return timed_out(call)
+    return box[0]
+
+
+def _run(call: Call, sink: Sink) -> Outcome:
+    where = call.where
+    task = call.task
+    here = current_task.set(where)
+    values = run_values.set(
+        {
+            **call.values,
+            "task_name": task.name,
+            "task_slug": where.task_slug,
+            "map_index": where.map_index,
+            "task_run_count": call.attempt,
+        }
+    )
+    sink_before = log_sink.set(sink)
+    try:
+        with capture_prints(sink) if task.log_stdout else _NOTHING:
+            value = task.run(**call.arguments)
+        return Outcome(where, call.attempt, StateKind.SUCCESS, "", Result(value))
+    except Signal as signal:
+        delay_s = signal.delay_s(datetime.now(UTC)) if isinstance(signal, RETRY) else None
+        result = Result(signal.result if signal.kind.is_successful else signal)
+        return Outcome(where, call.attempt, signal.kind, signal.message, result, delay_s)
+    except (Exception, SystemExit) as error:
+        sink(logging.ERROR, explain(error), shown=False)
+        message = f"{type(error).__name__}: {error}".rstrip(": ")
+        final = bool(task.retry_on) and not isinstance(error, task.retry_on)
+        return Outcome(
+            where, call.attempt, StateKind.FAILED, message, Result(error), final=final
+        )
+    finally:
+        log_sink.reset(sink_before)
+        run_values.reset(values)
+        current_task.reset(here)
+
+
+_NOTHING = nullcontext()
+
+
+def timed_out(call: Call) -> Outcome:
+    """Make the outcome of an attempt that was late."""
+    message = f"It took longer than its timeout of {call.timeout_s:g} s."
+    error = TaskTimeoutError(
+        f"Task {call.where.task_slug!r}: {message} Give it more with @task(timeout=...)."
+    )
+    return Outcome(call.where, call.attempt, StateKind.TIMED_OUT, message, Result(error))
+
+
+def explain(error: BaseException) -> str:
+    """Write an exception's traceback, from the user's first line on."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.tb_next
+    lines = traceback.format_exception(type(error), error, frame or error.__traceback__)
+    return "".join(lines).rstrip()
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise in a thread that nobody waits for, so that it does not go on recording."""
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(TaskTimeoutError)
+        )

@@ -1,0 +1,380 @@
+"""The engine: carries out what the machine decides, and records what happens.
+
+The machine says what to do next; a pool does it; each change of state and each log line becomes
+a fact. Everything here runs in one thread, except what pools report while attempts run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from loopline.backend.context import TaskContext
+from loopline.errors import LooplineError
+from loopline.flows.attempt import Call, Outcome, explain, run_attempt
+from loopline.flows.executors.local import LocalExecutor
+from loopline.flows.log_buffer import LogBuffer
+from loopline.flows.memory import Memory
+from loopline.flows.parameter import GetItem, Parameter
+from loopline.flows.plain import plain
+from loopline.flows.resume import usable_task_runs
+from loopline.flows.results import NOT_KEPT, Result, keep
+from loopline.flows.signals import TRIGGERFAIL, Signal
+from loopline.flows.states import State, make_state
+from loopline.records.facts import FlowRunState, TaskRunState
+from loopline.records.flows import LogLine, StateKind, TaskRun
+from loopline.rules.machine import (
+    AskTrigger,
+    CancelRun,
+    EnterState,
+    Expanded,
+    ExpandTask,
+    FinishRun,
+    Machine,
+    StartTask,
+    TaskEnded,
+    TriggerAnswered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from loopline.backend.protocol import Backend
+    from loopline.flows.executors.base import Executor, Pool
+    from loopline.flows.flow import Flow
+    from loopline.records.facts import Fact
+    from loopline.rules.machine import Command, Event
+    from loopline.settings import Address
+
+__all__ = ["Recorder", "new_flow_run_id", "run_flow"]
+
+_RESULTS = frozenset({StateKind.SUCCESS, StateKind.SKIPPED})
+
+
+class Recorder(Protocol):
+    """What the engine needs of ``loopline.backend.recorder.Recorder``."""
+
+    @property
+    def address(self) -> Address:
+        """Where it records to."""
+
+    @property
+    def backend(self) -> Backend:
+        """Where results of earlier holders are read from; opened when first asked for."""
+
+    def record(self, fact: Fact, /) -> None:
+        """Journal a fact; safe to call from several threads."""
+
+    def stage_bytes(self, data: bytes, /) -> tuple[str, int]:
+        """Keep bytes for the drain, before the facts that follow; return SHA-256 and size."""
+
+
+def new_flow_run_id() -> str:
+    """Make an id: 32 hex digits."""
+    return uuid4().hex
+
+
+def run_flow(  # noqa: PLR0913 - a flow run has these
+    flow: Flow,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
+    flow_run_id: str | None = None,
+    token: int = 0,
+    recorder: Recorder | None = None,
+    initial: Iterable[TaskRun] = (),
+    scheduled_start_time: datetime | None = None,
+    echo: bool = False,
+) -> State:
+    """Run a flow to its end; return the final state, whose ``result`` is task → state.
+
+    Args:
+        flow: The flow, sound (``flow.validate()``), with all its required parameters given.
+        parameters: Values of its parameters.
+        executor: Where the tasks run; by default the flow's own, else in this thread.
+        flow_run_id: The run to carry out; by default a new one, with the graph in its first fact.
+        token: Fencing token under which the run is held; 0 outside a worker.
+        recorder: Where facts go; by default the process's recorder.
+        initial: Task runs of earlier holders: what they finished is not run again.
+        scheduled_start_time: When the run was due.
+        echo: Show log lines on standard error, too.
+
+    Raises:
+        KeyboardInterrupt: As it came, with everything unfinished recorded as Cancelled.
+    """
+    if recorder is None:
+        from loopline.backend.recorder import get_recorder  # noqa: PLC0415 - opens the home
+
+        recorder = get_recorder()
+    values = {
+        "flow_name": flow.name,
+        "flow_run_id": flow_run_id or new_flow_run_id(),
+        "parameters": dict(parameters or {}),
+        "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
+    }
+    run = _Run(flow, recorder, values, list(initial), token=token, echo=echo)
+    run.begin(is_new=flow_run_id is None)
+    return run.carry_through(executor or flow.executor or LocalExecutor())
+
+
+class _Run:
+    """One flow run under way."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        recorder: Recorder,
+        values: dict[str, Any],
+        initial: list[TaskRun],
+        *,
+        token: int,
+        echo: bool,
+    ) -> None:
+        usable = usable_task_runs(flow, initial)
+        self._flow = flow
+        self._recorder = recorder
+        self._record = recorder.record
+        self._values = values
+        self._id: str = values["flow_run_id"]
+        self._token = token
+        self._echo = echo
+        self._resumed = len(usable)
+        self._tasks = {slug: task for task, slug in flow.slugs.items()}
+        self._graph = flow.graph()
+        self._machine = Machine(self._graph, usable)
+        self._memory = Memory(flow, self._machine, usable, lambda sha256: recorder.backend.open_blob(sha256))
+        self._log = LogBuffer(self._record)
+        self._due: list[tuple[float, int, StartTask]] = []
+        self._ticket = count()
+        self._verdict: FinishRun | None = None
+
+    def begin(self, *, is_new: bool) -> None:
+        """Record that the run began, or goes on."""
+        message = f"Resumed: {self._resumed} task runs were known." if self._resumed else ""
+        self._record(
+            FlowRunState(
+                flow_run_id=self._id,
+                state=StateKind.RUNNING,
+                at_ms=_now_ms(),
+                message=message,
+                token=self._token,
+                flow_name=self._flow.name,
+                graph=self._graph if is_new else None,
+                parameters=plain(self._values["parameters"]),
+            )
+        )
+
+    def carry_through(self, executor: Executor) -> State:
+        """Run what there is to run; return the final state."""
+        try:
+            pool = executor.open(self, address=self._recorder.address.text)
+            try:
+                self._loop(pool)
+            except BaseException:
+                pool.close(abandon=True)
+                raise
+            pool.close(abandon=False)
+        except KeyboardInterrupt:
+            self._cancel("Interrupted.")
+            raise
+        except BaseException as error:
+            self._line("", logging.ERROR, explain(error))
+            self._finish(FinishRun(StateKind.FAILED, f"The engine stopped: {error!r}"))
+            raise
+        assert self._verdict is not None  # noqa: S101 - what the loop ends with
+        return self._finish(self._verdict)
+
+    def _loop(self, pool: Pool) -> None:
+        commands = self._machine.begin()
+        while True:
+            self._carry_out(commands, pool)
+            if self._verdict is not None:
+                return
+            now = time.monotonic()
+            if self._due and self._due[0][0] <= now:
+                commands = [heapq.heappop(self._due)[2]]
+                continue
+            outcome = pool.wait(self._due[0][0] - now if self._due else None)
+            commands = [] if outcome is None else self._machine.advance(self._take(outcome))
+
+    def _carry_out(self, commands: list[Command], pool: Pool) -> None:
+        for command in commands:  # Grows meanwhile: some commands are answered at once.
+            event: Event | None = None
+            match command:
+                case EnterState():
+                    self._enter(command)
+                case StartTask(after_s=after_s) if after_s > 0:
+                    at_s = time.monotonic() + after_s
+                    now = StartTask(command.slug, command.map_index, command.attempt)
+                    heapq.heappush(self._due, (at_s, next(self._ticket), now))
+                case StartTask():
+                    event = self._start(command, pool)
+                case ExpandTask():
+                    event = self._expand(command)
+                case AskTrigger():
+                    event = self._ask(command)
+                case FinishRun():
+                    self._verdict = command
+            if event is not None:
+                commands.extend(self._machine.advance(event))
+
+    # --- commands --------------------------------------------------------------------------
+
+    def _start(self, command: StartTask, pool: Pool) -> Event | None:
+        slug, map_index = command.slug, command.map_index
+        task = self._tasks[slug]
+        try:
+            arguments = self._memory.arguments(slug, map_index)
+        except LooplineError as error:
+            return self._give_up(slug, map_index, error)
+        where = TaskContext(self._id, slug, map_index, self._token)
+        timeout_s = None if task.timeout is None else task.timeout.total_seconds()
+        call = Call(task, arguments, self._values, where, command.attempt, timeout_s)
+        if isinstance(task, Parameter | GetItem):
+            return self._take(run_attempt(call, partial(self.logged, call)))
+        pool.submit(call)
+        return None
+
+    def _take(self, outcome: Outcome) -> Event:
+        where, attempt, state, message, result, retry_after_s, final = outcome
+        self._memory.remember(where.task_slug, where.map_index, result)
+        return TaskEnded(where.task_slug, where.map_index, state, message, retry_after_s, final)
+
+    def _expand(self, command: ExpandTask) -> Event:
+        try:
+            return Expanded(command.slug, -1, self._memory.width(command.slug))
+        except LooplineError as error:
+            return self._give_up(command.slug, -1, error)
+
+    def _give_up(self, slug: str, map_index: int, error: Exception) -> Event:
+        """End a task that cannot even be started."""
+        self._line(slug, logging.ERROR, str(error))
+        self._memory.remember(slug, map_index, Result(error))
+        return TaskEnded(slug, map_index, StateKind.FAILED, str(error), final=True)
+
+    def _ask(self, command: AskTrigger) -> Event:
+        """Ask the user's own trigger."""
+        slug, map_index = command.slug, command.map_index
+        trigger: Any = self._tasks[slug].trigger
+        try:
+            if trigger(self._memory.upstream_states(slug, map_index)):
+                return TriggerAnswered(slug, map_index)
+            message = f"The trigger {self._name_of(trigger)} did not let it run."
+            result: BaseException = TRIGGERFAIL(message)
+            state = StateKind.TRIGGER_FAILED
+        except Signal as signal:
+            state = signal.kind if signal.kind.is_finished else StateKind.TRIGGER_FAILED
+            message, result = signal.message, signal
+        except Exception as error:  # noqa: BLE001 - the user's code; it is reported
+            self._line(slug, logging.ERROR, explain(error))
+            message = f"The trigger {self._name_of(trigger)} raised {error!r}."
+            state, result = StateKind.TRIGGER_FAILED, error
+        self._memory.remember(slug, map_index, Result(result))
+        return TriggerAnswered(slug, map_index, state, message)
+
+    @staticmethod
+    def _name_of(trigger: object) -> str:
+        return getattr(trigger, "__name__", type(trigger).__name__)
+
+    def _enter(self, command: EnterState) -> None:
+        """Record a change of state, with the result of a success."""
+        slug, map_index, state = command.slug, command.map_index, command.state
+        if state is StateKind.TRIGGER_FAILED and command.attempt == 0:
+            self._memory.remember_if_new(slug, map_index, TRIGGERFAIL(command.message))
+        self._memory.enter(command)
+        reference = NOT_KEPT
+        if state in _RESULTS and not isinstance(self._tasks[slug], Parameter | GetItem):
+            reference = self._keep(slug, map_index)
+        elif state is StateKind.RETRYING:
+            self._line(slug, logging.WARNING, f"It will be tried again: {command.message}")
+        self._record(
+            TaskRunState(
+                flow_run_id=self._id,
+                task_slug=slug,
+                map_index=map_index,
+                state=state,
+                at_ms=_now_ms(),
+                message=command.message,
+                attempt=command.attempt,
+                result=reference,
+                token=self._token,
+            )
+        )
+
+    def _keep(self, slug: str, map_index: int) -> str:
+        result = self._memory.result(slug, map_index)
+        try:
+            return keep(result, self._recorder.stage_bytes)
+        except Exception as error:  # noqa: BLE001 - whatever pickling raises; it is reported
+            message = (
+                f"The result cannot be kept ({type(error).__name__}: {error}). If another worker "
+                "has to take over this flow run, the task runs again."
+            )
+            self._line(slug, logging.WARNING, message)
+            return NOT_KEPT
+
+    # --- what pools report, from any thread ------------------------------------------------
+
+    def started(self, call: Call) -> None:
+        """Record that an attempt began."""
+        where = call.where
+        self._record(
+            TaskRunState(
+                flow_run_id=self._id,
+                task_slug=where.task_slug,
+                map_index=where.map_index,
+                state=StateKind.RUNNING,
+                at_ms=_now_ms(),
+                attempt=call.attempt,
+                token=self._token,
+            )
+        )
+
+    def logged(self, call: Call, level: int, message: str, *, shown: bool) -> None:
+        """Record a line a task wrote."""
+        self._line(call.where.task_slug, level, message, shown=shown)
+
+    def _line(self, slug: str, level: int, message: str, *, shown: bool = False) -> None:
+        at_ms = _now_ms()
+        self._log.add(
+            LogLine(
+                flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message
+            )
+        )
+        if self._echo and not shown:
+            clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+            name = logging.getLevelName(level)
+            sys.stderr.write(f"{clock} {name:<7} {slug or self._flow.name}: {message}\n")
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _cancel(self, reason: str) -> None:
+        for command in self._machine.advance(CancelRun(reason)):
+            if isinstance(command, EnterState):
+                self._enter(command)
+        self._finish(FinishRun(StateKind.CANCELLED, reason))
+
+    def _finish(self, verdict: FinishRun) -> State:
+        self._log.flush()
+        self._record(
+            FlowRunState(
+                flow_run_id=self._id,
+                state=verdict.state,
+                at_ms=_now_ms(),
+                message=verdict.message,
+                token=self._token,
+                flow_name=self._flow.name,
+            )
+        )
+        return make_state(verdict.state, verdict.message, self._memory.final())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,115 @@
+"""A worker process of a process pool: ``python -m loopline.flows.executors.child``.
+
+It reads attempts from standard input and writes what happens to what was standard output; what
+tasks print goes to the parent as messages, so that it shows where the flow runs, in a notebook
+too. When the parent is gone it ends at once, also in the middle of a task: somebody else will
+take the flow run over, and a task must not run twice at the same time.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import LooplineError
+from loopline.flows.attempt import run_attempt
+from loopline.flows.executors.messages import pack_outcome, read_message, write_message
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+__all__ = ["main", "settle_records"]
+
+
+class _Prints(io.TextIOBase):
+    """Stands for ``sys.stdout``: sends what is printed to the parent, in whole lines."""
+
+    encoding = "utf-8"
+
+    def __init__(self, parent: _Parent) -> None:
+        self._parent = parent
+        self._pending = ""
+
+    def write(self, text: str) -> int:
+        self._pending += text
+        if "\n" in text:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        text, self._pending = self._pending, ""
+        if text:
+            self._parent.tell("printed", text)
+
+    def writable(self) -> bool:
+        return True
+
+
+class _Parent:
+    """The way to the parent, for any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def tell(self, *parts: object) -> None:
+        with self._lock:
+            write_message(self._stream, *parts)
+
+    def log(self, level: int, message: str, *, shown: bool) -> None:
+        self.tell("logged", level, message, shown)
+
+
+def main() -> None:
+    """Serve attempts until the parent says stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt means.
+    incoming = os.fdopen(os.dup(0), "rb")
+    parent = _Parent(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)  # What libraries write to file descriptor 1 must not disturb the messages.
+    sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - for the life of the process
+    sys.stdout = prints = _Prints(parent)
+    messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(incoming, messages), daemon=True).start()
+    while (message := messages.get())[0] != "stop":
+        call = pickle.loads(message[1])  # noqa: S301 - from our own parent
+        outcome = run_attempt(call, parent.log)
+        prints.flush()
+        settle_records()
+        parent.tell("ended", *pack_outcome(outcome))
+
+
+def _listen(incoming: BinaryIO, messages: queue.SimpleQueue[tuple[Any, ...]]) -> None:
+    while (message := read_message(incoming)) is not None:
+        if message[0] == "setup":
+            sys.path[:] = message[1]
+        else:
+            messages.put(message)
+        if message[0] == "stop":
+            return
+    os._exit(1)
+
+
+def settle_records() -> None:
+    """Bring what a task tracked in this process to the store before the next task begins.
+
+    The next task may run in another process, and must find what this one recorded. A store
+    that is away holds nothing up for long: what was recorded is in the journal.
+    """
+    recorder = sys.modules.get("loopline.backend.recorder")
+    if recorder is None:
+        return
+    for each in list(recorder._recorders.values()):  # noqa: SLF001 - see flush_recorders
+        try:
+            each.flush(5.0)
+        except LooplineError:
+            continue
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The Dask executor: tasks run on a cluster, started for the flow run or there already."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from loopline.errors import FlowError, InvalidInputError, MissingExtraError
+from loopline.flows.attempt import Outcome, run_attempt
+from loopline.flows.executors.base import Executor, Pool
+from loopline.flows.executors.messages import pack_outcome, unpack_outcome
+from loopline.flows.executors.processes import _cannot_send, pack_call
+from loopline.flows.results import Result
+from loopline.records.flows import StateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from loopline.flows.attempt import Call
+    from loopline.flows.executors.base import Events
+
+__all__ = ["DaskExecutor"]
+
+
+class DaskExecutor(Executor):
+    """Runs tasks on a Dask cluster.
+
+    Args:
+        address: Scheduler of a cluster that is there, such as ``"tcp://10.0.0.1:8786"``.
+        cluster_class: What makes a cluster for each flow run, or its dotted name; a cluster of
+            local processes by default.
+        cluster_kwargs: Arguments for ``cluster_class``.
+        adapt_kwargs: Arguments for the cluster's ``adapt``, to let it grow and shrink.
+        client_kwargs: Arguments for ``distributed.Client``.
+
+    Raises:
+        InvalidInputError: Both an address and a way to make a cluster are given.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        cluster_class: str | Callable[..., Any] | None = None,
+        cluster_kwargs: Mapping[str, Any] | None = None,
+        adapt_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        if address is not None and (cluster_class or cluster_kwargs or adapt_kwargs):
+            msg = (
+                "An address names a cluster that is there already. Leave it out to have one made "
+                "with cluster_class, cluster_kwargs and adapt_kwargs."
+            )
+            raise InvalidInputError(msg)
+        self.address = address
+        self.cluster_class = cluster_class
+        self.cluster_kwargs = dict(cluster_kwargs or {})
+        self.adapt_kwargs = dict(adapt_kwargs or {})
+        self.client_kwargs = dict(client_kwargs or {})
+
+    def open(self, events: Events, *, address: str = "") -> Pool:
+        """Connect to the cluster, or make one.
+
+        Raises:
+            MissingExtraError: ``distributed`` is not installed.
+        """
+        try:
+            import distributed  # noqa: PLC0415 - heavy, and an extra
+        except ImportError:
+            raise MissingExtraError(
+                "distributed", extra="dask", purpose="Running tasks with the DaskExecutor"
+            ) from None
+        cluster = None
+        if self.address is None:
+            make = self.cluster_class or distributed.LocalCluster
+            cluster = _make_cluster(make, self.cluster_kwargs)
+            if self.adapt_kwargs:
+                cluster.adapt(**self.adapt_kwargs)
+        client = distributed.Client(cluster or self.address, **self.client_kwargs)
+        return _DaskPool(events, client, cluster, address)
+
+
+def _make_cluster(make: str | Callable[..., Any], arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    import dask  # noqa: PLC0415 - see open
+
+    if isinstance(make, str):
+        from distributed.utils import import_term  # noqa: PLC0415 - see open
+
+        make = import_term(make)
+    # A task whose worker died is an attempt that failed, for our retries to judge: Dask must
+    # not run it again on its own.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        return make(**arguments)
+
+
+class _DaskPool(Pool):
+    """Attempts in flight on a Dask cluster."""
+
+    def __init__(self, events: Events, client: Any, cluster: Any, address: str) -> None:  # noqa: ANN401
+        self._events = events
+        self._client = client
+        self._cluster = cluster
+        self._address = address
+        self._topic = f"loopline-{uuid4().hex}"
+        self._calls: dict[str, Call] = {}
+        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        client.subscribe_topic(self._topic, self._hear)
+
+    def submit(self, call: Call) -> None:
+        """Send an attempt to the cluster."""
+        key = f"{call.where.task_slug}-{uuid4().hex}"
+        self._calls[key] = call
+        try:
+            data = pack_call(call)
+        except Exception as error:  # noqa: BLE001 - whatever pickling raises
+            self._arrived.put(_cannot_send(self._calls.pop(key), error))
+            return
+        future = self._client.submit(
+            _run_on_worker, data, call.timeout_s, key, self._topic, self._address,
+            key=key, pure=False, retries=0,
+        )  # fmt: skip
+        future.add_done_callback(self._arrived.put)
+
+    def wait(self, timeout_s: float | None) -> Outcome | None:
+        """Wait for an outcome."""
+        try:
+            arrived = self._arrived.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(arrived, Outcome):
+            return arrived
+        call = self._calls.pop(arrived.key)
+        try:
+            return unpack_outcome(call.where, pickle.loads(arrived.result()))  # noqa: S301
+        except Exception as error:  # noqa: BLE001 - the cluster failed, not the task
+            message = f"The Dask cluster could not run it: {type(error).__name__}: {error}"
+            result = Result(FlowError(message))
+            return Outcome(call.where, call.attempt, StateKind.FAILED, message, result)
+        finally:
+            arrived.release()
+
+    def close(self, *, abandon: bool) -> None:
+        """Leave the cluster, and end it when it was made for this flow run."""
+        if abandon:
+            with suppress(Exception):
+                self._client.cancel(list(self._calls), force=True)
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _hear(self, event: tuple[Any, Any]) -> None:
+        """Take what a worker tells while it runs an attempt."""
+        key, *rest = event[1]
+        call = self._calls.get(key)
+        if call is None:
+            return
+        if rest:
+            level, message, shown = rest
+            self._events.logged(call, level, message, shown=shown)
+        else:
+            self._events.started(call)
+
+
+def _run_on_worker(
+    data: bytes, timeout_s: float | None, key: str, topic: str, address: str
+) -> bytes:
+    """Run an attempt; the body of every Dask task."""
+    from distributed import get_worker  # noqa: PLC0415 - in the worker
+
+    from loopline.flows.executors.child import settle_records  # noqa: PLC0415 - in the worker
+
+    worker = get_worker()
+    if address:
+        os.environ.setdefault("LOOPLINE_URI", address)
+
+    def sink(level: int, message: str, *, shown: bool) -> None:
+        worker.log_event(topic, (key, level, message, shown))
+
+    worker.log_event(topic, (key,))
+    call = pickle.loads(data)._replace(timeout_s=timeout_s)  # noqa: S301 - from our own engine
+    outcome = run_attempt(call, sink)
+    settle_records()
+    return pickle.dumps(pack_outcome(outcome))

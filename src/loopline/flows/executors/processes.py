@@ -1,0 +1,217 @@
+"""A pool of processes: attempts overlap on all cores, and one that kills its process fails alone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from loopline.errors import FlowError
+from loopline.flows.attempt import Call, Outcome, timed_out
+from loopline.flows.executors.base import Pool
+from loopline.flows.executors.messages import read_message, unpack_outcome, write_message
+from loopline.flows.results import Result
+from loopline.records.flows import StateKind
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from loopline.flows.executors.base import Events
+
+__all__ = ["ProcessPool", "pack_call"]
+
+
+class ProcessPool(Pool):
+    """Up to ``size`` processes, each served by a thread here, started when there is work.
+
+    The processes are new interpreters and not forks: nothing of this one's threads, locks and
+    connections is half copied into them, and the user's script is not run again either.
+    """
+
+    def __init__(self, events: Events, size: int, *, address: str = "") -> None:
+        self._events = events
+        self._size = size
+        self._address = address
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._unfinished = 0
+
+    def submit(self, call: Call) -> None:
+        """Queue an attempt."""
+        self._unfinished += 1
+        self._calls.put(call)
+        if len(self._workers) < min(self._unfinished, self._size):
+            worker = _Worker(self._events, self._calls, self._outcomes, self._address)
+            self._workers.append(worker)
+            worker.start()
+
+    def wait(self, timeout_s: float | None) -> Outcome | None:
+        """Wait for an outcome."""
+        try:
+            outcome = self._outcomes.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        self._unfinished -= 1
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def close(self, *, abandon: bool) -> None:
+        """Stop the processes; ``abandon`` kills what still runs."""
+        if abandon:
+            while not self._calls.empty():
+                self._calls.get()
+        for worker in self._workers:
+            self._calls.put(None)
+            if abandon:
+                worker.kill()
+        for worker in self._workers:
+            worker.join()
+
+
+class _Worker(threading.Thread):
+    """Serves one process, and replaces it when it dies."""
+
+    def __init__(
+        self,
+        events: Events,
+        calls: queue.SimpleQueue[Call | None],
+        outcomes: queue.SimpleQueue[Outcome | BaseException],
+        address: str,
+    ) -> None:
+        super().__init__(name="loopline process worker", daemon=True)
+        self._events = events
+        self._calls = calls
+        self._outcomes = outcomes
+        self._address = address
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Take attempts until told to stop."""
+        while (call := self._calls.get()) is not None:
+            try:
+                self._outcomes.put(self._attempt(call))
+            except BaseException as error:  # noqa: BLE001 - the flow's thread raises it
+                self._outcomes.put(error)
+        self._dismiss()
+
+    def kill(self) -> None:
+        """End the process in the middle of what it does."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _attempt(self, call: Call) -> Outcome:
+        try:
+            data = pack_call(call)
+        except Exception as error:  # noqa: BLE001 - whatever pickling raises
+            return _cannot_send(call, error)
+        process = self._alive()
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = None
+        if call.timeout_s is not None:
+            timer = threading.Timer(call.timeout_s, end)
+            timer.daemon = True
+            timer.start()
+        self._events.started(call)
+        try:
+            outcome = self._converse(call, process, data)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if outcome is not None:
+            return outcome
+        code = process.wait()
+        self._process = None
+        return timed_out(call) if late.is_set() else _died(call, process.pid, code)
+
+    def _converse(
+        self, call: Call, process: subprocess.Popen[bytes], data: bytes
+    ) -> Outcome | None:
+        """Send an attempt and listen until it ended; None when the process died."""
+        assert process.stdout is not None  # noqa: S101 - it was opened with pipes
+        try:
+            write_message(_stdin(process), "call", data)
+        except OSError:
+            return None
+        while (message := read_message(process.stdout)) is not None:
+            match message:
+                case ("printed", text):
+                    sys.stdout.write(text)
+                case ("logged", level, line, shown):
+                    self._events.logged(call, level, line, shown=shown)
+                case ("ended", *parts):
+                    return unpack_outcome(call.where, tuple(parts))
+        return None
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            environment = dict(os.environ)
+            if self._address:
+                environment["LOOPLINE_URI"] = self._address
+            # This package must be found even when only a change of sys.path leads to it.
+            environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "loopline.flows.executors.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+            )
+            write_message(_stdin(self._process), "setup", sys.path)
+        return self._process
+
+    def _dismiss(self) -> None:
+        """Let the process end by itself, so that it brings what it recorded to the store."""
+        process = self._process
+        if process is None:
+            return
+        with suppress(OSError):
+            write_message(_stdin(process), "stop")
+        process.wait()
+        _stdin(process).close()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
+    assert process.stdin is not None  # noqa: S101 - it was opened with pipes
+    return process.stdin  # type: ignore[return-value]
+
+
+def pack_call(call: Call) -> bytes:
+    """Pickle an attempt, code that a script defined included."""
+    import cloudpickle  # noqa: PLC0415 - only for other processes
+
+    return bytes(cloudpickle.dumps(call._replace(timeout_s=None), protocol=5))
+
+
+def _cannot_send(call: Call, error: Exception) -> Outcome:
+    message = (
+        f"The task or its arguments cannot be sent to another process ({type(error).__name__}: "
+        f"{error}). Run the flow with threads, or give the task what can be pickled."
+    )
+    result = Result(FlowError(message))
+    return Outcome(call.where, call.attempt, StateKind.FAILED, message, result, final=True)
+
+
+def _died(call: Call, pid: int, code: int) -> Outcome:
+    how = f"exit code {code}"
+    if code < 0:
+        try:
+            how = signal.Signals(-code).name
+        except ValueError:
+            how = f"signal {-code}"
+    hint = " The system may have run out of memory." if code == -getattr(signal, "SIGKILL", 9) else ""
+    message = f"Its process {pid} died ({how}).{hint}"
+    result = Result(FlowError(message))
+    return Outcome(call.where, call.attempt, StateKind.FAILED, message, result)

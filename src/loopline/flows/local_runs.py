@@ -1,0 +1,83 @@
+"""``flow.run()``: a flow here and now, or here and at the times of its schedule."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.flows.engine import run_flow
+from loopline.flows.order import count
+
+if TYPE_CHECKING:
+    from loopline.flows.executors.base import Executor
+    from loopline.flows.flow import Flow
+    from loopline.flows.states import State
+
+__all__ = ["check_parameters", "run_here"]
+
+#: The longest sleep, so that a laptop that was asleep notices what time it is.
+_NAP_S = 10.0
+
+
+def check_parameters(flow: Flow, given: dict[str, Any]) -> None:
+    """Check that the parameters given are the flow's, and that none is missing.
+
+    Raises:
+        InvalidInputError: They are not; the message names the nearest ones.
+    """
+    known = {task.name: task for task in flow.parameters()}
+    for name in given:
+        if name not in known:
+            hint = f"The flow {flow.name!r} has {', '.join(sorted(known)) or 'no parameters'}."
+            raise InvalidInputError(
+                str(NotFoundError.among("parameter", name, known, hint=hint))
+            )
+    missing = sorted(name for name, task in known.items() if task.required and name not in given)
+    if missing:
+        values = ", ".join(f'"{name}": ...' for name in missing)
+        msg = (
+            f"The flow {flow.name!r} needs {count(len(missing), 'more parameter')}: "
+            f"{', '.join(missing)}. Run it with parameters={{{values}}}."
+        )
+        raise InvalidInputError(msg)
+
+
+def run_here(
+    flow: Flow,
+    parameters: dict[str, Any],
+    *,
+    executor: Executor | None = None,
+    on_schedule: bool | None = None,
+) -> State:
+    """Run a flow in this process, once or at each time of its schedule; return the last state.
+
+    Raises:
+        FlowBuildError: The flow cannot run.
+        InvalidInputError: The parameters are not the flow's, or the schedule has no more times.
+    """
+    flow.validate()
+    if flow.schedule is None or on_schedule is False:
+        check_parameters(flow, parameters)
+        return run_flow(flow, parameters=parameters, executor=executor, echo=True)
+    after = datetime.now(UTC)
+    state: State | None = None
+    while times := flow.schedule.next(1, after=after):
+        after = due = times[0]
+        print(f"The flow {flow.name!r} runs next at {due.isoformat(timespec='seconds')}.")  # noqa: T201
+        while (rest_s := (due - datetime.now(UTC)).total_seconds()) > 0:
+            time.sleep(min(rest_s, _NAP_S))
+        check_parameters(flow, parameters)
+        state = run_flow(
+            flow, parameters=parameters, executor=executor, scheduled_start_time=due, echo=True
+        )
+        # Times that passed while the run took its time are not made up for.
+        after = max(after, datetime.now(UTC))
+    if state is None:
+        msg = (
+            f"The schedule of the flow {flow.name!r} has no more times. Run it once with "
+            "flow.run(run_on_schedule=False), or give it a later end."
+        )
+        raise InvalidInputError(msg)
+    return state

@@ -1,0 +1,17 @@
+"""Plain data: values as they can be recorded and shown, whatever they are in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["plain"]
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON-like data
+    """Turn a value into data that JSON can hold; what has no such form becomes its ``repr``."""
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=repr)
+    except (TypeError, ValueError, RecursionError):  # Such as a dict with objects for keys.
+        return repr(value)

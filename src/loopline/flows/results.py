@@ -1,0 +1,115 @@
+"""Results of tasks: how a value is kept with its task run, and read again by a later worker.
+
+The reference in a task run's record is one of: empty (not kept), ``none`` (the value is None),
+``inline:`` and base64 (a small pickle in the record itself, so that a number costs no file), or
+the SHA-256 of a pickle in the blob store, staged before the record that names it.
+"""
+
+from __future__ import annotations
+
+import base64
+import pickle
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loopline.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+__all__ = ["NOT_KEPT", "Result", "Stager", "dump", "keep", "load_reference"]
+
+NOT_KEPT = ""
+_NONE = "none"
+_INLINE = "inline:"
+
+#: A pickle up to this many bytes goes into the record itself.
+_INLINE_BYTES = 512
+
+#: These need no cloudpickle: they carry no code.
+_PLAIN = frozenset({int, float, bool, str, bytes})
+
+
+class Stager(Protocol):
+    """Puts bytes where the drain uploads them before the facts that follow."""
+
+    def __call__(self, data: bytes, /) -> tuple[str, int]:
+        """Return the SHA-256 of the bytes and their number."""
+
+
+class Result:
+    """A task's value: at hand, as pickled bytes, or as a promise to read it."""
+
+    __slots__ = ("_data", "_load", "_value")
+
+    def __init__(
+        self, value: object = None, *, data: bytes | None = None,
+        load: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
+        self._value = value
+        self._data = data
+        self._load = load
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - whatever the task returned
+        """The value; read or unpickled the first time."""
+        if self._load is not None:
+            self._value, self._load = self._load(), None
+        elif self._data is not None:
+            self._value, self._data = pickle.loads(self._data), None  # noqa: S301 - our own
+        return self._value
+
+    @property
+    def data(self) -> bytes | None:
+        """The pickled bytes, when a worker process sent them and nobody read them yet."""
+        return self._data
+
+
+def dump(value: object) -> bytes:
+    """Pickle a value so that another process can read it, also when a script defined its class."""
+    if type(value) in _PLAIN:
+        return pickle.dumps(value, protocol=5)
+    import cloudpickle  # noqa: PLC0415 - only when a result needs it
+
+    return bytes(cloudpickle.dumps(value, protocol=5))
+
+
+def keep(result: Result, stage: Stager) -> str:
+    """Keep a result durably; return its reference.
+
+    Raises:
+        Exception: Whatever pickling the value raises.
+    """
+    data = result.data
+    if data is None:
+        value = result.value
+        if value is None:
+            return _NONE
+        data = dump(value)
+    if len(data) <= _INLINE_BYTES:
+        return _INLINE + base64.b64encode(data).decode()
+    return stage(data)[0]
+
+
+def load_reference(reference: str, open_blob: Callable[[str], BinaryIO]) -> Any:  # noqa: ANN401
+    """Read a result back.
+
+    Raises:
+        NotFoundError: Its bytes are gone.
+        IntegrityError: Its bytes cannot be unpickled here.
+    """
+    if reference == _NONE:
+        return None
+    if reference.startswith(_INLINE):
+        data = base64.b64decode(reference.removeprefix(_INLINE))
+    else:
+        with open_blob(reference) as file:
+            data = file.read()
+    try:
+        return pickle.loads(data)  # noqa: S301 - written by this flow run's own engine
+    except Exception as error:
+        msg = (
+            f"The result {reference[:20]}… cannot be read here: {error}. Run the task again, "
+            "in the environment the flow was registered from."
+        )
+        raise IntegrityError(msg) from error

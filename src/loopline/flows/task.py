@@ -1,0 +1,410 @@
+"""Tasks: what a flow consists of, from functions with ``@task`` or classes with ``run()``.
+
+Calling a task inside ``with Flow(...)`` does not run it: it adds a copy to the flow, whose inputs
+are the arguments. ``run(...)`` runs the function itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from loopline.errors import FlowBuildError
+from loopline.flows.active import active_flow
+from loopline.flows.pointers import FunctionPointer
+from loopline.rules.triggers import TRIGGERS
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping
+
+    from loopline.flows.flow import Flow
+    from loopline.flows.triggers import Trigger
+
+__all__ = ["FunctionTask", "Task", "Unmapped", "task", "unmapped"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Arguments of a call that are about the flow, and so cannot be arguments of ``run``.
+_RESERVED = frozenset({"flow", "mapped", "task_args", "upstream_tasks"})
+
+
+class Unmapped:
+    """An input that every child of a mapped task gets whole."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def unmapped(value: object) -> Any:  # noqa: ANN401 - stands in the place of any argument
+    """Give ``value`` whole to every child, where ``map`` would take it element by element."""
+    return Unmapped(value)
+
+
+class Task:
+    """One step of a flow.
+
+    Subclasses have a ``run`` method, and call ``super().__init__(...)`` with these arguments.
+
+    Args:
+        name: What people read; the class's name by default.
+        slug: Base of the task's identity in a flow, instead of the name; a number is added.
+        tags: Words to find it by.
+        max_retries: How often a failed or late attempt is repeated.
+        retry_delay: How long to wait before each repetition; a number is in seconds.
+        retry_on: Exceptions that are worth repeating; by default all are.
+        timeout: How long an attempt may take; a number is in seconds.
+        trigger: Whether to run, from how the tasks before it ended; ``all_successful`` by default.
+        skip_on_upstream_skip: Skipped, too, when a task before it was skipped.
+        log_stdout: What it prints goes to the run's log as well.
+        nout: How many values it returns, so that ``a, b = my_task()`` works.
+
+    Raises:
+        FlowBuildError: The arguments do not fit together.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options Prefect 1 has
+        self,
+        name: str | None = None,
+        slug: str | None = None,
+        tags: Iterable[str] | None = None,
+        max_retries: int | None = None,
+        retry_delay: timedelta | float | None = None,
+        retry_on: type[Exception] | Sequence[type[Exception]] | None = None,
+        timeout: timedelta | float | None = None,
+        trigger: Trigger | str | None = None,
+        *,
+        skip_on_upstream_skip: bool = True,
+        log_stdout: bool = False,
+        nout: int | None = None,
+    ) -> None:
+        self.name = name or type(self).__name__
+        self.slug = slug
+        self.tags = set(tags or ())
+        self.max_retries = max_retries or 0
+        self.retry_delay = _as_delta(retry_delay, "retry_delay")
+        self.retry_on: tuple[type[Exception], ...] = ()
+        if retry_on is not None:
+            self.retry_on = (retry_on,) if isinstance(retry_on, type) else tuple(retry_on)
+        self.timeout = _as_delta(timeout, "timeout")
+        self.trigger: Trigger | str = trigger or "all_successful"
+        self.skip_on_upstream_skip = skip_on_upstream_skip
+        self.log_stdout = log_stdout
+        self.nout = nout
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse options that do not fit together, and a ``run`` that cannot be a task's."""
+        if self.max_retries < 0:
+            msg = f"max_retries of task {self.name!r} is {self.max_retries}; give 0 or more."
+            raise FlowBuildError(msg)
+        if self.retry_delay is not None and not self.max_retries:
+            msg = f"Task {self.name!r} has a retry_delay but no retries. Set max_retries, too."
+            raise FlowBuildError(msg)
+        if isinstance(self.trigger, str) and self.trigger not in TRIGGERS:
+            names = ", ".join(TRIGGERS)
+            msg = f"There is no trigger {self.trigger!r}. Use one of {names}, or your own function."
+            raise FlowBuildError(msg)
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            msg = f"The timeout of task {self.name!r} must be longer than nothing."
+            raise FlowBuildError(msg)
+        for parameter in self.signature().parameters.values():
+            if parameter.kind in {parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY}:
+                msg = (
+                    f"Task {self.name!r} takes {parameter}, which cannot be given by name. "
+                    "Make it an ordinary argument; for many values, take a list."
+                )
+                raise FlowBuildError(msg)
+            if parameter.name in _RESERVED and parameter.kind is not parameter.VAR_KEYWORD:
+                msg = (
+                    f"Task {self.name!r} has an argument {parameter.name!r}, a word that calls of "
+                    "tasks need for themselves. Rename the argument."
+                )
+                raise FlowBuildError(msg)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the subclass says
+        """Do the work; subclasses override this, with the arguments they need."""
+
+    def signature(self) -> inspect.Signature:
+        """Return the signature of ``run``."""
+        whole = _signature_of(type(self).run)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    @property
+    def retry_delays_s(self) -> list[float]:
+        """Seconds to wait before each retry, one for each."""
+        delay = self.retry_delay or timedelta(0)
+        return [delay.total_seconds()] * self.max_retries
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of the current run."""
+        from loopline.flows.logs import task_logger  # noqa: PLC0415 - logging only when used
+
+        return task_logger(self.name)
+
+    def copy(self, **changes: object) -> Task:
+        """Return another task like this one, with some attributes changed.
+
+        Raises:
+            FlowBuildError: There is no such attribute.
+        """
+        made = copy.copy(self)
+        made.tags = set(self.tags)
+        for name, value in changes.items():
+            if name not in vars(self):
+                msg = f"Tasks have no {name!r}. task_args may change {', '.join(vars(self))}."
+                raise FlowBuildError(msg)
+            if name in {"retry_delay", "timeout"}:
+                value = _as_delta(value, name)  # noqa: PLW2901 - as the constructor does
+            setattr(made, name, value)
+        if changes:
+            made._check()  # noqa: SLF001 - same class
+        return made
+
+    # --- building flows --------------------------------------------------------------------
+
+    def __call__(  # noqa: ANN204 - see the return type below
+        self,
+        *args: Any,  # noqa: ANN401 - as run's
+        mapped: bool = False,
+        task_args: Mapping[str, Any] | None = None,
+        upstream_tasks: Iterable[object] | None = None,
+        flow: Flow | None = None,
+        **kwargs: Any,  # noqa: ANN401 - as run's
+    ) -> Any:  # Any and not Task: results are arguments of other tasks, whatever those want.
+        """Add a copy of the task to a flow, with these inputs; return the copy.
+
+        Args:
+            mapped: One run for each element of the inputs.
+            task_args: Attributes that the copy shall have instead.
+            upstream_tasks: Tasks to run before this one that give it nothing.
+            flow: The flow, instead of the one of the ``with`` block.
+
+        Raises:
+            FlowBuildError: There is no flow here, or ``run`` does not take these arguments.
+        """
+        made = self.copy(**(task_args or {}))
+        return made.bind(*args, mapped=mapped, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
+
+    def bind(
+        self,
+        *args: Any,  # noqa: ANN401 - as run's
+        mapped: bool = False,
+        upstream_tasks: Iterable[object] | None = None,
+        flow: Flow | None = None,
+        **kwargs: Any,  # noqa: ANN401 - as run's
+    ) -> Task:
+        """Add this very task to a flow, with these inputs; the imperative ``__call__``."""
+        flow = self._flow(flow, "run(...)")
+        signature = self.signature()
+        try:
+            arguments = dict(signature.bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            msg = f"Task {self.name!r}: {error}. It is {self.name}{signature}."
+            raise FlowBuildError(msg) from None
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments.update(arguments.pop(parameter.name, {}))
+        flow.add_task(self)
+        for key, value in arguments.items():
+            if isinstance(value, Unmapped):
+                flow.set_input(self, key, value.value)
+            else:
+                flow.set_input(self, key, value, mapped=mapped)
+        for each in upstream_tasks or ():
+            flow.add_upstream(self, each)
+        return self
+
+    def map(
+        self,
+        *args: Any,  # noqa: ANN401 - sequences of run's arguments
+        upstream_tasks: Iterable[object] | None = None,
+        flow: Flow | None = None,
+        task_args: Mapping[str, Any] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - sequences of run's arguments
+    ) -> Any:  # noqa: ANN401 - as __call__
+        """Add a copy that runs once for each element of its inputs; see ``unmapped``."""
+        return self(
+            *args, mapped=True, task_args=task_args, upstream_tasks=upstream_tasks, flow=flow,
+            **kwargs,
+        )  # fmt: skip
+
+    def set_upstream(
+        self, task: object, flow: Flow | None = None, key: str | None = None, *,
+        mapped: bool = False,
+    ) -> None:  # fmt: skip
+        """Let ``task`` run before this one and, with a key, give it its result."""
+        flow = self._flow(flow, "set_upstream(..., flow=...)")
+        flow.set_dependencies(
+            self,
+            upstream_tasks=None if key else [task],
+            keyword_tasks={key: task} if key else None,
+            mapped=mapped,
+        )
+
+    def set_downstream(
+        self, task: Task, flow: Flow | None = None, key: str | None = None, *,
+        mapped: bool = False,
+    ) -> None:  # fmt: skip
+        """Let ``task`` run after this one and, with a key, take this one's result."""
+        task.set_upstream(self, flow=flow, key=key, mapped=mapped)
+
+    def set_dependencies(
+        self,
+        flow: Flow | None = None,
+        upstream_tasks: Iterable[object] | None = None,
+        downstream_tasks: Iterable[Task] | None = None,
+        keyword_tasks: Mapping[str, object] | None = None,
+        *,
+        mapped: bool = False,
+    ) -> None:
+        """Say what runs before and after this task, and what it takes."""
+        self._flow(flow, "set_dependencies(flow=...)").set_dependencies(
+            self, upstream_tasks, downstream_tasks, keyword_tasks, mapped=mapped
+        )
+
+    def _flow(self, flow: Flow | None, instead: str) -> Flow:
+        flow = flow or active_flow.get()
+        if flow is None:
+            msg = (
+                f"Task {self.name!r} was called outside a flow. Call it inside "
+                f'`with Flow("name") as flow:`, or use {self.name}.{instead} here.'
+            )
+            raise FlowBuildError(msg)
+        return flow
+
+    def __getitem__(self, key: object) -> Any:  # noqa: ANN401 - as __call__
+        """Add a task that takes one element of this one's result."""
+        from loopline.flows.parameter import GetItem  # noqa: PLC0415 - it is a task itself
+
+        return GetItem(name=f"{self.name}[{key!r}]").bind(self, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.nout is None:
+            msg = (
+                f"The result of task {self.name!r} is not there before the flow runs, so it cannot "
+                f"be iterated over. Say how many values it returns with @task(nout=...), or use "
+                "another task's .map(...)."
+            )
+            raise TypeError(msg)
+        return iter([self[index] for index in range(self.nout)])
+
+    def __repr__(self) -> str:
+        return f"<{'Task' if type(self) is FunctionTask else type(self).__name__}: {self.name}>"
+
+
+class FunctionTask(Task, Generic[P, R]):
+    """A task that is a function with ``@task``.
+
+    Attributes:
+        fn: The function.
+    """
+
+    def __init__(self, fn: Callable[P, R], name: str | None = None, **options: Any) -> None:  # noqa: ANN401
+        self.fn = fn
+        super().__init__(name=name or getattr(fn, "__name__", type(fn).__name__), **options)
+        self.__doc__ = fn.__doc__
+        self.__wrapped__ = fn
+        self.__name__ = self.name
+        self.__module__ = getattr(fn, "__module__", __name__)
+        self.__qualname__ = getattr(fn, "__qualname__", self.name)
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, in no flow."""
+        return self.fn(*args, **kwargs)
+
+    def signature(self) -> inspect.Signature:
+        """Return the signature of the function."""
+        return _signature_of(self.fn)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, upstream_tasks: Iterable[object], **kwargs: Any  # noqa: ANN401
+    ) -> Any: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, task_args: Mapping[str, Any], **kwargs: Any  # noqa: ANN401
+    ) -> Any: ...
+
+    @overload
+    def __call__(self, *args: Any, flow: Flow, **kwargs: Any) -> Any: ...  # noqa: ANN401
+
+    @overload
+    def __call__(self, *args: Any, mapped: bool, **kwargs: Any) -> Any: ...  # noqa: ANN401
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a copy of the task to the flow of the ``with`` block; see ``Task.__call__``."""
+        return super().__call__(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send the function by name where it can be imported, so that module state is shared."""
+        state = vars(self).copy()
+        pointer = FunctionPointer.to(self.fn)
+        if pointer is not None:
+            state["fn"] = pointer
+            del state["__wrapped__"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state["fn"], FunctionPointer):
+            state["fn"] = state["__wrapped__"] = state["fn"].follow()
+        vars(self).update(state)
+
+
+@overload
+def task(fn: Callable[P, R], /) -> FunctionTask[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    slug: str | None = None,
+    tags: Iterable[str] | None = None,
+    max_retries: int | None = None,
+    retry_delay: timedelta | float | None = None,
+    retry_on: type[Exception] | Sequence[type[Exception]] | None = None,
+    timeout: timedelta | float | None = None,
+    trigger: Trigger | str | None = None,
+    skip_on_upstream_skip: bool = True,
+    log_stdout: bool = False,
+    nout: int | None = None,
+) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
+
+
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of a function: ``@task``, or ``@task(max_retries=3, retry_delay=60)``.
+
+    The options are those of ``Task``.
+    """
+    if fn is None:
+        return lambda fn: FunctionTask(fn, **options)
+    return FunctionTask(fn, **options)
+
+
+@lru_cache(maxsize=1024)
+def _signature_of(fn: Callable[..., Any]) -> inspect.Signature:
+    """Read a signature once: a flow asks for it several times for each task."""
+    return inspect.signature(fn)
+
+
+def _as_delta(value: Any, what: str) -> timedelta | None:  # noqa: ANN401 - checked here
+    """Read a duration; a number is in seconds."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    msg = f"{what} must be a timedelta or a number of seconds, not {value!r}."
+    raise FlowBuildError(msg)

@@ -1,0 +1,129 @@
+"""Segments being written: mapped into memory where the file system honours that, else written.
+
+Both promise the same: what ``put`` returned for survives the death of this process.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from loopline.errors import StorageFullError
+from loopline.journal.format import segment_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MappedSegment", "Segment", "WrittenSegment", "can_map", "create_segment"]
+
+#: File systems on which a shared mapping is known to behave; elsewhere bytes are written.
+MAPPABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "f2fs", "zfs"}
+
+
+class Segment(Protocol):
+    """A segment open for appending.
+
+    Attributes:
+        size: Bytes there is room for.
+    """
+
+    size: int
+
+    def put(self, offset: int, payload: bytes, crc: int) -> None:
+        """Write the record at an offset; its length word last."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class MappedSegment:
+    """A preallocated file in memory: a record costs a copy, not a system call."""
+
+    def __init__(self, handle: int, size: int) -> None:
+        self.size = size
+        self._map = mmap.mmap(handle, size)
+        os.close(handle)
+
+    def put(self, offset: int, payload: bytes, crc: int) -> None:
+        """Write the record at an offset; its length word last."""
+        memory = self._map
+        start = offset + 8
+        memory[start : start + len(payload)] = payload
+        memory[offset + 4 : start] = crc.to_bytes(4, "little")
+        memory[offset : offset + 4] = len(payload).to_bytes(4, "little")
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._map.close()
+
+
+class WrittenSegment:
+    """A file appended with ``pwrite``: the same promise, a system call or two a record."""
+
+    def __init__(self, handle: int, size: int) -> None:
+        self.size = size
+        self._handle = handle
+
+    def put(self, offset: int, payload: bytes, crc: int) -> None:
+        """Write the record at an offset; its length word last."""
+        try:
+            os.pwrite(self._handle, crc.to_bytes(4, "little") + payload, offset + 4)
+            os.pwrite(self._handle, len(payload).to_bytes(4, "little"), offset)
+        except OSError as error:
+            raise _full_or(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
+def create_segment(path: Path, number: int, writer: str, size: int, *, mapped: bool) -> Segment:
+    """Make a segment's file with all the room it will need.
+
+    Raises:
+        StorageFullError: There is no room; a mapped page without a block would be a SIGBUS later.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        if mapped:
+            os.posix_fallocate(handle, 0, size)
+        os.pwrite(handle, segment_header(number, writer), 0)
+        return MappedSegment(handle, size) if mapped else WrittenSegment(handle, size)
+    except OSError as error:
+        os.close(handle)
+        path.unlink(missing_ok=True)
+        raise _full_or(error) from error
+
+
+def _full_or(error: OSError) -> Exception:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StorageFullError(
+            "No room for the journal: the disk of the Loopline home is full. Free some space; "
+            "what was logged before is safe."
+        )
+    return error
+
+
+def can_map(folder: Path) -> bool:
+    """Whether segments in this folder may be mapped into memory."""
+    if sys.platform != "linux":
+        return False
+    best = ""
+    kind = ""
+    where = str(folder.resolve())
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:  # noqa: PTH123
+            for line in mounts:
+                left, _, right = line.partition(" - ")
+                point = left.split()[4].replace("\\040", " ")
+                is_above = where == point or where.startswith(point.rstrip("/") + "/")
+                if is_above and len(point) >= len(best):
+                    best, kind = point, right.split()[0]
+    except OSError:
+        return False
+    return kind in MAPPABLE

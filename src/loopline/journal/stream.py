@@ -1,0 +1,143 @@
+"""One stream of a journal while its writer lives: append a fact, append a metric point."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import msgspec
+
+from loopline.journal.format import (
+    DEFINITION,
+    DEFINITION_KIND,
+    FACT,
+    FIRST,
+    POINT,
+    POINT_KIND,
+    padded,
+    position_of,
+)
+from loopline.journal.segment import Segment, create_segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopline.records.facts import Fact
+
+__all__ = ["Stream", "segment_path"]
+
+#: Room in a segment. Small, for each process makes one; larger facts get a larger segment.
+SEGMENT_BYTES = 1 << 20
+_encoder = msgspec.msgpack.Encoder()
+_FACT_BYTE = bytes((FACT,))
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Tell where a segment lies."""
+    return folder / f"{number:08d}.seg"
+
+
+class Stream:
+    """Appends records; what an append returned for survives the death of the process.
+
+    Attributes:
+        folder: Where its segments lie.
+        tail: Position after the last record.
+    """
+
+    def __init__(self, folder: Path, writer: str, *, mapped: bool) -> None:
+        """Make the stream's folder and its first segment."""
+        self.folder = folder
+        self._writer = writer
+        self._mapped = mapped
+        self._lock = threading.Lock()
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._number = 0
+        self._segment: Segment | None = None
+        self._size = 0
+        self._offset = 0
+        self.tail = 0
+        folder.mkdir()
+        self._roll(0)
+
+    def append(self, fact: Fact) -> None:
+        """Append a fact.
+
+        Raises:
+            StorageFullError: A new segment was needed and there is no room for it.
+        """
+        payload = _FACT_BYTE + _encoder.encode(fact)
+        with self._lock:
+            self._put(payload)
+
+    def append_point(
+        self, run_id: str, key: str, step: int, timestamp_ms: int, value: float
+    ) -> None:
+        """Append one point of a metric: 40 bytes.
+
+        Raises:
+            StorageFullError: A new segment was needed and there is no room for it.
+        """
+        with self._lock:
+            number = self._numbers.get((run_id, key))
+            if number is None or self._offset + 40 > self._size:
+                number = self._define(run_id, key)
+            payload = POINT.pack(POINT_KIND, number, step, timestamp_ms, value)
+            offset = self._offset
+            # `crc_seed`, written out: this is the hottest line of the package.
+            crc = crc32(payload, (self._number * 0x9E3779B1 + offset) & 0xFFFFFFFF)
+            self._segment.put(offset, payload, crc)  # type: ignore[union-attr]
+            self._offset = offset + 40
+            self.tail = self._number << 32 | self._offset
+
+    def _define(self, run_id: str, key: str) -> int:
+        """Number a (run, metric) in this segment, rolling on when there is no room for a point."""
+        text = _encoder.encode((run_id, key))
+        if self._offset + 8 + padded(8 + len(text)) + 40 > self._size:
+            self._roll(0)
+        number = self._numbers.get((run_id, key))
+        if number is None:
+            number = len(self._numbers)
+            self._put(DEFINITION.pack(DEFINITION_KIND, number) + text)
+            self._numbers[run_id, key] = number
+        return number
+
+    def _put(self, payload: bytes) -> None:
+        room = 8 + padded(len(payload))
+        if self._offset + room > self._size:
+            self._roll(room)
+        offset = self._offset
+        crc = crc32(payload, (self._number * 0x9E3779B1 + offset) & 0xFFFFFFFF)
+        assert self._segment is not None  # noqa: S101 - `_roll` made one
+        self._segment.put(offset, payload, crc)
+        self._offset = offset + room
+        self.tail = position_of(self._number, self._offset)
+
+    def _roll(self, room: int) -> None:
+        """Go on in a new segment; the old one stays until the store has all of it."""
+        size = max(SEGMENT_BYTES, FIRST + room)
+        number = self._number + 1
+        segment = create_segment(
+            segment_path(self.folder, number), number, self._writer, size, mapped=self._mapped
+        )
+        if self._segment is not None:
+            self._segment.close()
+        self._segment, self._number, self._size, self._offset = segment, number, size, FIRST
+        self._numbers = {}
+        self.tail = position_of(number, FIRST)
+
+    def close(self) -> None:
+        """Let go of the file; nothing may be appended any more."""
+        with self._lock:
+            if self._segment is not None:
+                self._segment.close()
+                self._segment = None
+                self._size = 0
+
+    def abandon(self) -> None:
+        """Let go of the file in a forked child, where the lock may be held by nobody alive."""
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+            self._size = 0

@@ -1,0 +1,158 @@
+"""Models fetched by address: one question to the store, files once per content, checked always."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopline.backend.recorder import get_recorder
+from loopline.errors import IntegrityError, NotFoundError, UnsupportedError
+from loopline.models.address import FolderAddress, RunAddress, parse_model_address
+from loopline.models.mlmodel import FILE_NAME, inside, read_mlmodel
+from loopline.records.operations import GetModel, ListArtifacts, ResolveModel
+from loopline.records.tracking import Artifact
+from loopline.rules.manifest import manifest_digest
+from loopline.rules.names import check_artifact_path
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+    from loopline.backend.recorder import Recorder
+    from loopline.models.address import RegistryAddress
+    from loopline.models.mlmodel import MLModel
+
+__all__ = ["fetch_flavor", "fetch_folder"]
+
+_CHUNK = 1 << 20
+
+
+def fetch_flavor(model_uri: str | Path, flavor: str) -> tuple[Path, MLModel]:
+    """Fetch a model that must have a flavor.
+
+    Raises:
+        UnsupportedError: It has other flavors only; the message names them.
+    """
+    folder = fetch_folder(model_uri)
+    model = read_mlmodel(folder)
+    if flavor not in model.flavors:
+        there = ", ".join(sorted(model.flavors))
+        msg = (
+            f"{model_uri} is no {flavor} model; its flavors are {there}. Load it with "
+            "loopline.models.load_model, which finds the right one."
+        )
+        raise UnsupportedError(msg)
+    return folder, model
+
+
+def fetch_folder(model_uri: str | Path) -> Path:
+    """Bring a model's files to this machine, check every one, and return their folder.
+
+    Files of a run or of the registry are kept in the home under ``cache/models``, once per
+    content, and their hashes are compared each time, before anything reads them. A path of the
+    user's own is returned as it is.
+
+    Raises:
+        NotFoundError: There is no such model.
+        IntegrityError: A file is not the one that was logged; the message names it.
+    """
+    address = parse_model_address(str(model_uri))
+    if isinstance(address, FolderAddress):
+        path = Path(address.path).expanduser()
+        return path.parent if path.name == FILE_NAME else path
+    recorder = get_recorder()
+    if isinstance(address, RunAddress):
+        files = _run_files(address)
+        digest = manifest_digest((file.path, file.sha256) for file in files)
+    else:
+        resolved = recorder.call(_resolve(address))
+        files = resolved.files
+        digest = manifest_digest((file.path, file.sha256) for file in files)
+        if digest != resolved.version.digest:
+            msg = (
+                f"The files listed for {model_uri} are not those that were registered. Do not use "
+                "this version; register the model of its run again."
+            )
+            raise IntegrityError(msg)
+    return _cached(recorder, digest, files)
+
+
+def _resolve(address: RegistryAddress) -> ResolveModel:
+    if not address.latest:
+        return ResolveModel(
+            name=address.name, version=address.version, stage=address.stage, alias=address.alias
+        )
+    model = get_recorder().call(GetModel(name=address.name))
+    return ResolveModel(name=address.name, version=model.latest_version)
+
+
+def _run_files(address: RunAddress) -> list[Artifact]:
+    """List the files of a model of a run, with paths inside the model's folder."""
+    folder = check_artifact_path(address.path)
+    found = get_recorder().call(ListArtifacts(run_id=address.run_id, path=folder, recursive=True))
+    files = [
+        Artifact(
+            path=file.path.removeprefix(f"{folder}/"),
+            sha256=file.sha256,
+            size_bytes=file.size_bytes,
+        )
+        for file in found
+        if not file.is_dir
+    ]
+    if not files:
+        msg = (
+            f"Run {address.run_id} has no model {folder!r}. See what it has with "
+            f"`loopline artifacts list {address.run_id}`."
+        )
+        raise NotFoundError(msg)
+    return files
+
+
+def _cached(recorder: Recorder, digest: str, files: list[Artifact]) -> Path:
+    """Find or make the folder of a content, and check every file in it."""
+    folder = recorder.home / "cache" / "models" / digest
+    if not all((folder / file.path).is_file() for file in files):
+        _fill(recorder.backend, folder, files)
+    for file in files:
+        path = inside(folder, check_artifact_path(file.path))
+        if _hash(path) != file.sha256:
+            msg = (
+                f"{path} is not the file that was logged: its SHA-256 differs. Remove {folder} "
+                "and load the model again."
+            )
+            raise IntegrityError(msg)
+    return folder
+
+
+def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
+    """Fetch files into a folder that appears in whole."""
+    partial = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    try:
+        for file in files:
+            path = partial / check_artifact_path(file.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as target:
+                try:
+                    target.writelines(backend.read_blob(file.sha256))
+                except IntegrityError as error:
+                    msg = f"File {file.path!r} of the model is damaged in the store. {error}"
+                    raise IntegrityError(msg) from error
+        if folder.exists():  # Half emptied by somebody; or filled by another process just now.
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            partial.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _hash(path: Path) -> str:
+    """Hash a file without holding it in memory."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

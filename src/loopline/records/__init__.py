@@ -1,0 +1,1 @@
+"""Records: the vocabulary every layer shares, with no behaviour and no I/O."""

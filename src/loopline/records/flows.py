@@ -1,0 +1,307 @@
+"""Records of flows: graphs, versions, schedules, flow runs, task runs, leases, logs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from loopline.records.base import Record
+
+__all__ = [
+    "CronClock",
+    "FlowCode",
+    "FlowGraph",
+    "FlowRun",
+    "FlowRunEvent",
+    "FlowRunLease",
+    "FlowRunPage",
+    "FlowSummary",
+    "FlowVersion",
+    "GraphEdge",
+    "GraphTask",
+    "IntervalClock",
+    "LogLine",
+    "ParameterSpec",
+    "ScheduleSpec",
+    "StateKind",
+    "TaskRun",
+]
+
+
+class StateKind(StrEnum):
+    """Where a flow run or task run stands, in Prefect 1's words."""
+
+    PENDING = "Pending"
+    SCHEDULED = "Scheduled"
+    SUBMITTED = "Submitted"
+    RUNNING = "Running"
+    RETRYING = "Retrying"
+    SUCCESS = "Success"
+    CACHED = "Cached"
+    MAPPED = "Mapped"
+    SKIPPED = "Skipped"
+    FAILED = "Failed"
+    TRIGGER_FAILED = "TriggerFailed"
+    TIMED_OUT = "TimedOut"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.is_successful or self.is_failed
+
+    @property
+    def is_successful(self) -> bool:
+        """Whether tasks after this one may run under the default trigger."""
+        return self in {StateKind.SUCCESS, StateKind.CACHED, StateKind.MAPPED, StateKind.SKIPPED}
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it ended badly."""
+        return self in {
+            StateKind.FAILED,
+            StateKind.TRIGGER_FAILED,
+            StateKind.TIMED_OUT,
+            StateKind.CANCELLED,
+        }
+
+
+class ParameterSpec(Record, kw_only=True):
+    """A parameter of a flow; ``default`` is plain data and counts only when not required."""
+
+    name: str
+    required: bool = False
+    default: Any = None
+
+
+class GraphTask(Record, kw_only=True):
+    """A task of a flow's graph, as data: enough to draw and to check it, not to run it.
+
+    Attributes:
+        slug: Unique in the flow, such as ``"train_model-1"``.
+        kind: ``"task"``, ``"parameter"`` or ``"constant"``.
+        trigger: Name of the trigger, such as ``"all_successful"``.
+        retry_delays_s: Seconds to wait before each retry; its length is the number of retries.
+        skip_on_upstream_skip: Skipped, too, when a task before it was skipped.
+    """
+
+    slug: str
+    name: str
+    kind: str = "task"
+    is_mapped: bool = False
+    trigger: str = "all_successful"
+    retry_delays_s: list[float] = []
+    timeout_s: float | None = None
+    tags: list[str] = []
+    skip_on_upstream_skip: bool = True
+
+
+class GraphEdge(Record, kw_only=True):
+    """A dependency: ``downstream`` runs after ``upstream`` and, with a key, takes its result."""
+
+    upstream: str
+    downstream: str
+    key: str = ""
+    is_mapped: bool = False
+
+
+class FlowGraph(Record, kw_only=True):
+    """The tasks of a flow in the order they were added, and their dependencies.
+
+    Attributes:
+        reference_tasks: Slugs of the tasks that decide the flow run's state; empty: the last ones.
+    """
+
+    tasks: list[GraphTask] = []
+    edges: list[GraphEdge] = []
+    parameters: list[ParameterSpec] = []
+    reference_tasks: list[str] = []
+
+
+class IntervalClock(Record, kw_only=True, tag="interval", tag_field="kind"):
+    """Fires at ``anchor + k * interval``.
+
+    Attributes:
+        interval_s: Seconds between two fires, greater than 0.
+        anchor: ISO 8601 time with offset that the grid goes through.
+        start: ISO 8601 time before which nothing fires, or empty.
+        end: ISO 8601 time after which nothing fires, or empty.
+        timezone: IANA name; intervals of whole days keep the wall-clock time there.
+    """
+
+    interval_s: float
+    anchor: str = "2019-01-01T00:00:00+00:00"
+    start: str = ""
+    end: str = ""
+    timezone: str = "UTC"
+    parameters: dict[str, Any] = {}
+
+
+class CronClock(Record, kw_only=True, tag="cron", tag_field="kind"):
+    """Fires when a cron expression matches the wall clock of ``timezone``."""
+
+    cron: str
+    timezone: str = "UTC"
+    start: str = ""
+    end: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class ScheduleSpec(Record, kw_only=True):
+    """When a flow runs by itself: the union of its clocks' times."""
+
+    clocks: list[IntervalClock | CronClock] = []
+
+
+class FlowCode(Record, kw_only=True):
+    """How a worker gets the flow object; the server stores it and never runs it.
+
+    Attributes:
+        kind: ``"pickle"`` (cloudpickle by value) or ``"import"`` (module and attribute).
+        blob: SHA-256 of the pickle or of the source bundle.
+        bundle: SHA-256 of a zip of local modules that go on ``sys.path``; empty: none.
+        entry: ``"module:attribute"`` for ``"import"``.
+        python: Minor version that a pickle needs, such as ``"3.11"``.
+        folder: Where it was registered; a worker on the same machine may use it as a hint.
+    """
+
+    kind: str
+    blob: str = ""
+    bundle: str = ""
+    entry: str = ""
+    python: str = ""
+    folder: str = ""
+
+
+class FlowVersion(Record, kw_only=True):
+    """One registered version of a flow; equal fingerprints are the same version."""
+
+    flow_version_id: str
+    project: str
+    name: str
+    version: int
+    fingerprint: str
+    graph: FlowGraph
+    schedule: ScheduleSpec | None = None
+    schedule_active: bool = True
+    code: FlowCode | None = None
+    environment: dict[str, str] = {}
+    created_ms: int
+    is_new: bool = False
+
+
+class FlowSummary(Record, kw_only=True):
+    """A flow as a list shows it.
+
+    Attributes:
+        recent: Its newest flow runs, newest first.
+        next_ms: Unix time in milliseconds of the next scheduled run, or None.
+    """
+
+    project: str
+    name: str
+    version: int
+    flow_version_id: str
+    schedule: ScheduleSpec | None = None
+    schedule_active: bool = True
+    created_ms: int
+    recent: list[FlowRun] = []
+    next_ms: int | None = None
+
+
+class FlowRun(Record, kw_only=True):
+    """One run of a flow.
+
+    Attributes:
+        flow_version_id: The registered version, or empty for ``flow.run()``.
+        scheduled_ms: Unix time in milliseconds it is due.
+        is_automatic: Whether a schedule made it (at most one a flow and due time).
+        token: Fencing token: rises with every claim, records under an older one are refused.
+        worker: Who holds or held it.
+        lease_until_ms: Unix time in milliseconds the lease ends; 0 when nobody holds it.
+        cancel_requested: Whether somebody asked it to stop.
+    """
+
+    flow_run_id: str
+    name: str = ""
+    project: str = ""
+    flow_name: str
+    flow_version_id: str = ""
+    parameters: dict[str, Any] = {}
+    state: StateKind = StateKind.SCHEDULED
+    message: str = ""
+    scheduled_ms: int
+    created_ms: int = 0
+    start_ms: int | None = None
+    end_ms: int | None = None
+    is_automatic: bool = False
+    token: int = 0
+    worker: str = ""
+    lease_until_ms: int = 0
+    cancel_requested: bool = False
+
+
+class FlowRunPage(Record, kw_only=True):
+    """Some flow runs, newest first."""
+
+    flow_runs: list[FlowRun]
+    next_page_token: str = ""
+
+
+class FlowRunEvent(Record, kw_only=True):
+    """One change of state of a flow run or, with a slug, of a task run."""
+
+    at_ms: int
+    state: StateKind
+    message: str = ""
+    task_slug: str = ""
+    map_index: int = -1
+    attempt: int = 0
+    actor: str = ""
+
+
+class TaskRun(Record, kw_only=True):
+    """One task in one flow run.
+
+    Attributes:
+        map_index: -1 for a task that is not mapped, else the child's index.
+        attempt: Runs so far, counted from 1; 0 before the first.
+        result: SHA-256 of the result's bytes in the blob store; ``"none"``: it is None;
+            ``"inline:"`` and base64: the bytes themselves; empty: no result kept.
+    """
+
+    flow_run_id: str
+    task_slug: str
+    map_index: int = -1
+    state: StateKind = StateKind.PENDING
+    message: str = ""
+    attempt: int = 0
+    start_ms: int | None = None
+    end_ms: int | None = None
+    result: str = ""
+
+
+class FlowRunLease(Record, kw_only=True):
+    """A worker's hold on a flow run, with all it needs to run it."""
+
+    flow_run: FlowRun
+    flow_version: FlowVersion
+    task_runs: list[TaskRun] = []
+    token: int
+    lease_until_ms: int
+
+
+class LogLine(Record, kw_only=True):
+    """One line of a flow run's log.
+
+    Attributes:
+        position: Its place in the flow run's log, counted from 1; 0 before it is stored.
+        level: Python's number: 10 debug, 20 info, 30 warning, 40 error.
+    """
+
+    flow_run_id: str
+    task_slug: str = ""
+    at_ms: int
+    level: int = 20
+    message: str
+    position: int = 0

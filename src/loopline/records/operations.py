@@ -1,0 +1,458 @@
+"""The table of operations: every question and command there is, written once.
+
+An operation is a request whose class says what it answers, whether it changes anything and
+which permission it needs. Native routes, the OpenAPI document and the HTTP client derive from
+``OPERATIONS``; ``loopline.store.operations`` has the one function that carries each out.
+
+A *query* reads. A *command* changes something, is answered at once or not at all, and carries
+an idempotency key so that sending it again cannot do it twice. What needs no answer is no
+operation but a fact (``loopline.records.facts``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+import msgspec
+
+from loopline.records.flows import (
+    FlowCode,
+    FlowGraph,
+    FlowRun,
+    FlowRunEvent,
+    FlowRunLease,
+    FlowRunPage,
+    FlowSummary,
+    FlowVersion,
+    LogLine,
+    ScheduleSpec,
+    StateKind,
+    TaskRun,
+)
+from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedModel, VersionEvent
+from loopline.records.tracking import (
+    Artifact,
+    Experiment,
+    MetricHistory,
+    RefusedFact,
+    Run,
+    RunEvent,
+    RunInput,
+    RunPage,
+)
+
+__all__ = ["OPERATIONS", "Operation"]
+
+R = TypeVar("R")
+
+
+class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that answers with an ``R``.
+
+    Attributes:
+        changes: Whether it is a command; otherwise it is a query.
+        permission: What the caller must be allowed: ``view``, ``edit``, ``work`` or ``admin``.
+    """
+
+    changes: ClassVar[bool] = False
+    permission: ClassVar[str] = "view"
+
+
+# --- experiments and runs ---------------------------------------------------------------------
+
+
+class EnsureExperiment(Operation[Experiment], frozen=True, kw_only=True):
+    """Get the experiment of this name, creating it when missing."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    tags: dict[str, str] = {}
+
+
+class GetExperiment(Operation[Experiment], frozen=True, kw_only=True):
+    """Get an experiment by id or by name."""
+
+    experiment_id: str = ""
+    name: str = ""
+
+
+class ListExperiments(Operation[list[Experiment]], frozen=True, kw_only=True):
+    """List experiments, newest change first."""
+
+    include_deleted: bool = False
+
+
+class DeleteExperiment(Operation[Experiment], frozen=True, kw_only=True):
+    """Soft-delete an experiment and its runs."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    experiment_id: str
+
+
+class RestoreExperiment(Operation[Experiment], frozen=True, kw_only=True):
+    """Undo a deletion."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    experiment_id: str
+
+
+class GetRun(Operation[Run], frozen=True, kw_only=True):
+    """Get a run with its params, tags and metric summaries."""
+
+    run_id: str
+
+
+class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
+    """Search runs by a filter, in order, a page at a time.
+
+    Attributes:
+        experiment_ids: Where to look; together with ``experiment_names``; both empty: everywhere.
+        filter: MLflow's filter language, with OR, NOT and parentheses.
+        order_by: Such as ``["metrics.rmse ASC", "start_time DESC"]``.
+        max_results: 1 to 50,000.
+        page_token: From the page before.
+    """
+
+    experiment_ids: list[str] = []
+    experiment_names: list[str] = []
+    filter: str = ""
+    order_by: list[str] = []
+    max_results: int = 1000
+    page_token: str = ""
+    include_deleted: bool = False
+
+
+class DeleteRun(Operation[Run], frozen=True, kw_only=True):
+    """Soft-delete a run."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    run_id: str
+
+
+class RestoreRun(Operation[Run], frozen=True, kw_only=True):
+    """Undo a deletion."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    run_id: str
+
+
+class GetMetricHistory(Operation[MetricHistory], frozen=True, kw_only=True):
+    """Get the points of one metric; with ``max_points`` reduced so that extremes survive."""
+
+    run_id: str
+    key: str
+    max_points: int = 0
+
+
+class ListArtifacts(Operation[list[Artifact]], frozen=True, kw_only=True):
+    """List what lies in a folder of a run; ``recursive`` lists every file below it."""
+
+    run_id: str
+    path: str = ""
+    recursive: bool = False
+
+
+class ListInputs(Operation[list[RunInput]], frozen=True, kw_only=True):
+    """List the data versions a run read."""
+
+    run_id: str
+
+
+class ListRunEvents(Operation[list[RunEvent]], frozen=True, kw_only=True):
+    """List the changes of a run's status, oldest first."""
+
+    run_id: str
+
+
+class ListRefused(Operation[list[RefusedFact]], frozen=True, kw_only=True):
+    """List what was refused of a run, oldest first."""
+
+    run_id: str
+
+
+class Heartbeat(Operation[int], frozen=True, kw_only=True):
+    """Say that a writer is alive; answers the position acknowledged so far (0: unknown writer)."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    writer: str
+    host: str = ""
+    pid: int = 0
+
+
+class CloseLostRuns(Operation[list[str]], frozen=True, kw_only=True):
+    """Close as FAILED the running runs whose writers are all gone; answers their ids.
+
+    Attributes:
+        writer: A writer known to be dead: only its runs. Empty: every writer not heard of
+            for ``silent_s`` seconds.
+        reason: Why, in words.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    writer: str = ""
+    silent_s: float = 30.0
+    reason: str = ""
+
+
+# --- registry ---------------------------------------------------------------------------------
+
+
+class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
+    """Make the next version of a model from a folder of a run; copies no bytes."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    run_id: str
+    artifact_path: str
+    description: str = ""
+    tags: dict[str, str] = {}
+    actor: str = ""
+
+
+class TransitionStage(Operation[ModelVersion], frozen=True, kw_only=True):
+    """Move a version to a stage and make it the stage's champion.
+
+    Attributes:
+        archive_existing: Versions in that stage go to Archived.
+        reason: Why, kept in the history.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    version: int
+    stage: str
+    archive_existing: bool = True
+    reason: str = ""
+    actor: str = ""
+
+
+class SetAlias(Operation[ModelVersion], frozen=True, kw_only=True):
+    """Point an alias at a version."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    alias: str
+    version: int
+    actor: str = ""
+
+
+class RemoveAlias(Operation[RegisteredModel], frozen=True, kw_only=True):
+    """Take an alias away."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    alias: str
+    actor: str = ""
+
+
+class ListModels(Operation[list[RegisteredModel]], frozen=True, kw_only=True):
+    """List registered models by name."""
+
+
+class GetModel(Operation[RegisteredModel], frozen=True, kw_only=True):
+    """Get a registered model."""
+
+    name: str
+
+
+class ListVersions(Operation[list[ModelVersion]], frozen=True, kw_only=True):
+    """List the versions of a model, newest first."""
+
+    name: str
+
+
+class ResolveModel(Operation[ResolvedModel], frozen=True, kw_only=True):
+    """Find one version, by exactly one of number, stage or alias, and its files."""
+
+    name: str
+    version: int = 0
+    stage: str = ""
+    alias: str = ""
+
+
+class ListVersionEvents(Operation[list[VersionEvent]], frozen=True, kw_only=True):
+    """List who moved what, newest first."""
+
+    name: str
+
+
+# --- flows ------------------------------------------------------------------------------------
+
+
+class RegisterFlow(Operation[FlowVersion], frozen=True, kw_only=True):
+    """Store a version of a flow; an unchanged fingerprint answers the version there is."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    project: str
+    name: str
+    fingerprint: str
+    graph: FlowGraph
+    schedule: ScheduleSpec | None = None
+    schedule_active: bool = True
+    code: FlowCode
+    environment: dict[str, str] = {}
+
+
+class ListFlows(Operation[list[FlowSummary]], frozen=True, kw_only=True):
+    """List flows with their newest version, by project and name."""
+
+    project: str = ""
+
+
+class GetFlow(Operation[FlowVersion], frozen=True, kw_only=True):
+    """Get a flow version by its id, or the newest one by project and name."""
+
+    flow_version_id: str = ""
+    project: str = ""
+    name: str = ""
+
+
+class SetScheduleActive(Operation[FlowVersion], frozen=True, kw_only=True):
+    """Switch a flow's schedule on or off."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    project: str
+    name: str
+    active: bool
+
+
+class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
+    """Ask for a run of a registered flow, now or at ``scheduled_ms``."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    project: str = ""
+    name: str = ""
+    flow_version_id: str = ""
+    parameters: dict[str, Any] = {}
+    scheduled_ms: int = 0
+    run_name: str = ""
+
+
+class ListFlowRuns(Operation[FlowRunPage], frozen=True, kw_only=True):
+    """List flow runs, newest due time first."""
+
+    project: str = ""
+    flow_name: str = ""
+    states: list[StateKind] = []
+    max_results: int = 100
+    page_token: str = ""
+
+
+class GetFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
+    """Get a flow run."""
+
+    flow_run_id: str
+
+
+class GetFlowRunGraph(Operation[FlowGraph], frozen=True, kw_only=True):
+    """Get the graph a flow run follows."""
+
+    flow_run_id: str
+
+
+class ListTaskRuns(Operation[list[TaskRun]], frozen=True, kw_only=True):
+    """List the task runs of a flow run in the order they first changed state."""
+
+    flow_run_id: str
+
+
+class ListFlowRunEvents(Operation[list[FlowRunEvent]], frozen=True, kw_only=True):
+    """List every change of state of a flow run and its tasks, oldest first."""
+
+    flow_run_id: str
+
+
+class GetLogs(Operation[list[LogLine]], frozen=True, kw_only=True):
+    """Get log lines of a flow run after a position, oldest first.
+
+    Attributes:
+        after: Only lines after this position.
+        limit: At most this many lines.
+        least_level: Only lines of this level and above.
+        newest: When there are more than ``limit``: the newest of them, and not the oldest.
+    """
+
+    flow_run_id: str
+    after: int = 0
+    limit: int = 1000
+    least_level: int = 0
+    newest: bool = False
+
+
+class MaterialiseSchedules(Operation[int], frozen=True, kw_only=True):
+    """Make the flow runs due within ``ahead_s`` seconds; answers how many are new."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "work"
+    ahead_s: float = 3600.0
+    most_per_flow: int = 100
+
+
+class ClaimFlowRun(Operation[FlowRunLease | None], frozen=True, kw_only=True):
+    """Take the earliest flow run that is due and free, or whose holder's lease ran out."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "work"
+    worker: str
+    lease_s: float = 30.0
+
+
+class RenewLease(Operation[FlowRun], frozen=True, kw_only=True):
+    """Hold on to a flow run; refused when the token is no longer the newest."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "work"
+    flow_run_id: str
+    token: int
+    lease_s: float = 30.0
+
+
+class ReleaseFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
+    """Give a flow run back; it becomes due again unless it has finished."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "work"
+    flow_run_id: str
+    token: int
+    reason: str = ""
+
+
+class CancelFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
+    """Cancel a flow run: at once when nobody runs it, else its worker is told."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    flow_run_id: str
+    reason: str = ""
+
+
+def _name(operation: type[Operation[Any]]) -> str:
+    """Turn ``SearchRuns`` into ``search-runs``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", operation.__name__).lower()
+
+
+def answer_type(operation: type[Operation[Any]]) -> Any:  # noqa: ANN401 - a type expression
+    """Tell what an operation answers with, from its base ``Operation[...]``."""
+    (base,) = operation.__orig_bases__  # type: ignore[attr-defined]
+    return get_args(base)[0]
+
+
+#: Every operation by its name on the wire.
+OPERATIONS: dict[str, type[Operation[Any]]] = {
+    _name(operation): operation for operation in Operation.__subclasses__()
+}

@@ -1,0 +1,240 @@
+"""Records of tracking: experiments, runs, params, metrics, artifacts, datasets."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from loopline.records.base import Lifecycle, Record
+
+__all__ = [
+    "Artifact",
+    "Dataset",
+    "Experiment",
+    "Metric",
+    "MetricHistory",
+    "MetricSummary",
+    "RefusedFact",
+    "Run",
+    "RunData",
+    "RunEvent",
+    "RunInput",
+    "RunPage",
+    "RunStatus",
+]
+
+
+class RunStatus(StrEnum):
+    """Where a run stands, in MLflow's words."""
+
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run is over."""
+        return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}
+
+
+class Experiment(Record, kw_only=True):
+    """A named group of runs.
+
+    Attributes:
+        experiment_id: Decimal number as text, as MLflow has it; ``"0"`` is ``Default``.
+        name: 1 to 500 characters, unique among active and deleted experiments alike.
+        created_ms: Unix time in milliseconds.
+        updated_ms: Unix time in milliseconds of the last change to the experiment itself.
+    """
+
+    experiment_id: str
+    name: str
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    created_ms: int
+    updated_ms: int
+    tags: dict[str, str] = {}
+
+
+class Metric(Record, kw_only=True):
+    """One point of a metric, as logged.
+
+    Attributes:
+        key: Metric name, 1 to 250 characters, such as ``"val_mae"``.
+        value: In the metric's own unit; NaN and infinities are kept.
+        step: Training step, counted from 0.
+        timestamp_ms: Unix time in milliseconds, MLflow's unit.
+    """
+
+    key: str
+    value: float
+    step: int = 0
+    timestamp_ms: int
+
+
+class MetricSummary(Record, kw_only=True):
+    """What is known of one metric of one run without reading its history.
+
+    Attributes:
+        value: Value at the greatest (step, timestamp, value): MLflow's "latest".
+        step: Step of that point.
+        timestamp_ms: Unix time in milliseconds of that point.
+        min: Least value that is not NaN; NaN when every point is NaN.
+        max: Greatest value that is not NaN; NaN when every point is NaN.
+        mean: Mean of the values that are not NaN; NaN when every point is NaN.
+        count: Points, NaN included. Exact once blocks are merged; until then an identical
+            point sent twice may count twice.
+        first_step: Least step.
+        last_step: Greatest step.
+    """
+
+    value: float
+    step: int = 0
+    timestamp_ms: int
+    min: float
+    max: float
+    mean: float
+    count: int
+    first_step: int = 0
+    last_step: int = 0
+
+
+class MetricHistory(Record, kw_only=True):
+    """The points of one metric of one run, ordered by step, then timestamp, then value.
+
+    Attributes:
+        steps: Training steps, n of them.
+        timestamps_ms: Unix times in milliseconds, n of them.
+        values: Values in the metric's own unit, n of them.
+        total: Points there are in all; more than n when the history was reduced for a chart.
+    """
+
+    key: str
+    steps: list[int]
+    timestamps_ms: list[int]
+    values: list[float]
+    total: int
+
+
+class Dataset(Record, kw_only=True):
+    """A data version: what the data are, where they came from, and a digest of their content.
+
+    Attributes:
+        name: Name such as ``"green taxi 2022-01"``.
+        digest: Content digest; equal digests mean equal data.
+        source: Where the data came from: a path, URL or query.
+        rows: Number of rows, or None when not tabular.
+        columns: Column names with their types.
+        profile: Facts per column as text, such as ``{"fare_amount": "mean 13.8, nulls 0"}``.
+    """
+
+    name: str
+    digest: str
+    source: str = ""
+    rows: int | None = None
+    columns: dict[str, str] = {}
+    profile: dict[str, str] = {}
+
+
+class RunInput(Record, kw_only=True):
+    """A data version a run read, and what for (``"training"``, ``"evaluation"``, ...)."""
+
+    dataset: Dataset
+    context: str = ""
+
+
+class Artifact(Record, kw_only=True):
+    """A file of a run, or a folder of them.
+
+    Attributes:
+        path: Relative to the run, with ``/`` between its parts.
+        sha256: Hash of the content in hex; empty for a folder.
+    """
+
+    path: str
+    sha256: str = ""
+    size_bytes: int = 0
+    is_dir: bool = False
+
+
+class RunData(Record, kw_only=True):
+    """Latest metric values, params and tags of a run, under MLflow's names."""
+
+    metrics: dict[str, float]
+    params: dict[str, str]
+    tags: dict[str, str]
+
+
+class Run(Record, kw_only=True):
+    """One execution of training code.
+
+    Attributes:
+        run_id: 32 hex digits, made by the client.
+        start_ms: Unix time in milliseconds; 0 for a run known only from facts that came
+            before its start.
+        end_ms: Unix time in milliseconds, or None while it runs.
+        duration_ms: From the owner's monotonic clock, so that a clock jump cannot make it
+            negative; None while it runs or when the owner died.
+        end_reason: Why it ended, in words, when there is something to say.
+        flow_run_id: The flow run it was started in, if any.
+        task_slug: The task it was started in, if any.
+    """
+
+    run_id: str
+    experiment_id: str
+    experiment_name: str = ""
+    name: str = ""
+    status: RunStatus = RunStatus.RUNNING
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    start_ms: int = 0
+    end_ms: int | None = None
+    duration_ms: int | None = None
+    user: str = ""
+    end_reason: str = ""
+    parent_run_id: str | None = None
+    flow_run_id: str | None = None
+    task_slug: str | None = None
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    metrics: dict[str, MetricSummary] = {}
+
+    @property
+    def info(self) -> Run:
+        """The run itself: ``run.info.run_id`` reads as it does with MLflow."""
+        return self
+
+    @property
+    def data(self) -> RunData:
+        """Latest metric values, params and tags: ``run.data.metrics["rmse"]``."""
+        latest = {key: summary.value for key, summary in self.metrics.items()}
+        return RunData(metrics=latest, params=self.params, tags=self.tags)
+
+
+class RunEvent(Record, kw_only=True):
+    """One change of a run's status."""
+
+    at_ms: int
+    status: RunStatus
+    reason: str = ""
+    actor: str = ""
+
+
+class RunPage(Record, kw_only=True):
+    """Some runs of a search, and where the next ones begin (empty: there are no more)."""
+
+    runs: list[Run]
+    next_page_token: str = ""
+
+
+class RefusedFact(Record, kw_only=True):
+    """A journaled record that the store will never take, with the reason.
+
+    Attributes:
+        fact: The record as JSON text.
+        reason: Why it was refused, with the next step in it.
+    """
+
+    run_id: str
+    at_ms: int
+    fact: str
+    reason: str

@@ -1,0 +1,369 @@
+"""The search language: MLflow's filters, and OR, NOT, parentheses and metric summaries.
+
+::
+
+    metrics.rmse < 4 and (params.model = 'gbm' or tags."mlflow.runName" like 'night%')
+    metrics.rmse.min < 3.9 and attributes.status = 'FINISHED' and not tags.simulated is not null
+
+A word without a dot is an attribute. Keys with odd characters stand in backticks or double
+quotes. The text becomes a tree of records here; ``loopline.store.search`` turns the tree into
+a statement with bound values.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from loopline.errors import FilterError
+from loopline.records.base import Record
+
+__all__ = ["And", "Comparison", "Field", "Node", "Not", "Or", "OrderBy", "parse", "parse_order_by"]
+
+ENTITIES = {
+    "metric": "metric",
+    "metrics": "metric",
+    "param": "param",
+    "params": "param",
+    "parameter": "param",
+    "parameters": "param",
+    "tag": "tag",
+    "tags": "tag",
+    "attr": "attribute",
+    "attribute": "attribute",
+    "attributes": "attribute",
+    "run": "attribute",
+    "dataset": "dataset",
+    "datasets": "dataset",
+}
+NUMBER_ATTRIBUTES = ("start_time", "end_time", "created", "duration")
+TEXT_ATTRIBUTES = (
+    "run_id",
+    "run_name",
+    "status",
+    "user_id",
+    "experiment_id",
+    "experiment",
+    "parent_run_id",
+    "flow_run_id",
+    "task",
+)
+ALIASES = {
+    "name": "run_name",
+    "Run name": "run_name",
+    "run name": "run_name",
+    "user": "user_id",
+    "User": "user_id",
+    "id": "run_id",
+    "created": "start_time",
+    "Created": "start_time",
+    "start time": "start_time",
+}
+DATASET_FIELDS = ("name", "digest", "context")
+SUMMARIES = ("min", "max", "mean", "count", "last", "first_step", "last_step")
+NUMBER_OPERATORS = (">", ">=", "!=", "=", "<", "<=")
+TEXT_OPERATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL")
+
+
+class Field(Record, frozen=True, kw_only=True):
+    """What is compared.
+
+    Attributes:
+        entity: ``"metric"``, ``"param"``, ``"tag"``, ``"attribute"`` or ``"dataset"``.
+        key: Its key or the attribute's name.
+        summary: For a metric: which number of its summary, ``"last"`` by default.
+    """
+
+    entity: str
+    key: str
+    summary: str = "last"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is compared with numbers."""
+        return self.entity == "metric" or (
+            self.entity == "attribute" and self.key in NUMBER_ATTRIBUTES
+        )
+
+
+class Comparison(Record, frozen=True, kw_only=True):
+    """A field, an operator in capitals, and the value or values (none for ``IS NULL``)."""
+
+    field: Field
+    operator: str
+    value: float | str | list[str] | None = None
+
+
+class And(Record, frozen=True, kw_only=True):
+    """Every part holds."""
+
+    parts: list[Node]
+
+
+class Or(Record, frozen=True, kw_only=True):
+    """Some part holds."""
+
+    parts: list[Node]
+
+
+class Not(Record, frozen=True, kw_only=True):
+    """The part does not hold."""
+
+    part: Node
+
+
+Node = Comparison | And | Or | Not
+
+
+class OrderBy(Record, frozen=True, kw_only=True):
+    """A field to order by; runs without it come last either way."""
+
+    field: Field
+    descending: bool = False
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+)
+  | (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+  | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+  | (?P<quoted>`[^`]*`)
+  | (?P<operator>>=|<=|!=|<>|==|=|<|>)
+  | (?P<sign>[(),.])
+  | (?P<word>[\w\-/:]+)
+    """,
+    re.VERBOSE,
+)
+MAX_FILTER = 20_000
+MAX_DEPTH = 50
+
+
+def parse(text: str) -> Node | None:
+    """Parse a filter; an empty one is None.
+
+    Raises:
+        FilterError: With the character and what was expected there.
+    """
+    if not text.strip():
+        return None
+    parser = _Parser(text)
+    node = parser.alternatives(0)
+    parser.expect_end()
+    return node
+
+
+def parse_order_by(text: str) -> OrderBy:
+    """Parse one ordering such as ``metrics.rmse DESC``.
+
+    Raises:
+        FilterError: With the character and what was expected there.
+    """
+    parser = _Parser(text)
+    field = parser.field()
+    descending = False
+    word = parser.take_word("ASC", "DESC")
+    if word:
+        descending = word == "DESC"
+    parser.expect_end("ASC, DESC or the end")
+    if field.entity == "dataset":
+        raise FilterError(text, 0, "a metric, param, tag or attribute to order by")
+    return OrderBy(field=field, descending=descending)
+
+
+def _tokens(text: str) -> list[_Token]:
+    if len(text) > MAX_FILTER:
+        raise FilterError(text[:80] + "…", 80, f"at most {MAX_FILTER:,} characters in all")
+    found = []
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise FilterError(text, position, "a field, operator or value")
+        if match.lastgroup != "space":
+            found.append(_Token(match.lastgroup or "", match.group(), position))
+        position = match.end()
+    found.append(_Token("end", "", len(text)))
+    return found
+
+
+class _Parser:
+    """Recursive descent: OR binds least, then AND, then NOT."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _tokens(text)
+        self._at = 0
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> _Token:
+        token = self._now
+        self._at += 1
+        return token
+
+    def _fail(self, expected: str, token: _Token | None = None) -> FilterError:
+        return FilterError(self._text, (token or self._now).position, expected)
+
+    def take_word(self, *words: str) -> str:
+        """Take one of some keywords, in any case; empty when another token comes."""
+        if self._now.kind == "word" and self._now.text.upper() in words:
+            return self._next().text.upper()
+        return ""
+
+    def _take_sign(self, sign: str) -> bool:
+        if self._now.kind == "sign" and self._now.text == sign:
+            self._at += 1
+            return True
+        return False
+
+    def expect_end(self, expected: str = "AND, OR or the end") -> None:
+        """Fail unless the text is used up."""
+        if self._now.kind != "end":
+            raise self._fail(expected)
+
+    def alternatives(self, depth: int) -> Node:
+        """Parse parts joined with OR."""
+        if depth > MAX_DEPTH:
+            raise self._fail(f"at most {MAX_DEPTH} parentheses inside one another")
+        parts = [self._conditions(depth)]
+        while self.take_word("OR"):
+            parts.append(self._conditions(depth))
+        return parts[0] if len(parts) == 1 else Or(parts=parts)
+
+    def _conditions(self, depth: int) -> Node:
+        parts = [self._condition(depth)]
+        while self.take_word("AND"):
+            parts.append(self._condition(depth))
+        return parts[0] if len(parts) == 1 else And(parts=parts)
+
+    def _condition(self, depth: int) -> Node:
+        if self.take_word("NOT"):
+            return Not(part=self._condition(depth + 1))
+        if self._take_sign("("):
+            node = self.alternatives(depth + 1)
+            if not self._take_sign(")"):
+                raise self._fail("AND, OR or a closing parenthesis")
+            return node
+        return self._comparison()
+
+    def field(self) -> Field:
+        """Parse what is compared."""
+        first = self._next()
+        if first.kind not in {"word", "quoted", "string"}:
+            raise self._fail("a field such as metrics.rmse", first)
+        if not self._take_sign("."):
+            return self._attribute(_unquote(first), first)
+        entity = ENTITIES.get(first.text.lower())
+        if entity is None:
+            known = "metrics, params, tags, attributes or datasets"
+            raise self._fail(f"{known} before the dot", first)
+        start = self._now
+        key = self._key()
+        if entity == "attribute":
+            return self._attribute(key, start)
+        if entity == "dataset" and key not in DATASET_FIELDS:
+            raise self._fail("name, digest or context of a dataset", start)
+        if entity == "metric":
+            head, _, tail = key.rpartition(".")
+            if head and tail in SUMMARIES and start.kind == "word":
+                return Field(entity=entity, key=head, summary=tail)
+            if self._take_sign("."):
+                summary = self.take_word(*(name.upper() for name in SUMMARIES)).lower()
+                if not summary:
+                    raise self._fail("min, max, mean, count, last, first_step or last_step")
+                return Field(entity=entity, key=key, summary=summary)
+        return Field(entity=entity, key=key)
+
+    def _key(self) -> str:
+        """Parse a key: quoted, or words joined with dots."""
+        first = self._next()
+        if first.kind in {"quoted", "string"}:
+            return _unquote(first)
+        if first.kind not in {"word", "number"}:
+            raise self._fail("a key", first)
+        key = first.text
+        end = first.position + len(first.text)
+        while self._now.text == "." and self._now.position == end:
+            following = self._tokens[self._at + 1]
+            if following.kind not in {"word", "number"} or following.position != end + 1:
+                break
+            self._at += 2
+            key += "." + following.text
+            end = following.position + len(following.text)
+        return key
+
+    def _attribute(self, name: str, token: _Token) -> Field:
+        name = ALIASES.get(name, name)
+        if name not in NUMBER_ATTRIBUTES and name not in TEXT_ATTRIBUTES:
+            known = ", ".join((*TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES))
+            raise self._fail(f"metrics.…, params.…, tags.… or an attribute ({known})", token)
+        return Field(entity="attribute", key=name)
+
+    def _comparison(self) -> Comparison:
+        field = self.field()
+        token = self._now
+        operator = self._operator()
+        allowed = NUMBER_OPERATORS if field.is_number else TEXT_OPERATORS
+        if operator not in allowed:
+            kind = "a number" if field.is_number else "text"
+            raise self._fail(f"one of {', '.join(allowed)}, as {field.key} is {kind}", token)
+        if operator in {"IS NULL", "IS NOT NULL"}:
+            return Comparison(field=field, operator=operator)
+        if operator in {"IN", "NOT IN"}:
+            return Comparison(field=field, operator=operator, value=self._list())
+        value = self._next()
+        if field.is_number:
+            if value.kind != "number":
+                raise self._fail("a number without quotes", value)
+            return Comparison(field=field, operator=operator, value=float(value.text))
+        if value.kind != "string":
+            raise self._fail("text in quotes", value)
+        return Comparison(field=field, operator=operator, value=_unquote(value))
+
+    def _operator(self) -> str:
+        if self._now.kind == "operator":
+            text = self._next().text
+            return {"<>": "!=", "==": "="}.get(text, text)
+        word = self.take_word("LIKE", "ILIKE", "IN", "IS", "NOT")
+        if word == "IS":
+            negated = bool(self.take_word("NOT"))
+            if not self.take_word("NULL"):
+                raise self._fail("NULL")
+            return "IS NOT NULL" if negated else "IS NULL"
+        if word == "NOT":
+            if not self.take_word("IN"):
+                raise self._fail("IN")
+            return "NOT IN"
+        if not word:
+            raise self._fail("an operator such as = or <")
+        return word
+
+    def _list(self) -> list[str]:
+        if not self._take_sign("("):
+            raise self._fail("a list such as ('a', 'b')")
+        values = []
+        while True:
+            token = self._next()
+            if token.kind != "string":
+                raise self._fail("text in quotes", token)
+            values.append(_unquote(token))
+            if self._take_sign(")"):
+                return values
+            if not self._take_sign(","):
+                raise self._fail("a comma or a closing parenthesis")
+
+
+def _unquote(token: _Token) -> str:
+    if token.kind == "quoted":
+        return token.text[1:-1]
+    if token.kind == "string":
+        return re.sub(r"\\(.)", r"\1", token.text[1:-1])
+    return token.text

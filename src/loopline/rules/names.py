@@ -1,0 +1,139 @@
+"""What names, keys and values may be: MLflow's limits or wider, never cut in silence."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from loopline.errors import InvalidInputError
+
+__all__ = [
+    "check_alias",
+    "check_artifact_path",
+    "check_experiment_name",
+    "check_id",
+    "check_key",
+    "check_model_name",
+    "check_param_value",
+    "check_tag_value",
+]
+
+MAX_KEY = 250
+MAX_EXPERIMENT_NAME = 500
+MAX_PARAM_VALUE = 6_000
+MAX_TAG_VALUE = 8_000
+MAX_MODEL_NAME = 256
+MAX_ALIAS = 255
+MAX_PATH = 1_000
+
+_KEY = re.compile(r"[\w\-. :/]+\Z")
+_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}\Z", re.ASCII)
+_ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
+
+
+def _check_text(what: str, text: str, most: int) -> None:
+    if "\0" in text:
+        msg = f"The {what} holds a NUL character, which databases cannot keep. Take it out."
+        raise InvalidInputError(msg)
+    if len(text) > most:
+        msg = (
+            f"The {what} has {len(text):,} characters; {most:,} are allowed. Shorten it, or keep "
+            "the text as an artifact with `log_text`."
+        )
+        raise InvalidInputError(msg)
+
+
+def check_key(kind: str, key: str) -> None:
+    """Check the key of a param, metric or tag.
+
+    Raises:
+        InvalidInputError: Naming the key and what is allowed.
+    """
+    if not isinstance(key, str):
+        msg = f"A {kind} key must be text, not {type(key).__name__}: {key!r}."
+        raise InvalidInputError(msg)
+    if not key:
+        msg = f"A {kind} needs a key; an empty one was given."
+        raise InvalidInputError(msg)
+    _check_text(f"{kind} key {key[:40]!r}", key, MAX_KEY)
+    if not _KEY.match(key):
+        msg = (
+            f"The {kind} key {key!r} may hold letters, digits, and _ - . : / and spaces only. "
+            "Rename it."
+        )
+        raise InvalidInputError(msg)
+    if posixpath.normpath(key) != key or key.startswith("/") or key == "." or key[:2] == "..":
+        msg = f"The {kind} key {key!r} reads as another path. Use a plain name such as 'a/b'."
+        raise InvalidInputError(msg)
+
+
+def check_param_value(key: str, value: str) -> None:
+    """Check a param's value."""
+    _check_text(f"value of param {key!r}", value, MAX_PARAM_VALUE)
+
+
+def check_tag_value(key: str, value: str) -> None:
+    """Check a tag's value."""
+    _check_text(f"value of tag {key!r}", value, MAX_TAG_VALUE)
+
+
+def check_experiment_name(name: str) -> None:
+    """Check the name of an experiment."""
+    if not isinstance(name, str) or not name.strip():
+        msg = "An experiment needs a name that is not empty."
+        raise InvalidInputError(msg)
+    _check_text("experiment's name", name, MAX_EXPERIMENT_NAME)
+
+
+def check_id(what: str, value: str) -> None:
+    """Check a run id or the like."""
+    if not _ID.match(value):
+        msg = (
+            f"{value!r} cannot be a {what}: it begins with a letter or digit and goes on with "
+            "letters, digits, _ and - (256 at most)."
+        )
+        raise InvalidInputError(msg)
+
+
+def check_model_name(name: str) -> None:
+    """Check the name of a registered model."""
+    if not name.strip() or "/" in name or ":" in name or "@" in name:
+        msg = f"{name!r} cannot name a model: it must not be empty nor hold / : or @."
+        raise InvalidInputError(msg)
+    _check_text("model's name", name, MAX_MODEL_NAME)
+
+
+def check_alias(alias: str) -> None:
+    """Check an alias of a model version."""
+    if not _ALIAS.match(alias) or alias.lower() == "latest" or re.match(r"[vV]\d+\Z", alias):
+        msg = (
+            f"{alias!r} cannot be an alias: use letters, digits, _ and -, and neither 'latest' "
+            "nor a version such as 'v3'."
+        )
+        raise InvalidInputError(msg)
+    _check_text("alias", alias, MAX_ALIAS)
+
+
+def check_artifact_path(path: str) -> str:
+    """Check a path inside a run and return it in its one form, without a trailing slash.
+
+    Raises:
+        InvalidInputError: It is absolute, climbs with ``..``, or holds a backslash or a control
+            character.
+    """
+    clean = path.rstrip("/")
+    parts = clean.split("/")
+    if (
+        not clean
+        or any(part in {"", ".", ".."} for part in parts)
+        or "\\" in clean
+        or any(ord(character) < 32 or ord(character) == 127 for character in clean)
+        or re.match(r"[A-Za-z]:", clean)
+    ):
+        msg = (
+            f"Invalid path {path!r}: give a relative path such as 'model/MLmodel', without "
+            "'..', backslashes or control characters."
+        )
+        raise InvalidInputError(msg)
+    _check_text("path", clean, MAX_PATH)
+    return clean

@@ -1,0 +1,41 @@
+"""Triggers: whether a task may run, from how the tasks before it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["TRIGGERS", "is_hopeless", "why_not"]
+
+#: Built-in triggers by name: (upstream successes, upstream failures) -> may run. Skipped counts
+#: as a success, and each child of a mapped task counts by itself. Any other trigger is the
+#: user's own function, which only the edge can ask.
+TRIGGERS: Mapping[str, Callable[[int, int], bool]] = {
+    "all_successful": lambda good, bad: bad == 0,
+    "all_failed": lambda good, bad: good == 0,
+    "any_successful": lambda good, bad: good > 0 or bad == 0,
+    "any_failed": lambda good, bad: bad > 0 or good == 0,
+    "all_finished": lambda good, bad: True,
+}
+
+_WISHES = {
+    "all_successful": "all to succeed",
+    "all_failed": "all to fail",
+    "any_successful": "one to succeed",
+    "any_failed": "one to fail",
+}
+
+
+def is_hopeless(trigger: str, good: int, bad: int) -> bool:
+    """Tell whether no further upstream could make the trigger pass."""
+    return (trigger == "all_successful" and bad > 0) or (trigger == "all_failed" and good > 0)
+
+
+def why_not(trigger: str, good: int, bad: int) -> str:
+    """Explain in a sentence why a trigger did not let its task run."""
+    wish = _WISHES.get(trigger, "otherwise")
+    return (
+        f"Of {good + bad} upstream tasks {bad} failed; the trigger {trigger!r} wants {wish}."
+    )

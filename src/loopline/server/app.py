@@ -1,0 +1,106 @@
+"""The application: every route behind one gate, over one backend."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from loopline.errors import LooplineError
+from loopline.server import wire
+from loopline.server.assets import asset_routes
+from loopline.server.blobs import blob_routes
+from loopline.server.errors import error_response, plain_error
+from loopline.server.gate import PUBLIC, Gate, GuardedRoute
+from loopline.server.mlflow_door import mlflow_routes
+from loopline.server.native import native_routes, unknown_api_route
+from loopline.server.pages.routes import error_page, page_routes
+from loopline.server.threads import Threads
+from loopline.server.version import installed_version
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from loopline.backend.protocol import Backend
+
+__all__ = ["create_app"]
+
+
+def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
+    """Make the ASGI application of a server.
+
+    Args:
+        backend: Where everything is; it stays open, the caller closes it.
+        allowed_hosts: Exact ``Host`` headers that are answered, such as ``"localhost:5050"``;
+            empty answers every host, which only ``--insecure`` may ask for.
+    """
+    threads = Threads()
+    routes = [
+        *_meta_routes(),
+        *native_routes(backend, threads),
+        *blob_routes(backend, threads),
+        *mlflow_routes(backend, threads),
+        *asset_routes(),
+        *page_routes(backend, threads),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        threads.close()
+
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Gate, routes=routes, allowed_hosts=allowed_hosts, on_fault=_answer_error)
+        ],
+        exception_handlers={
+            HTTPException: _http_error,
+            LooplineError: _answer_error,
+        },
+    )
+
+
+def _meta_routes() -> list[GuardedRoute]:
+    async def health(_request: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type=wire.JSON)
+
+    async def version(_request: Request) -> Response:
+        answer = {"name": "loopline", "version": installed_version(), "api": 1}
+        return Response(wire.encode(answer, wire.JSON), media_type=wire.JSON)
+
+    return [
+        GuardedRoute("/health", health, permission=PUBLIC),
+        GuardedRoute("/version", version, permission="view"),
+    ]
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/ajax-api/", "/health", "/version"))
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if _is_api(request):
+        return await error_response(request, error)
+    return error_page(request, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer what the router itself refuses: an unknown path or a wrong method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if not _is_api(request):
+        return error_page(request, error)
+    if status == 404:  # noqa: PLR2004 - HTTP
+        return unknown_api_route(request.url.path)
+    if status == 405:  # noqa: PLR2004 - HTTP
+        allowed = (getattr(error, "headers", None) or {}).get("Allow", "another method")
+        message = f"{request.method} is not for {request.url.path[:200]}. Use {allowed}."
+        return plain_error(405, "BAD_REQUEST", message)
+    return await error_response(request, error)

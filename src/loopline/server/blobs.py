@@ -1,0 +1,158 @@
+"""Blobs over HTTP: streamed in, hashed on the way; streamed out, in ranges, never as a page."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from loopline.errors import IntegrityError, InvalidInputError, NotFoundError
+from loopline.server import wire
+from loopline.server.bodies import chunks_of
+from loopline.server.gate import GuardedRoute
+from loopline.server.ranges import parse_range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+
+    from loopline.backend.protocol import Backend
+    from loopline.server.threads import Threads
+
+__all__ = ["MOST_BLOB_BYTES", "attachment", "blob_routes", "send_blob"]
+
+MOST_BLOB_BYTES = 2**40
+CHUNK_BYTES = 256 * 1024
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def blob_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
+    """Make the routes that take and give blobs."""
+    folder = _upload_folder(backend)
+
+    async def put(request: Request) -> Response:
+        expected = request.headers.get("x-content-sha256", "").lower()
+        if expected and not _SHA256.fullmatch(expected):
+            msg = "X-Content-SHA256 must be 64 hex digits: the SHA-256 of the body."
+            raise InvalidInputError(msg)
+        digest = hashlib.sha256()
+        file = await threads.run(_new_file, folder)
+        try:
+            with file:
+                async for chunk in chunks_of(request, most_bytes=MOST_BLOB_BYTES):
+                    await threads.run(_append, file, digest, chunk)
+                await threads.run(file.flush)
+            if expected and digest.hexdigest() != expected:
+                msg = (
+                    f"The bytes that came have the SHA-256 {digest.hexdigest()} and not "
+                    f"{expected}. They were damaged on the way: send them again."
+                )
+                raise InvalidInputError(msg)
+            sha256, size = await threads.run(backend.put_blob, Path(file.name))
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)  # noqa: PTH108 - the name is a str here
+        kind = wire.preferred(request.headers.get("accept", ""))
+        return Response(
+            wire.encode({"sha256": sha256, "size_bytes": size}, kind), 201, media_type=kind
+        )
+
+    async def get(request: Request) -> Response:
+        sha256 = request.path_params["sha256"]
+        return await send_blob(request, sha256, backend, threads, name=sha256)
+
+    return [
+        GuardedRoute("/api/v1/blobs", put, methods=["PUT"], permission="edit"),
+        GuardedRoute("/api/v1/blobs/{sha256}", get, methods=["GET"], permission="view"),
+    ]
+
+
+async def send_blob(
+    request: Request, sha256: str, backend: Backend, threads: Threads, *, name: str
+) -> Response:
+    """Answer a blob, or the range of it that was asked for, as a file to save.
+
+    The whole file is checked against its hash while it streams: when a bit has flipped, the
+    answer ends short of its length, which every client reports.
+
+    Raises:
+        NotFoundError: No such blob.
+    """
+    if not _SHA256.fullmatch(sha256):
+        msg = f"No blob {sha256[:80]!r}: a blob's name is the 64 hex digits of its SHA-256."
+        raise NotFoundError(msg)
+    size = await threads.run(backend.blob_size, sha256)
+    headers = {**attachment(name), "ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
+    if request.headers.get("if-none-match", "") in {f'"{sha256}"', "*"}:
+        return Response(status_code=304, headers=headers)
+    try:
+        part = parse_range(request.headers.get("range", ""), size)
+    except ValueError:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    start, end = part or (0, size)
+    headers["Content-Length"] = str(end - start)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    if request.method == "HEAD":
+        return Response(status_code=200, headers=headers)
+    if part is None:
+        chunks = backend.read_blob(sha256)
+    else:
+        chunks = _part(await threads.run(backend.open_blob, sha256), start, end)
+    return StreamingResponse(
+        threads.stream(chunks), 206 if part else 200, headers, "application/octet-stream"
+    )
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Headers that make a browser save a file and never show it in this site's name."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return {
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+        # Content-addressed: the bytes under this name never change.
+        "Cache-Control": "private, max-age=31536000, immutable",
+    }
+
+
+def _upload_folder(backend: Backend) -> Path:
+    """Where uploads wait until they are whole: beside the blobs, so that a full disk says so."""
+    if backend.address.kind == "home":
+        folder = Path(backend.address.text) / "staging"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    return Path(tempfile.gettempdir())
+
+
+def _new_file(folder: Path) -> BinaryIO:
+    return tempfile.NamedTemporaryFile(  # type: ignore[return-value] # noqa: SIM115
+        dir=folder, prefix="upload-", delete=False
+    )
+
+
+def _append(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
+    digest.update(chunk)
+    file.write(chunk)
+
+
+def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = end - start
+        while left > 0:
+            chunk = file.read(min(CHUNK_BYTES, left))
+            if not chunk:
+                msg = "The file ended before its end. Check the disk that holds the blobs."
+                raise IntegrityError(msg)
+            left -= len(chunk)
+            yield chunk

@@ -1,0 +1,118 @@
+"""How errors look on the wire: a status, MLflow's error code, and the sentence for people."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from loopline.errors import FilterError, InvalidInputError, LooplineError, StorageFullError
+from loopline.server import wire
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+__all__ = [
+    "PayloadTooLargeError",
+    "RefusedRequestError",
+    "TooBusyError",
+    "UnsupportedMediaTypeError",
+    "body_of",
+    "error_response",
+    "plain_error",
+    "sentence_of",
+    "translate",
+]
+
+log = logging.getLogger("loopline.server")
+
+#: Seconds a client waits before it asks again, said with 429, 503 and 507.
+RETRY_AFTER_S = 1
+
+
+class UnsupportedMediaTypeError(InvalidInputError):
+    """The body is neither JSON nor msgpack."""
+
+    status = 415
+
+
+class PayloadTooLargeError(InvalidInputError):
+    """The body is longer than this route takes."""
+
+    status = 413
+
+
+class RefusedRequestError(LooplineError):
+    """The gate does not let this request in: a foreign host, origin or site."""
+
+    status = 403
+    code = "PERMISSION_DENIED"
+
+
+class TooBusyError(LooplineError):
+    """More requests wait than the server has room for."""
+
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+def translate(error: Exception) -> LooplineError | None:
+    """Find the error of ours that says what happened; None when it is a fault inside."""
+    if isinstance(error, LooplineError):
+        return error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError("The server's disk is full. Free some space there, then retry.")
+    return None
+
+
+def body_of(error: LooplineError) -> dict[str, Any]:
+    """Say an error in plain data; a client of ours makes the same error of it again."""
+    body: dict[str, Any] = {
+        "error_code": error.code,
+        "message": str(error),
+        "error": type(error).__name__,
+    }
+    if isinstance(error, FilterError):
+        body["details"] = {
+            "text": error.text,
+            "position": error.position,
+            "expected": error.expected,
+        }
+    return body
+
+
+def sentence_of(error: Exception) -> tuple[int, str]:
+    """Status and message of any error; a fault inside is logged, and its id told instead."""
+    known = translate(error)
+    if known is not None:
+        return known.status, str(known)
+    if isinstance(error, HTTPException):
+        return error.status_code, str(error.detail)
+    fault = secrets.token_hex(4)
+    log.error("Fault %s inside the server", fault, exc_info=error)
+    return 500, f"Something went wrong inside the server. Its log has the details: fault {fault}."
+
+
+def plain_error(status: int, code: str, message: str, **more: object) -> Response:
+    """Make an error answer in JSON."""
+    body = {"error_code": code, "message": message, **more}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503, 507} else None
+    return Response(wire.encode(body, wire.JSON), status, headers, wire.JSON)
+
+
+async def error_response(request: Request, error: Exception) -> Response:
+    """Answer any error of an API route in JSON; nothing of the inside leaks."""
+    known = translate(error)
+    if known is not None and known.status != 500:  # noqa: PLR2004 - HTTP
+        body = body_of(known)
+        return plain_error(known.status, body.pop("error_code"), body.pop("message"), **body)
+    if known is not None:
+        log.error("%s %s: %s", request.method, request.url.path, known)
+        body = body_of(known)
+        return plain_error(500, body.pop("error_code"), body.pop("message"), **body)
+    status, message = sentence_of(error)
+    return plain_error(status, "INTERNAL_ERROR", message)

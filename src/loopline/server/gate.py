@@ -1,0 +1,245 @@
+"""The gate in front of every route: hosts, origins, sizes and permissions, deny by default.
+
+A web page elsewhere can make a browser send requests to a server on this machine. Three checks
+stop it: the ``Host`` must be one this server is known by (against DNS rebinding), the ``Origin``
+of a write must be this very server (scheme, host and port), and a browser's own word that the
+request comes from another site (``Sec-Fetch-Site``) is believed. Only following a link to a page
+is allowed from elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.routing import Match, Route
+
+from loopline.server.errors import RefusedRequestError, TooBusyError, body_of, plain_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any
+
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from loopline.errors import LooplineError
+
+__all__ = ["EVERYTHING", "PERMISSIONS", "PUBLIC", "Gate", "GuardedRoute", "host_names"]
+
+#: What a route may ask for; ``public`` needs no caller at all and is for ``/health`` alone.
+PUBLIC = "public"
+PERMISSIONS = frozenset({PUBLIC, "view", "edit", "work", "admin"})
+
+#: Until there are users, whoever reaches the server may do everything, as its home's owner may.
+EVERYTHING = PERMISSIONS
+
+#: Bytes that the headers of a request may have in all.
+MOST_HEADER_BYTES = 32 * 1024
+
+#: Requests that may be inside at once; more are told to come back.
+MOST_REQUESTS = 512
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+#: Set on every answer that does not say otherwise itself.
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class GuardedRoute(Route):
+    """A route that says which permission it needs.
+
+    Attributes:
+        permission: One of ``PERMISSIONS``.
+        is_page: Whether a link elsewhere may lead here.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        permission: str,
+        methods: list[str] | None = None,
+        name: str | None = None,
+        is_page: bool = False,
+    ) -> None:
+        super().__init__(path, endpoint, methods=methods, name=name)
+        self.permission = permission
+        self.is_page = is_page
+
+
+def host_names(host: str, port: int) -> frozenset[str]:
+    """List the exact ``Host`` headers of a server bound to ``host`` and ``port``.
+
+    Every loopback name counts for a loopback bind; the port may be left out when it is 80.
+    """
+    names = {host}
+    if host in {"127.0.0.1", "localhost", "::1"}:
+        names |= {"127.0.0.1", "localhost", "::1"}
+    bracketed = {f"[{name}]" if ":" in name else name for name in names}
+    with_port = {f"{name}:{port}" for name in bracketed}
+    return frozenset(with_port | bracketed if port == 80 else with_port)  # noqa: PLR2004 - HTTP
+
+
+class Gate:
+    """ASGI middleware that lets a request in, or answers why not.
+
+    Args:
+        app: What is behind the gate.
+        routes: Every route there is; what none of them declares is not let through.
+        allowed_hosts: Exact ``Host`` headers; empty lets every host in (``--insecure`` only).
+        on_fault: Answers what nobody foresaw, so that nothing of the inside leaks.
+        permissions: What the caller may do.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: Iterable[Route],
+        allowed_hosts: frozenset[str],
+        on_fault: Callable[[Request, Exception], Awaitable[Response]],
+        permissions: frozenset[str] = EVERYTHING,
+    ) -> None:
+        self._app = app
+        self._routes = list(routes)
+        self._allowed_hosts = allowed_hosts
+        self._on_fault = on_fault
+        self._permissions = permissions
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the request, then hand it on with the security headers on its answer."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008, "reason": "Not served here."})
+            return
+        sender = _Sender(send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            body = body_of(refusal)
+            answer = plain_error(refusal.status, body.pop("error_code"), body.pop("message"), **body)
+            await answer(scope, receive, sender)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, sender)
+        except Exception as error:
+            # Half an answer cannot be taken back: then the connection must break, so that the
+            # client sees that something is missing.
+            if sender.has_started:
+                raise
+            answer = await self._on_fault(Request(scope, receive), error)
+            await answer(scope, receive, sender)
+        finally:
+            self._inside -= 1
+
+    def _refusal(self, scope: Scope) -> LooplineError | None:
+        headers = Headers(scope=scope)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
+            return _TooManyHeadersError("The headers are too long. Send fewer cookies.")
+        route = self._route(scope)
+        return (
+            self._check_host(headers)
+            or _check_site(scope, headers, is_page=route is not None and route.is_page)
+            or self._check_permission(route)
+            or self._check_room()
+        )
+
+    def _route(self, scope: Scope) -> GuardedRoute | None:
+        for route in self._routes:
+            match, _ = route.matches(scope)
+            if match is Match.FULL:
+                # A route that declares nothing is as good as no route: see _check_permission.
+                return route if isinstance(route, GuardedRoute) else _UNDECLARED
+        return None
+
+    def _check_host(self, headers: Headers) -> LooplineError | None:
+        host = headers.getlist("host")
+        if len(host) != 1:
+            return RefusedRequestError("Send exactly one Host header.")
+        if self._allowed_hosts and host[0].lower() not in self._allowed_hosts:
+            return RefusedRequestError(
+                f"This server is not known as {host[0][:200]!r}. Use its own address, or start it "
+                "with `loopline server --allow-host NAME:PORT`."
+            )
+        return None
+
+    def _check_permission(self, route: GuardedRoute | None) -> LooplineError | None:
+        # No route: the application answers 404 or 405, which tells nothing and does nothing.
+        if route is None or route.permission == PUBLIC or route.permission in self._permissions:
+            return None
+        return RefusedRequestError(
+            f"This needs the permission {route.permission!r}. Ask an administrator for it."
+        )
+
+    def _check_room(self) -> LooplineError | None:
+        if self._inside < MOST_REQUESTS:
+            return None
+        return TooBusyError(f"{MOST_REQUESTS} requests are being answered. Retry in a second.")
+
+
+class _TooManyHeadersError(RefusedRequestError):
+    status = 431
+    code = "INVALID_PARAMETER_VALUE"
+
+
+async def _nothing(_request: object) -> None:
+    """Never called: the gate refuses first."""
+
+
+_UNDECLARED = GuardedRoute("/", _nothing, permission="undeclared")
+
+
+def _check_site(scope: Scope, headers: Headers, *, is_page: bool) -> LooplineError | None:
+    """Refuse what a web page of another site makes a browser send."""
+    writes = scope["method"] not in SAFE_METHODS
+    origin = headers.get("origin")
+    own = f"{scope['scheme']}://{headers.get('host', '')}"
+    if origin is not None and writes and origin.lower() != own.lower():
+        return RefusedRequestError(
+            f"Requests from pages of {origin[:200]!r} are not taken. Use {own} itself."
+        )
+    site = headers.get("sec-fetch-site", "none")
+    if site in {"none", "same-origin"}:
+        return None
+    follows_link = (
+        is_page and not writes and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
+    if follows_link:
+        return None
+    return RefusedRequestError(f"Requests from another site are not taken. Open {own} itself.")
+
+
+class _Sender:
+    """Puts the security headers on an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)

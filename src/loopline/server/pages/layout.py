@@ -1,0 +1,59 @@
+"""The frame of every page: head, navigation, foot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loopline.server.assets import asset_url
+from loopline.server.pages.html import Markup, document, join, link_to, tag
+from loopline.server.version import installed_version
+
+if TYPE_CHECKING:
+    from loopline.server.pages.request import Page
+
+__all__ = ["frame"]
+
+TABS = (
+    ("Home", "/"),
+    ("Experiments", "/experiments"),
+    ("Runs", "/runs"),
+    ("Models", "/models"),
+    ("Flows", "/flows"),
+    ("Flow runs", "/flow-runs"),
+)
+
+
+def frame(page: Page, *, store: str) -> str:
+    """Put a page into its frame.
+
+    Args:
+        page: The page.
+        store: Where its content is kept, for the foot.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        _refresh(page.refresh_s),
+        tag("title", f"{page.title} · Loopline" if page.title != "Loopline" else page.title),
+        tag("link", rel="icon", href=asset_url("icon.svg"), type="image/svg+xml"),
+        tag("link", rel="stylesheet", href=asset_url("loopline.css")),
+    )
+    tabs = [
+        link_to(address, name, aria_current="page" if name == page.tab else None)
+        for name, address in TABS
+    ]
+    brand = link_to("/", tag("img", src=asset_url("icon.svg"), alt=""), "Loopline", class_="brand")
+    body = tag(
+        "body",
+        link_to("#content", "Skip to the content", class_="skip"),
+        tag("header", brand, tag("nav", tabs, aria_label="Main"), class_="top"),
+        tag("main", page.body, id="content"),
+        tag("footer", f"Loopline {installed_version()}, serving {store}", class_="foot"),
+    )
+    return document(tag("html", join(head, body), lang="en"))
+
+
+def _refresh(seconds: int) -> Markup | None:
+    return tag("meta", http_equiv="refresh", content=seconds) if seconds else None

@@ -1,0 +1,143 @@
+"""Which page is at which path, and how a page becomes an answer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from loopline.errors import NotFoundError
+from loopline.records.operations import ListArtifacts
+from loopline.server.blobs import send_blob
+from loopline.server.errors import RETRY_AFTER_S, sentence_of
+from loopline.server.gate import GuardedRoute
+from loopline.server.pages.errors import page_of_error
+from loopline.server.pages.flow_run import flow_run_page, picture
+from loopline.server.pages.flow_runs import flow_runs_page
+from loopline.server.pages.flows import flow_page, flows_page
+from loopline.server.pages.home import home_page
+from loopline.server.pages.layout import frame
+from loopline.server.pages.models import model_page, models_page
+from loopline.server.pages.request import PageRequest
+from loopline.server.pages.run import chart, run_page
+from loopline.server.pages.runs import experiment_page, experiments_page, runs_page
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from loopline.backend.protocol import Backend
+    from loopline.server.pages.request import Page
+    from loopline.server.threads import Threads
+
+__all__ = ["error_page", "page_routes"]
+
+#: Path (``*`` stands for one name that may hold anything, a ``/`` included) and page.
+PAGES: dict[str, Callable[[PageRequest], Page]] = {
+    "/": home_page,
+    "/experiments": experiments_page,
+    "/experiments/*": experiment_page,
+    "/runs": runs_page,
+    "/runs/*": run_page,
+    "/models": models_page,
+    "/models/*": model_page,
+    "/flows": flows_page,
+    "/flows/*/*": flow_page,
+    "/flow-runs": flow_runs_page,
+    "/flow-runs/*": flow_run_page,
+}
+
+#: Pictures are files of their own, so that their style sheet needs no hole in the page's policy.
+PICTURES: dict[str, Callable[[PageRequest], str]] = {
+    "/runs/*/chart.svg": chart,
+    "/flow-runs/*/picture.svg": picture,
+}
+PICTURE_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+}
+
+
+def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
+    """Make the routes of all pages."""
+
+    async def artifact(request: Request) -> Response:
+        run_id, *_ = names = _names(request, "/runs/*/artifacts/*")
+        path = "/".join(names[1:])
+        parent, _, name = path.rpartition("/")
+        listed = await threads.run(backend.call, ListArtifacts(run_id=run_id, path=parent))
+        for file in listed:
+            if file.path == path and not file.is_dir:
+                return await send_blob(request, file.sha256, backend, threads, name=name)
+        msg = f"The run {run_id} has no file {path[:200]!r}. Its page lists those it has."
+        raise NotFoundError(msg)
+
+    def as_page(pattern: str, page: Callable[[PageRequest], Page]) -> Any:  # noqa: ANN401
+        async def answer(request: Request) -> Response:
+            def work() -> str:
+                asked = _asked(request, pattern, backend)
+                return frame(page(asked), store=str(backend.address))
+
+            return _html(await threads.run(work))
+
+        return answer
+
+    def as_picture(pattern: str, draw: Callable[[PageRequest], str]) -> Any:  # noqa: ANN401
+        async def answer(request: Request) -> Response:
+            svg = await threads.run(lambda: draw(_asked(request, pattern, backend)))
+            return Response(svg, headers=PICTURE_HEADERS, media_type="image/svg+xml")
+
+        return answer
+
+    pictures = [
+        GuardedRoute(_route(pattern), as_picture(pattern, draw), permission="view")
+        for pattern, draw in PICTURES.items()
+    ]
+    pages = [
+        GuardedRoute(_route(pattern), as_page(pattern, page), permission="view", is_page=True)
+        for pattern, page in PAGES.items()
+    ]
+    files = GuardedRoute(
+        "/runs/{n0}/artifacts/{n1:path}", artifact, permission="view", is_page=True
+    )
+    return [*pictures, files, *pages]
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    """Answer an error as a page."""
+    status, message = sentence_of(error)
+    page = page_of_error(status, message, path=request.url.path)
+    answer = _html(frame(page, store="nothing"), status)
+    if status in {503, 507}:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return Response(text, status, media_type="text/html; charset=utf-8")
+
+
+def _route(pattern: str) -> str:
+    """Turn ``/flows/*/*`` into the router's words."""
+    parts = pattern.split("/")
+    return "/".join(f"{{n{i}:path}}" if part == "*" else part for i, part in enumerate(parts))
+
+
+def _asked(request: Request, pattern: str, backend: Backend) -> PageRequest:
+    names = _names(request, pattern)
+    return PageRequest(backend, names, request.query_params, round(time.time() * 1000))
+
+
+def _names(request: Request, pattern: str) -> list[str]:
+    """Take the names out of the path as it was sent: there, a ``/`` in a name is ``%2F``."""
+    raw = request.scope.get("raw_path") or request.url.path.encode()
+    sent = raw.decode("ascii", "replace").partition("?")[0].split("/")
+    fixed = pattern.split("/")
+    names = [unquote(part) for part, want in zip(sent, fixed, strict=False) if want == "*"]
+    rest = [unquote(part) for part in sent[len(fixed) :]]
+    if rest and "artifacts" not in fixed:
+        raise HTTPException(404)
+    return [*names, *rest]

@@ -1,0 +1,202 @@
+"""Running the server: a socket, uvicorn in this process, and a stop that drops nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from loopline.backend.adopt import adopt_orphans
+from loopline.backend.open import open_backend
+from loopline.backend.recorder import home_of
+from loopline.errors import ConflictError, ForbiddenError, InvalidInputError
+from loopline.server import DEFAULT_HOST, DEFAULT_PORT
+from loopline.server.app import create_app
+from loopline.server.gate import host_names
+from loopline.server.janitor import Janitor
+from loopline.server.protocol import DeadlineProtocol
+from loopline.settings import find_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
+
+    from loopline.backend.protocol import Backend
+    from loopline.settings import Address
+
+__all__ = ["serve"]
+
+#: Seconds that requests in flight have to finish when the server is told to stop.
+GRACE_S = 4
+
+#: Seconds an idle connection is kept: longer than a worker's pause between two questions.
+IDLE_S = 75
+
+
+def serve(
+    address: Address,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    insecure: bool = False,
+    allowed_hosts: Iterable[str] = (),
+    stop: threading.Event | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a store until SIGTERM, Ctrl-C or ``stop``; requests in flight are finished.
+
+    Args:
+        address: The home or database to serve.
+        host: Address to listen on; any but a loopback one needs ``insecure``.
+        port: Port to listen on; 0 takes any free one.
+        insecure: Listen beyond this machine although there is no authentication yet.
+        allowed_hosts: Further ``Host`` headers to answer, such as ``"ml.example.com:5050"``.
+        stop: Set it to stop the server, from any thread.
+        on_ready: Called with the server's URL once it answers.
+
+    Raises:
+        ForbiddenError: For a bind beyond this machine without ``insecure``.
+        ConflictError: When the port is in use.
+        InvalidInputError: When the address is another server, or the host cannot be bound.
+    """
+    if address.kind == "http":
+        msg = (
+            f"{address} is a server already. Give --uri a folder or a database URL, or unset "
+            "LOOPLINE_URI to serve the home."
+        )
+        raise InvalidInputError(msg)
+    if not insecure and not _is_loopback(host):
+        msg = (
+            f"Listening on {host} lets everyone who reaches this machine read and change "
+            "everything, because there is no authentication yet. Use --host 127.0.0.1 with an "
+            "SSH tunnel, or insist with --insecure."
+        )
+        raise ForbiddenError(msg)
+    listener = _bind(host, port)
+    bound = listener.getsockname()[1]
+    backend = open_backend(address)
+    try:
+        # On a wildcard bind nobody can know the names; --insecure takes that too.
+        known = frozenset() if _is_wildcard(host) else host_names(host, bound)
+        named = frozenset(name.lower() for name in allowed_hosts)
+        app = create_app(backend, allowed_hosts=known | named)
+        config = uvicorn.Config(
+            app,
+            http=DeadlineProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
+        janitor = Janitor(backend, adopt=_adopter(backend))
+        janitor.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            janitor.stop()
+    finally:
+        listener.close()
+        backend.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, stopped by an event too, that leaves the process alive afterwards."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        stop: threading.Event,
+        ready: Callable[[str], None] | None,
+        url: str,
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._ready = ready
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self._url)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, ten times a second, whether somebody wants it to stop."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM, and do not raise them again: a stop is no failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def leave(_signal: int, _frame: FrameType | None) -> None:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _adopter(backend: Backend) -> Callable[[], object]:
+    """Make what takes over the journals of dead processes of this machine."""
+    homes = {home_of(backend.address), find_home()}
+
+    def adopt() -> None:
+        for home in homes:
+            adopt_orphans(home, backend.address, backend)
+
+    return adopt
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None)
+        if number == errno.EADDRINUSE:
+            msg = (
+                f"Port {port} is in use on {host}. Stop what listens there, or choose another: "
+                "--port 0 takes any free one."
+            )
+            raise ConflictError(msg) from None
+        if number == errno.EACCES:
+            msg = f"Port {port} is for administrators. Choose one above 1023 with --port."
+            raise ForbiddenError(msg) from None
+        msg = f"Cannot listen on {host}:{port} ({error}). Give --host an address of this machine."
+        raise InvalidInputError(msg) from None
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""

@@ -1,0 +1,108 @@
+"""What goes over the wire: JSON and msgpack, and how numbers that JSON lacks are written in it.
+
+msgpack keeps NaN and infinities. JSON has no word for them, so that in JSON they are the strings
+``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as MLflow writes them; the OpenAPI document says so
+of every number in an answer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import msgspec
+
+from loopline.errors import InvalidInputError
+
+__all__ = ["JSON", "MSGPACK", "decode", "encode", "media_type", "preferred"]
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+
+T = TypeVar("T")
+
+#: Items that one list or mapping of a request may have at its top level.
+MOST_ITEMS = 10_000
+
+
+def media_type(header: str) -> str:
+    """Take the media type out of a ``Content-Type`` header, without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def preferred(accept: str, *, otherwise: str = JSON) -> str:
+    """Choose JSON or msgpack by an ``Accept`` header; the first one named wins.
+
+    Quality values are not weighed: no client of ours sends them, and both answers say the same.
+    """
+    for part in accept.split(","):
+        kind = media_type(part)
+        if kind in {JSON, MSGPACK}:
+            return kind
+    return otherwise
+
+
+def encode(value: object, kind: str) -> bytes:
+    """Encode an answer as JSON or msgpack."""
+    if kind == MSGPACK:
+        return msgspec.msgpack.encode(value)
+    return msgspec.json.encode(_spelled(msgspec.to_builtins(value)))
+
+
+def decode(
+    body: bytes, type_: type[T], kind: str, *, most_items: int | None = MOST_ITEMS
+) -> T:
+    """Decode a request.
+
+    Raises:
+        InvalidInputError: When it is malformed, of the wrong shape (the message has the path to
+            the wrong field), nested too deep, or a list in it is too long.
+    """
+    try:
+        if kind == MSGPACK:
+            value = msgspec.msgpack.decode(body, type=type_)
+        else:
+            value = msgspec.json.decode(body or b"{}", type=type_)
+    except msgspec.ValidationError as error:
+        msg = f"{_clean(error)}. The fields of each request are in /api/v1/openapi.json."
+        raise InvalidInputError(msg) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        name = "msgpack" if kind == MSGPACK else "JSON"
+        msg = f"The body is not valid {name}: {_clean(error)}. Send the request as one object."
+        raise InvalidInputError(msg) from None
+    except RecursionError:
+        msg = "The body is nested too deep. Send flatter data."
+        raise InvalidInputError(msg) from None
+    if most_items is not None:
+        _check_lengths(value, most_items)
+    return value
+
+
+def _check_lengths(value: object, most: int) -> None:
+    for name in getattr(value, "__struct_fields__", ()):
+        field = getattr(value, name)
+        if isinstance(field, list | dict) and len(field) > most:
+            msg = (
+                f"{name!r} has {len(field):,} items and at most {most:,} are taken at once. "
+                "Send it in parts."
+            )
+            raise InvalidInputError(msg)
+
+
+def _clean(error: Exception) -> str:
+    return str(error).rstrip(".")
+
+
+def _spelled(value: Any) -> Any:  # noqa: ANN401 - any plain data
+    """Replace the numbers that JSON lacks by their names, sharing what needs no change."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        if math.isnan(value):
+            return "NaN"
+        return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(item) for item in value]
+    return value

@@ -1,0 +1,137 @@
+"""Settings: where the home is, which store to talk to, and the few numbers one may change.
+
+Every setting is an environment variable; ``ENVIRONMENT`` lists them all with their meaning.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loopline.errors import InvalidInputError
+
+__all__ = [
+    "ENVIRONMENT",
+    "HOME_FOLDER",
+    "Address",
+    "blobs_address",
+    "find_home",
+    "number",
+    "parse_address",
+    "tracking_address",
+]
+
+HOME_FOLDER = ".loopline"
+
+#: Environment variables that Loopline reads, and what each means.
+ENVIRONMENT: dict[str, str] = {
+    "LOOPLINE_URI": "Where to record: a folder, http(s)://server, or a database URL. "
+    "Without it: the nearest .loopline folder at or above the working directory, else ~/.loopline.",
+    "LOOPLINE_HOME": "The home folder itself, instead of looking for one.",
+    "LOOPLINE_BLOBS": "Where files are kept: a folder, or an s3://, gs:// or az:// prefix.",
+    "LOOPLINE_ACTOR": "Name that moves in the registry are recorded under (default: the user).",
+    "LOOPLINE_TAXI_DATA": "Folder with TLC's monthly green-taxi files, for the demo.",
+    "LOOPLINE_TAXI_URL": "Where the demo fetches these files, instead of TLC's own site.",
+    "LOOPLINE_NO_CAPTURE": "1: do not record git, packages and machine with each run.",
+    "LOOPLINE_ADOPT_EVERY_S": "Seconds between two looks for journals of dead processes (10).",
+    "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
+    "MLFLOW_EXPERIMENT_NAME": "Experiment when none is set in code.",
+}
+
+
+class Address:
+    """Where facts go, parsed.
+
+    Attributes:
+        kind: ``"home"`` (a folder with everything), ``"http"`` or ``"database"``.
+        text: Folder path, server URL without trailing slash, or database URL.
+    """
+
+    __slots__ = ("kind", "text")
+
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind = kind
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Address):
+            return NotImplemented
+        return (self.kind, self.text) == (other.kind, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.text))
+
+    def __repr__(self) -> str:
+        return f"Address({self.kind!r}, {self.text!r})"
+
+    def __str__(self) -> str:
+        """The address as one may show it: a password in a URL is left out."""
+        parts = urlsplit(self.text)
+        if parts.password is None:
+            return self.text
+        return self.text.replace(f":{parts.password}@", ":***@")
+
+
+def find_home(start: Path | None = None) -> Path:
+    """Find the home as git finds a repository: at or above ``start``, else ``~/.loopline``."""
+    given = os.environ.get("LOOPLINE_HOME")
+    if given:
+        return Path(given).expanduser().resolve()
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / HOME_FOLDER).is_dir():
+            return folder / HOME_FOLDER
+    return Path.home() / HOME_FOLDER
+
+
+def parse_address(text: str) -> Address:
+    """Tell a folder, a server and a database apart.
+
+    Raises:
+        InvalidInputError: For a scheme that Loopline does not know.
+    """
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
+    if scheme in {"http", "https"}:
+        return Address("http", text.rstrip("/"))
+    if scheme in {"postgresql", "sqlite"} or scheme.startswith("postgresql+"):
+        return Address("database", text)
+    if scheme == "file":
+        return Address("home", str(Path(urlsplit(text).path).resolve()))
+    if scheme:
+        msg = (
+            f"Loopline cannot record to {text!r}. Give a folder, http(s)://host:port of a "
+            "`loopline server`, or a database URL that begins with postgresql:// or sqlite://."
+        )
+        raise InvalidInputError(msg)
+    folder = Path(text).expanduser().resolve()
+    return Address("home", str(folder))
+
+
+def tracking_address(uri: str | None = None) -> Address:
+    """Decide where to record: ``uri``, else the environment, else the home."""
+    text = uri or os.environ.get("LOOPLINE_URI") or os.environ.get("MLFLOW_TRACKING_URI")
+    if text:
+        return parse_address(text)
+    return Address("home", str(find_home()))
+
+
+def blobs_address(home: Path) -> str:
+    """Decide where blobs are kept: ``LOOPLINE_BLOBS``, else ``blobs/`` in the home."""
+    return os.environ.get("LOOPLINE_BLOBS") or str(home / "blobs")
+
+
+def number(name: str, default: float) -> float:
+    """Read a number from the environment.
+
+    Raises:
+        InvalidInputError: When the variable is set to something else.
+    """
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"{name} must be a number, not {text!r}. Unset it to get the default, {default:g}."
+        raise InvalidInputError(msg) from None

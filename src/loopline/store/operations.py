@@ -1,0 +1,121 @@
+"""Which function of the store carries out which operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from loopline.errors import InvalidInputError
+from loopline.records import operations as ops
+from loopline.records.operations import Operation, answer_type
+from loopline.store import experiments, flows, leases, registry, runs, schema, search
+from loopline.store.metrics import get_metric_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from loopline.store.database import Store
+
+__all__ = ["HANDLERS", "carry_out"]
+
+R = TypeVar("R")
+
+#: How long a command's answer is kept for somebody who sends it again.
+KEEP_ANSWERS_MS = 24 * 3600 * 1000
+
+HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = {
+    ops.EnsureExperiment: experiments.ensure_experiment,
+    ops.GetExperiment: experiments.get_experiment,
+    ops.ListExperiments: experiments.list_experiments,
+    ops.DeleteExperiment: experiments.delete_experiment,
+    ops.RestoreExperiment: experiments.restore_experiment,
+    ops.GetRun: runs.get_run,
+    ops.SearchRuns: search.search_runs,
+    ops.DeleteRun: runs.delete_run,
+    ops.RestoreRun: runs.restore_run,
+    ops.GetMetricHistory: get_metric_history,
+    ops.ListArtifacts: runs.list_artifacts,
+    ops.ListInputs: runs.list_inputs,
+    ops.ListRunEvents: runs.list_run_events,
+    ops.ListRefused: runs.list_refused,
+    ops.Heartbeat: runs.heartbeat,
+    ops.CloseLostRuns: runs.close_lost_runs,
+    ops.RegisterVersion: registry.register_version,
+    ops.TransitionStage: registry.transition_stage,
+    ops.SetAlias: registry.set_alias,
+    ops.RemoveAlias: registry.remove_alias,
+    ops.ListModels: registry.list_models,
+    ops.GetModel: registry.get_model,
+    ops.ListVersions: registry.list_versions,
+    ops.ResolveModel: registry.resolve_model,
+    ops.ListVersionEvents: registry.list_version_events,
+    ops.RegisterFlow: flows.register_flow,
+    ops.ListFlows: flows.list_flows,
+    ops.GetFlow: flows.get_flow,
+    ops.SetScheduleActive: flows.set_schedule_active,
+    ops.CreateFlowRun: flows.create_flow_run,
+    ops.ListFlowRuns: flows.list_flow_runs,
+    ops.GetFlowRun: flows.get_flow_run,
+    ops.GetFlowRunGraph: flows.get_flow_run_graph,
+    ops.ListTaskRuns: flows.list_task_runs,
+    ops.ListFlowRunEvents: flows.list_flow_run_events,
+    ops.GetLogs: flows.get_logs,
+    ops.MaterialiseSchedules: flows.materialise_schedules,
+    ops.ClaimFlowRun: leases.claim_flow_run,
+    ops.RenewLease: leases.renew_lease,
+    ops.ReleaseFlowRun: leases.release_flow_run,
+    ops.CancelFlowRun: leases.cancel_flow_run,
+}
+
+
+def carry_out(store: Store, operation: Operation[R], *, key: str = "") -> R:
+    """Answer a query, or carry out a command once for its idempotency key.
+
+    Raises:
+        InvalidInputError: The key was used for another operation.
+    """
+    handler = HANDLERS[type(operation)]
+    if not operation.changes:
+        with store.read() as connection:
+            answer: R = handler(store, connection, operation)
+            return answer
+    with store.write() as connection:
+        if key:
+            given = _given_before(connection, key, operation)
+            if given is not None:
+                return msgspec.msgpack.decode(given, type=answer_type(type(operation)))
+        answer = handler(store, connection, operation)
+        if key:
+            _keep(store, connection, key, operation, answer)
+        return answer
+
+
+def _given_before(connection: Connection, key: str, operation: Operation[Any]) -> bytes | None:
+    table = schema.command
+    row = connection.execute(select(table).where(table.c.key == key)).first()
+    if row is None:
+        return None
+    if row.operation != type(operation).__name__:
+        msg = f"The idempotency key {key!r} was used for {row.operation}. Use a new key."
+        raise InvalidInputError(msg)
+    return bytes(row.answer)
+
+
+def _keep(
+    store: Store, connection: Connection, key: str, operation: Operation[Any], answer: object
+) -> None:
+    table = schema.command
+    now_ms = store.clock()
+    connection.execute(delete(table).where(table.c.at_ms < now_ms - KEEP_ANSWERS_MS))
+    connection.execute(
+        insert(table).values(
+            key=key,
+            operation=type(operation).__name__,
+            answer=msgspec.msgpack.encode(answer),
+            at_ms=now_ms,
+        )
+    )

@@ -1,0 +1,279 @@
+"""Runs in the store: reading them, and closing those whose writers died."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import and_, exists, insert, select, update
+
+from loopline.records.base import Lifecycle
+from loopline.records.tracking import (
+    Artifact,
+    Dataset,
+    RefusedFact,
+    Run,
+    RunEvent,
+    RunInput,
+    RunStatus,
+)
+from loopline.rules.names import check_artifact_path
+from loopline.store import schema
+from loopline.store.find import run_row
+from loopline.store.flow_facts import close_lost_flow_runs
+from loopline.store.lifecycle import set_lifecycle_of_run
+from loopline.store.metrics import summaries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from loopline.records import operations as ops
+    from loopline.store.database import Store
+
+__all__ = [
+    "artifacts_below",
+    "close_lost_runs",
+    "delete_run",
+    "get_run",
+    "heartbeat",
+    "list_artifacts",
+    "list_inputs",
+    "list_refused",
+    "list_run_events",
+    "records_of",
+    "restore_run",
+]
+
+_run = schema.run
+
+
+def records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Read runs whole: three look-ups for all of them together."""
+    pks = [row.pk for row in rows]
+    params = _texts(connection, schema.param, pks)
+    tags = _texts(connection, schema.tag, pks)
+    metrics = summaries_of(connection, pks)
+    names = dict(
+        connection.execute(
+            select(schema.experiment.c.id, schema.experiment.c.name).where(
+                schema.experiment.c.id.in_({row.experiment_id for row in rows})
+            )
+        ).all()
+    )
+    return [
+        Run(
+            run_id=row.run_id,
+            experiment_id=str(row.experiment_id),
+            experiment_name=names[row.experiment_id],
+            name=row.name,
+            status=RunStatus(row.status),
+            lifecycle=Lifecycle(row.lifecycle),
+            start_ms=row.start_ms,
+            end_ms=row.end_ms,
+            duration_ms=row.duration_ms,
+            user=row.user,
+            end_reason=row.end_reason,
+            parent_run_id=row.parent_run_id,
+            flow_run_id=row.flow_run_id,
+            task_slug=row.task_slug,
+            params=params.get(row.pk, {}),
+            tags=tags.get(row.pk, {}),
+            metrics=metrics.get(row.pk, {}),
+        )
+        for row in rows
+    ]
+
+
+def _texts(connection: Connection, table: Any, pks: list[int]) -> dict[int, dict[str, str]]:  # noqa: ANN401
+    found: dict[int, dict[str, str]] = {}
+    query = (
+        select(table.c.run_pk, table.c.key, table.c.value)
+        .where(table.c.run_pk.in_(pks))
+        .order_by(table.c.key)
+    )
+    for run_pk, key, value in connection.execute(query):
+        found.setdefault(run_pk, {})[key] = value
+    return found
+
+
+def get_run(_store: Store, connection: Connection, call: ops.GetRun) -> Run:
+    """Get a run with its params, tags and metric summaries."""
+    return records_of(connection, [run_row(connection, call.run_id)])[0]
+
+
+def delete_run(_store: Store, connection: Connection, call: ops.DeleteRun) -> Run:
+    """Soft-delete a run."""
+    set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.DELETED)
+    return records_of(connection, [run_row(connection, call.run_id)])[0]
+
+
+def restore_run(_store: Store, connection: Connection, call: ops.RestoreRun) -> Run:
+    """Undo a deletion."""
+    set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.ACTIVE)
+    return records_of(connection, [run_row(connection, call.run_id)])[0]
+
+
+def artifacts_below(connection: Connection, run_pk: int, folder: str) -> list[Artifact]:
+    """List every file below a folder of a run (empty: the whole run), by path."""
+    table = schema.artifact
+    query = select(table).where(table.c.run_pk == run_pk).order_by(table.c.path)
+    if folder:
+        # A range rather than LIKE, whose wildcards could stand in the path: "/" + 1 is "0".
+        query = query.where(table.c.path >= f"{folder}/", table.c.path < f"{folder}0")
+    return [
+        Artifact(path=row.path, sha256=row.sha256, size_bytes=row.size_bytes)
+        for row in connection.execute(query)
+    ]
+
+
+def list_artifacts(
+    _store: Store, connection: Connection, call: ops.ListArtifacts
+) -> list[Artifact]:
+    """List what lies in a folder of a run."""
+    folder = check_artifact_path(call.path) if call.path else ""
+    files = artifacts_below(connection, run_row(connection, call.run_id).pk, folder)
+    if call.recursive:
+        return files
+    start = len(folder) + 1 if folder else 0
+    found: dict[str, Artifact] = {}
+    for file in files:
+        name, slash, _ = file.path[start:].partition("/")
+        path = f"{folder}/{name}" if folder else name
+        found.setdefault(path, Artifact(path=path, is_dir=True) if slash else file)
+    return list(found.values())
+
+
+def list_inputs(_store: Store, connection: Connection, call: ops.ListInputs) -> list[RunInput]:
+    """List the data versions a run read."""
+    row = run_row(connection, call.run_id)
+    query = (
+        select(schema.dataset.c.document, schema.run_input.c.context)
+        .join(schema.run_input, schema.run_input.c.dataset_id == schema.dataset.c.id)
+        .where(schema.run_input.c.run_pk == row.pk)
+        .order_by(schema.dataset.c.id)
+    )
+    return [
+        RunInput(dataset=msgspec.json.decode(document, type=Dataset), context=context)
+        for document, context in connection.execute(query)
+    ]
+
+
+def list_run_events(
+    _store: Store, connection: Connection, call: ops.ListRunEvents
+) -> list[RunEvent]:
+    """List the changes of a run's status, oldest first."""
+    table = schema.run_event
+    pk = run_row(connection, call.run_id).pk
+    rows = connection.execute(select(table).where(table.c.run_pk == pk).order_by(table.c.id))
+    return [
+        RunEvent(
+            at_ms=row.at_ms, status=RunStatus(row.status), reason=row.reason, actor=row.actor
+        )
+        for row in rows
+    ]
+
+
+def list_refused(
+    _store: Store, connection: Connection, call: ops.ListRefused
+) -> list[RefusedFact]:
+    """List what was refused of a run, oldest first."""
+    table = schema.refused
+    rows = connection.execute(
+        select(table).where(table.c.run_id == call.run_id).order_by(table.c.id)
+    )
+    return [
+        RefusedFact(run_id=row.run_id, at_ms=row.at_ms, fact=row.fact, reason=row.reason)
+        for row in rows
+    ]
+
+
+def heartbeat(store: Store, connection: Connection, call: ops.Heartbeat) -> int:
+    """Note that a writer is alive, and take back what was said of it when it was thought lost."""
+    table = schema.writer
+    row = connection.execute(select(table).where(table.c.writer == call.writer)).first()
+    if row is None:
+        return 0
+    connection.execute(
+        update(table)
+        .where(table.c.writer == call.writer)
+        .values(last_seen_ms=store.clock(), is_gone=False)
+    )
+    if row.is_gone:
+        revive_runs(connection, call.writer, store.clock())
+    return int(row.acknowledged)
+
+
+def revive_runs(connection: Connection, writer: str, now_ms: int) -> None:
+    """Set runs of a writer back to RUNNING that somebody else had closed as lost."""
+    table = schema.writer_run
+    rows = connection.execute(
+        select(_run.c.pk)
+        .join(table, table.c.run_pk == _run.c.pk)
+        .where(table.c.writer == writer, _run.c.ended_by == "adopter")
+    ).scalars()
+    for pk in list(rows):
+        connection.execute(
+            update(_run)
+            .where(_run.c.pk == pk)
+            .values(status=RunStatus.RUNNING, end_ms=None, end_reason="", ended_by="")
+        )
+        add_event(connection, pk, now_ms, RunStatus.RUNNING, "its process is back")
+
+
+def add_event(
+    connection: Connection,
+    run_pk: int,
+    at_ms: int,
+    status: RunStatus,
+    reason: str = "",
+    actor: str = "",
+) -> None:
+    """Append a change of status to a run's history."""
+    connection.execute(
+        insert(schema.run_event).values(
+            run_pk=run_pk, at_ms=at_ms, status=status, reason=reason, actor=actor
+        )
+    )
+
+
+def close_lost_runs(
+    store: Store, connection: Connection, call: ops.CloseLostRuns
+) -> list[str]:
+    """Close as FAILED the running runs whose writers are all gone; answer their ids."""
+    now_ms = store.clock()
+    writers = schema.writer
+    if call.writer:
+        gone = writers.c.writer.in_([call.writer, f"{call.writer}/logs"])
+    else:
+        gone = writers.c.last_seen_ms < now_ms - int(call.silent_s * 1000)
+    connection.execute(update(writers).where(gone).values(is_gone=True))
+    link = schema.writer_run
+    alive = exists().where(
+        and_(
+            link.c.run_pk == _run.c.pk,
+            link.c.writer == writers.c.writer,
+            writers.c.is_gone.is_(False),
+        )
+    )
+    written = exists().where(link.c.run_pk == _run.c.pk)
+    lost = connection.execute(
+        select(_run.c.pk, _run.c.run_id).where(
+            _run.c.status == RunStatus.RUNNING, written, ~alive
+        )
+    ).all()
+    reason = call.reason or (
+        f"lost: its process has not been heard of for {call.silent_s:g} s"
+    )
+    for row in lost:
+        connection.execute(
+            update(_run)
+            .where(_run.c.pk == row.pk)
+            .values(
+                status=RunStatus.FAILED, end_ms=now_ms, end_reason=reason, ended_by="adopter"
+            )
+        )
+        add_event(connection, row.pk, now_ms, RunStatus.FAILED, reason, "loopline")
+    close_lost_flow_runs(connection, reason, now_ms)
+    return [row.run_id for row in lost]

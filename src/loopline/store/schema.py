@@ -1,0 +1,431 @@
+"""Tables of the store, one schema for every database.
+
+Base tables carry the prefix ``ll_`` so that views may have MLflow's plain names. Facts about a
+run (params, tags, metric summaries) repeat its experiment and lifecycle, so that a search on
+any key is a scan of one index whose cost grows with the matches, not with the store.
+Times are Unix milliseconds. Documents that are never searched are JSON text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+__all__ = ["metadata"]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+#: SQLite numbers rows by itself only in a column declared INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Empty = text("''")
+Zero = text("0")
+
+experiment = Table(
+    "ll_experiment",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("lifecycle", Text, nullable=False, server_default=text("'active'")),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    # An id names the same experiment for ever, so the next one must never reuse it.
+    sqlite_autoincrement=True,
+)
+
+experiment_tag = Table(
+    "ll_experiment_tag",
+    metadata,
+    Column("experiment_id", ForeignKey("ll_experiment.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("experiment_id", "key"),
+)
+
+run = Table(
+    "ll_run",
+    metadata,
+    Column("pk", Id, primary_key=True, autoincrement=True),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("experiment_id", ForeignKey("ll_experiment.id"), nullable=False),
+    Column("name", Text, nullable=False, server_default=Empty),
+    Column("status", Text, nullable=False),
+    Column("lifecycle", Text, nullable=False, server_default=text("'active'")),
+    Column("start_ms", BigInteger, nullable=False, server_default=Zero),
+    Column("end_ms", BigInteger),
+    Column("duration_ms", BigInteger),
+    Column("user", Text, nullable=False, server_default=Empty),
+    Column("end_reason", Text, nullable=False, server_default=Empty),
+    # "owner" once the run's own end arrived: what anybody else says of it then is too late.
+    Column("ended_by", Text, nullable=False, server_default=Empty),
+    Column("parent_run_id", Text, index=True),
+    Column("flow_run_id", Text, index=True),
+    Column("task_slug", Text),
+    # Facts may come before the run's start; until then the row is a stub.
+    Column("is_stub", Boolean, nullable=False, server_default=false()),
+)
+Index(
+    "ix_ll_run_newest",
+    run.c.experiment_id,
+    run.c.lifecycle,
+    run.c.start_ms.desc(),
+    run.c.run_id,
+)
+Index("ix_ll_run_newest_anywhere", run.c.lifecycle, run.c.start_ms.desc(), run.c.run_id)
+Index("ix_ll_run_status", run.c.status)
+
+run_event = Table(
+    "ll_run_event",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=Empty),
+    Column("actor", Text, nullable=False, server_default=Empty),
+)
+
+
+def _clustered(name: str) -> Table:
+    """Make a table of text facts of runs, clustered for search."""
+    table = Table(
+        name,
+        metadata,
+        Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+        Column("key", Text, nullable=False),
+        Column("value", Text, nullable=False),
+        Column("experiment_id", BigInteger, nullable=False),
+        Column("lifecycle", Text, nullable=False),
+        PrimaryKeyConstraint("run_pk", "key"),
+        sqlite_with_rowid=False,
+    )
+    Index(
+        f"ix_{name}_search",
+        table.c.experiment_id,
+        table.c.lifecycle,
+        table.c.key,
+        table.c.value,
+        table.c.run_pk,
+    )
+    return table
+
+
+param = _clustered("ll_param")
+tag = _clustered("ll_tag")
+
+metric = Table(
+    "ll_metric",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("key", Text, nullable=False),
+    # SQLite turns NaN into NULL, so NaN is NULL with is_nan set, on every database.
+    Column("value", Double),
+    Column("is_nan", Boolean, nullable=False, server_default=false()),
+    Column("step", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("min", Double),
+    Column("max", Double),
+    Column("sum", Double),
+    Column("finite", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_step", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("lifecycle", Text, nullable=False),
+    PrimaryKeyConstraint("run_pk", "key"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_ll_metric_search",
+    metric.c.experiment_id,
+    metric.c.lifecycle,
+    metric.c.key,
+    metric.c.is_nan,
+    metric.c.value,
+    metric.c.run_pk,
+)
+
+metric_block = Table(
+    "ll_metric_block",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+Index("ix_ll_metric_block_of", metric_block.c.run_pk, metric_block.c.key, metric_block.c.id)
+
+artifact = Table(
+    "ll_artifact",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_pk", "path"),
+    sqlite_with_rowid=False,
+)
+
+dataset = Table(
+    "ll_dataset",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("name", "digest"),
+)
+
+run_input = Table(
+    "ll_run_input",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("dataset_id", ForeignKey("ll_dataset.id"), nullable=False, index=True),
+    Column("context", Text, nullable=False, server_default=Empty),
+    PrimaryKeyConstraint("run_pk", "dataset_id", "context"),
+)
+
+refused = Table(
+    "ll_refused",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run_id", Text, nullable=False, index=True),
+    Column("writer", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("fact", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+writer = Table(
+    "ll_writer",
+    metadata,
+    Column("writer", Text, primary_key=True),
+    Column("acknowledged", BigInteger, nullable=False, server_default=Zero),
+    Column("host", Text, nullable=False, server_default=Empty),
+    Column("pid", BigInteger, nullable=False, server_default=Zero),
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("is_gone", Boolean, nullable=False, server_default=false()),
+)
+
+#: Which writers wrote to a run: it is lost only when all of them are.
+writer_run = Table(
+    "ll_writer_run",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("writer", Text, nullable=False, index=True),
+    PrimaryKeyConstraint("run_pk", "writer"),
+)
+
+command = Table(
+    "ll_command",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("operation", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
+
+model = Table(
+    "ll_model",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("description", Text, nullable=False, server_default=Empty),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    # Kept apart from the versions, so that a number is never used twice.
+    Column("latest_version", Integer, nullable=False, server_default=Zero),
+)
+
+model_version = Table(
+    "ll_model_version",
+    metadata,
+    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("run_id", Text, nullable=False, index=True),
+    Column("artifact_path", Text, nullable=False),
+    Column("stage", Text, nullable=False, server_default=text("'None'")),
+    Column("description", Text, nullable=False, server_default=Empty),
+    Column("digest", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False, server_default=Empty),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("name", "version"),
+)
+
+model_version_file = Table(
+    "ll_model_version_file",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name", "version", "path"),
+)
+
+#: The version that ``models:/name/Stage`` means: one a stage, by the primary key.
+champion = Table(
+    "ll_champion",
+    metadata,
+    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("name", "stage"),
+)
+
+alias = Table(
+    "ll_alias",
+    metadata,
+    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("alias", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("name", "alias"),
+)
+
+version_event = Table(
+    "ll_version_event",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("before", Text, nullable=False, server_default=Empty),
+    Column("after", Text, nullable=False, server_default=Empty),
+    Column("actor", Text, nullable=False, server_default=Empty),
+    Column("reason", Text, nullable=False, server_default=Empty),
+)
+
+flow = Table(
+    "ll_flow",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("project", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("latest_version", Integer, nullable=False, server_default=Zero),
+    Column("schedule_active", Boolean, nullable=False, server_default=true()),
+    # Due times up to here have been made into flow runs.
+    Column("materialised_ms", BigInteger, nullable=False, server_default=Zero),
+    UniqueConstraint("project", "name"),
+)
+
+flow_version = Table(
+    "ll_flow_version",
+    metadata,
+    Column("flow_version_id", Text, primary_key=True),
+    Column("flow_id", ForeignKey("ll_flow.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("flow_id", "fingerprint"),
+    UniqueConstraint("flow_id", "version"),
+)
+
+flow_run = Table(
+    "ll_flow_run",
+    metadata,
+    Column("flow_run_id", Text, primary_key=True),
+    Column("flow_id", ForeignKey("ll_flow.id")),
+    Column("flow_version_id", Text, nullable=False, server_default=Empty),
+    Column("project", Text, nullable=False, server_default=Empty),
+    Column("flow_name", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=Empty),
+    Column("parameters", Text, nullable=False, server_default=text("'{}'")),
+    Column("graph", Text),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=Empty),
+    Column("scheduled_ms", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("start_ms", BigInteger),
+    Column("end_ms", BigInteger),
+    Column("is_automatic", Boolean, nullable=False, server_default=false()),
+    Column("token", BigInteger, nullable=False, server_default=Zero),
+    Column("worker", Text, nullable=False, server_default=Empty),
+    # Journal of the process that runs it without a lease: `flow.run()`.
+    Column("writer", Text, nullable=False, server_default=Empty, index=True),
+    Column("lease_until_ms", BigInteger, nullable=False, server_default=Zero),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+)
+#: Two schedulers may race: a flow runs once for a due time, whatever they do.
+Index(
+    "uq_ll_flow_run_due",
+    flow_run.c.flow_id,
+    flow_run.c.scheduled_ms,
+    unique=True,
+    sqlite_where=text("is_automatic = 1"),
+    postgresql_where=text("is_automatic"),
+)
+Index("ix_ll_flow_run_due", flow_run.c.state, flow_run.c.scheduled_ms)
+Index("ix_ll_flow_run_newest", flow_run.c.scheduled_ms.desc(), flow_run.c.flow_run_id)
+Index("ix_ll_flow_run_of", flow_run.c.flow_id, flow_run.c.scheduled_ms)
+
+flow_run_event = Table(
+    "ll_flow_run_event",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("flow_run_id", Text, nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=Empty),
+    Column("task_slug", Text, nullable=False, server_default=Empty),
+    Column("map_index", Integer, nullable=False, server_default=text("-1")),
+    Column("attempt", Integer, nullable=False, server_default=Zero),
+    Column("actor", Text, nullable=False, server_default=Empty),
+)
+
+task_run = Table(
+    "ll_task_run",
+    metadata,
+    Column("flow_run_id", Text, nullable=False),
+    Column("task_slug", Text, nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=Empty),
+    Column("attempt", Integer, nullable=False, server_default=Zero),
+    Column("start_ms", BigInteger),
+    Column("end_ms", BigInteger),
+    Column("result", Text, nullable=False, server_default=Empty),
+    Column("seen", BigInteger, nullable=False),
+    PrimaryKeyConstraint("flow_run_id", "task_slug", "map_index"),
+)
+
+log_line = Table(
+    "ll_log_line",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("flow_run_id", Text, nullable=False),
+    Column("task_slug", Text, nullable=False, server_default=Empty),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+)
+Index("ix_ll_log_line_of", log_line.c.flow_run_id, log_line.c.id)

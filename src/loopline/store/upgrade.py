@@ -1,0 +1,72 @@
+"""Bringing a database's schema up to date, safely when fifty processes try it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect
+
+from loopline.errors import StoreVersionError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["HEAD", "bring_up_to_date"]
+
+#: The newest migration, so that an up-to-date store is opened without importing Alembic.
+HEAD = "0001"
+VERSION_TABLE = "ll_schema_version"
+#: A table that only MLflow's own store has.
+FOREIGN_TABLE = "alembic_version"
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Create or upgrade the schema; do nothing, in one read, when it is current.
+
+    Raises:
+        StoreVersionError: The schema is newer than this program, or belongs to MLflow.
+    """
+    with engine.connect() as connection:
+        if _version(connection) == HEAD:
+            return
+    # One process upgrades; the others wait for its write lock, then find the work done.
+    with engine.connect() as connection:
+        connection = connection.execution_options(loopline_write=True)
+        with connection.begin():
+            version = _version(connection)
+            if version == HEAD:
+                return
+            tables = inspect(connection).get_table_names()
+            if version is None and FOREIGN_TABLE in tables:
+                msg = (
+                    f"{engine.url.database} holds an MLflow store. Loopline leaves it untouched; "
+                    "give it a home of its own with `loopline init`."
+                )
+                raise StoreVersionError(msg)
+            _run_migrations(connection, version)
+
+
+def _version(connection: Connection) -> str | None:
+    if VERSION_TABLE not in inspect(connection).get_table_names():
+        return None
+    row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").first()  # noqa: S608
+    return None if row is None else str(row[0])
+
+
+def _run_migrations(connection: Connection, version: str | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        msg = (
+            f"The store's schema is {version}, newer than this Loopline knows ({HEAD}). "
+            "Upgrade Loopline: pip install --upgrade loopline"
+        )
+        raise StoreVersionError(msg)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

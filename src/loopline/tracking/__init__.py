@@ -1,0 +1,1 @@
+"""Tracking: experiments and runs, as a user logs and finds them."""

@@ -1,0 +1,64 @@
+"""Assignments: what a worker tells the process that runs one flow run, over its standard input.
+
+One message, 4 bytes of little-endian length and msgpack, and then nothing: the pipe stays open
+as long as the worker lives, so its end tells the process that the worker died.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from loopline.records.base import Record
+from loopline.records.flows import FlowRunLease
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+__all__ = ["Assignment", "read_assignment", "write_assignment"]
+
+_LENGTH = struct.Struct("<I")
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """A flow run to run.
+
+    Attributes:
+        lease: The worker's hold on it, with its version and the task runs there are.
+        uri: Where to record.
+        folder: Private folder for the flow's bundle, removed by the worker.
+    """
+
+    lease: FlowRunLease
+    uri: str
+    folder: str
+
+
+def write_assignment(pipe: BinaryIO, assignment: Assignment) -> None:
+    """Send an assignment; the pipe stays open."""
+    data = msgspec.msgpack.encode(assignment)
+    pipe.write(_LENGTH.pack(len(data)) + data)
+    pipe.flush()
+
+
+def read_assignment(pipe: BinaryIO) -> Assignment:
+    """Receive the assignment.
+
+    Raises:
+        EOFError: When the worker died while it sent it.
+    """
+    (length,) = _LENGTH.unpack(_read(pipe, _LENGTH.size))
+    return msgspec.msgpack.decode(_read(pipe, length), type=Assignment)
+
+
+def _read(pipe: BinaryIO, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = pipe.read(size - len(data))
+        if not more:
+            msg = "The worker went away before it said what to run."
+            raise EOFError(msg)
+        data += more
+    return data

@@ -1,0 +1,120 @@
+"""The process of one flow run: ``python -m loopline.worker.process``, started by a worker.
+
+It reads its assignment from standard input, gets the flow's code, runs the engine from where an
+earlier worker may have stopped, and records how it ended. User code runs here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from loopline.worker.assignment import Assignment, read_assignment
+
+if TYPE_CHECKING:
+    from loopline.backend.recorder import Recorder
+
+__all__ = ["main"]
+
+#: How long the end may take to reach the store; after that the worker brings it in.
+_FLUSH_S = 60.0
+
+_EXIT_UNDELIVERED = 75  # EX_TEMPFAIL: everything is in the journal, the store did not answer.
+
+
+def main() -> int:
+    """Run one flow run; the exit code says whether its end reached the store."""
+    control = _take_standard_input()
+    try:
+        assignment = read_assignment(control)
+    except EOFError:
+        return 1
+    threading.Thread(target=_end_with, args=(control,), name="loopline-watch", daemon=True).start()
+    return _run(assignment)
+
+
+def _take_standard_input() -> BinaryIO:
+    """Keep the pipe from the worker for ourselves; user code reads from nothing."""
+    control = os.fdopen(os.dup(0), "rb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return control
+
+
+def _end_with(control: BinaryIO) -> None:
+    """End at once, with all that was started, when the worker is gone.
+
+    Another worker goes on with the run when the lease ends; the journal has what was done.
+    """
+    with suppress(OSError):
+        while control.read(1):
+            pass
+    # The worker made this process the leader of a group of its own.
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _run(assignment: Assignment) -> int:
+    from loopline.backend.recorder import get_recorder
+    from loopline.errors import BackendUnavailableError
+    from loopline.flows.code import load_flow
+    from loopline.flows.engine import run_flow
+
+    lease = assignment.lease
+    recorder = get_recorder(assignment.uri)
+    try:
+        if lease.flow_version.code is None:
+            _record_failure(
+                assignment, recorder, "The flow version has no code. Register it again."
+            )
+        else:
+            flow = load_flow(
+                lease.flow_version.code,
+                lambda sha256: b"".join(recorder.backend.read_blob(sha256)),
+                Path(assignment.folder),
+            )
+            run_flow(
+                flow,
+                parameters=lease.flow_run.parameters,
+                flow_run_id=lease.flow_run.flow_run_id,
+                token=lease.token,
+                recorder=recorder,
+                initial=lease.task_runs,
+            )
+    except BackendUnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_UNDELIVERED
+    except Exception as error:  # noqa: BLE001 - whatever the flow's code raises while loading
+        traceback.print_exc()
+        _record_failure(assignment, recorder, f"{type(error).__name__}: {error}")
+    try:
+        recorder.flush(_FLUSH_S)
+    except BackendUnavailableError:
+        return _EXIT_UNDELIVERED
+    return 0
+
+
+def _record_failure(assignment: Assignment, recorder: Recorder, message: str) -> None:
+    from loopline.records.facts import FlowRunState
+    from loopline.records.flows import StateKind
+
+    recorder.record(
+        FlowRunState(
+            flow_run_id=assignment.lease.flow_run.flow_run_id,
+            state=StateKind.FAILED,
+            at_ms=time.time_ns() // 1_000_000,
+            message=message,
+            token=assignment.lease.token,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,315 @@
+"""Supervision: one flow run in a process of its own, from its claim to its recorded end.
+
+The process is the leader of its own session, so that all it starts can be stopped together. It
+ends on its own when the worker dies: its standard input then closes. The worker ends it when
+the lease went to somebody else, when the run is cancelled, and when it must stop at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from enum import Enum
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from loopline.errors import BackendUnavailableError, LeaseLostError, LooplineError
+from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
+from loopline.records.flows import FlowRun, FlowRunLease, LogLine, StateKind
+from loopline.records.operations import GetFlowRun, ListTaskRuns, ReleaseFlowRun, RenewLease
+from loopline.worker.assignment import Assignment, write_assignment
+from loopline.worker.leftovers import bring_in
+from loopline.worker.output import OutputPump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopline.backend.recorder import Recorder
+
+__all__ = ["Supervised"]
+
+log = logging.getLogger("loopline.worker")
+
+#: Time between SIGTERM and SIGKILL for what a cancelled run started.
+_GRACE_S = 2.0
+
+#: How long to wait for output that something outside the process group still holds open.
+_OUTPUT_S = 5.0
+
+_IN_HAND = (StateKind.RUNNING, StateKind.SUBMITTED)
+
+
+class _Ended(Enum):
+    """Why a process is no longer there."""
+
+    BY_ITSELF = "by itself"
+    LEASE_LOST = "lease lost"
+    CANCELLED = "cancelled"
+    HANDED_BACK = "handed back"
+
+
+class Supervised:
+    """A flow run that this worker holds.
+
+    Args:
+        lease: The hold on it.
+        recorder: The worker's own.
+        lease_s: How long each renewal holds it.
+        on_end: Called, in the supervising thread, when all is recorded.
+    """
+
+    def __init__(
+        self,
+        lease: FlowRunLease,
+        recorder: Recorder,
+        *,
+        lease_s: float,
+        on_end: Callable[[], object],
+    ) -> None:
+        self.lease = lease
+        self._recorder = recorder
+        self._lease_s = lease_s
+        self._on_end = on_end
+        self._hand_back = threading.Event()
+        self._exited = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loopline-flow-run", daemon=True)
+
+    @property
+    def flow_run_id(self) -> str:
+        """The flow run."""
+        return self.lease.flow_run.flow_run_id
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hand_back(self) -> None:
+        """Stop it at once and give it back, for another worker to go on with."""
+        self._hand_back.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until its end is recorded; False when it is not yet."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # --- the supervising thread ------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._supervise()
+        except LeaseLostError as error:
+            log.warning("%s", error)
+        except Exception:
+            # The worker outlives what goes wrong with one flow run; its lease runs out.
+            log.exception("Flow run %s could not be supervised", self.flow_run_id)
+        finally:
+            self._on_end()
+
+    def _supervise(self) -> None:
+        run = self.lease.flow_run
+        log.info("Running flow %r (%s)", run.flow_name, run.flow_run_id)
+        with tempfile.TemporaryDirectory(
+            prefix="loopline-run-", ignore_cleanup_errors=True
+        ) as folder:
+            output = OutputPump(run.flow_run_id, self._recorder.record)
+            process = self._start_process(folder, output)
+            try:
+                ended = self._watch(process)
+            finally:
+                _stop_group(process, grace_s=0.0)
+            output.join(_OUTPUT_S)
+        self._conclude(ended, process, output.last_error_line)
+
+    def _start_process(self, folder: str, output: OutputPump) -> subprocess.Popen[bytes]:
+        uri = self._recorder.backend.address.text
+        process = subprocess.Popen(
+            # -P: nothing in the worker's working directory may stand in for a flow's module.
+            [sys.executable, "-P", "-m", "loopline.worker.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "LOOPLINE_URI": uri,
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONFAULTHANDLER": "1",
+            },
+        )
+        output.start(cast("BinaryIO", process.stdout), cast("BinaryIO", process.stderr))
+        with suppress(BrokenPipeError):  # It died at once; its exit code tells.
+            write_assignment(process.stdin, Assignment(lease=self.lease, uri=uri, folder=folder))
+        waiter = threading.Thread(
+            target=self._wait_for, args=(process,), name="loopline-wait", daemon=True
+        )
+        waiter.start()
+        return process
+
+    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
+        if hasattr(os, "waitid"):
+            # Not reaped yet, its id cannot be another group's when the group is stopped.
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            process.wait()
+        self._exited.set()
+        self._wake.set()
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> _Ended:
+        """Renew the lease until the process is gone, or must go."""
+        every_s = self._lease_s / 3
+        warned = False
+        while True:
+            self._wake.wait(every_s)
+            if self._exited.is_set():
+                return _Ended.BY_ITSELF
+            if self._hand_back.is_set():
+                _stop_group(process, grace_s=0.0)
+                return _Ended.HANDED_BACK
+            try:
+                run = self._renew()
+                warned = False
+            except LeaseLostError:
+                _stop_group(process, grace_s=0.0)
+                return _Ended.LEASE_LOST
+            except LooplineError as error:
+                # The run goes on: if somebody else takes it meanwhile, the token will tell.
+                if not warned:
+                    log.warning("The lease of %s is not renewed now: %s", self.flow_run_id, error)
+                warned = True
+                continue
+            if run.cancel_requested:
+                _stop_group(process, grace_s=_GRACE_S)
+                return _Ended.CANCELLED
+
+    def _renew(self) -> FlowRun:
+        return self._recorder.backend.call(
+            RenewLease(flow_run_id=self.flow_run_id, token=self.lease.token, lease_s=self._lease_s)
+        )
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _conclude(
+        self, ended: _Ended, process: subprocess.Popen[bytes], last_line: str
+    ) -> None:
+        """Record how it ended, unless its process did; wait for the store when it is away."""
+        if ended is _Ended.LEASE_LOST:
+            log.warning("%s went to another worker; it was stopped here", self.flow_run_id)
+            return
+        delay_s = 0.2
+        while True:
+            try:
+                self._renew()
+                bring_in(self._recorder, process.pid)
+                if ended is _Ended.HANDED_BACK:
+                    self._give_back()
+                else:
+                    self._record_end(ended, process.returncode, last_line)
+            except (BackendUnavailableError, OSError) as error:
+                if self._hand_back.is_set():
+                    log.warning("%s is left to its lease: %s", self.flow_run_id, error)
+                    return
+                self._wake.clear()
+                self._wake.wait(delay_s)
+                delay_s = min(delay_s * 2, 10.0)
+            else:
+                return
+
+    def _give_back(self) -> None:
+        self._recorder.backend.call(
+            ReleaseFlowRun(
+                flow_run_id=self.flow_run_id,
+                token=self.lease.token,
+                reason=f"handed back by {self.lease.flow_run.worker}, which stops",
+            )
+        )
+        log.info("Handed back %s", self.flow_run_id)
+
+    def _record_end(self, ended: _Ended, exit_code: int | None, last_line: str) -> None:
+        run = self._recorder.call(GetFlowRun(flow_run_id=self.flow_run_id))
+        if run.token != self.lease.token:
+            msg = f"Flow run {self.flow_run_id} went to {run.worker}; its end here does not count."
+            raise LeaseLostError(msg)
+        if run.state.is_finished:
+            log.info("Flow run %s ended: %s %s", self.flow_run_id, run.state, run.message)
+            return
+        if ended is _Ended.CANCELLED:
+            state, message = StateKind.CANCELLED, run.message or "cancelled"
+            if not run.message or run.state in _IN_HAND:
+                message = "cancelled while it ran"
+        else:
+            state, message = StateKind.FAILED, _tell_exit(exit_code)
+            if last_line:
+                message += f" Last line: {last_line[:500]}"
+        self._write_end(state, message)
+        log.warning("Flow run %s: %s", self.flow_run_id, message)
+
+    def _write_end(self, state: StateKind, message: str) -> None:
+        """Record an end that the process itself could not record, also of the tasks in hand."""
+        at_ms = time.time_ns() // 1_000_000
+        token = self.lease.token
+        for task in self._recorder.call(ListTaskRuns(flow_run_id=self.flow_run_id)):
+            if task.state in _IN_HAND:
+                self._recorder.record(
+                    TaskRunState(
+                        flow_run_id=self.flow_run_id,
+                        task_slug=task.task_slug,
+                        map_index=task.map_index,
+                        state=state,
+                        at_ms=at_ms,
+                        message=message,
+                        attempt=task.attempt,
+                        token=token,
+                    )
+                )
+        line = LogLine(
+            flow_run_id=self.flow_run_id, at_ms=at_ms, level=logging.ERROR, message=message
+        )
+        self._recorder.record(LogsWritten(lines=[line]))
+        self._recorder.record(
+            FlowRunState(
+                flow_run_id=self.flow_run_id,
+                state=state,
+                at_ms=at_ms,
+                message=message,
+                token=token,
+            )
+        )
+        self._recorder.flush()
+
+
+def _stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
+    """Stop a process and all it started; what is left of the group too when it is gone itself."""
+    if grace_s:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _tell_exit(code: int | None) -> str:
+    """Say how a process ended that had not said so itself."""
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        hint = ""
+        if name == "SIGKILL":
+            hint = " Often that is the system being out of memory: look at the kernel's log."
+        return f"The process of the run was ended by {name}.{hint}"
+    return f"The process of the run exited with code {code} before the run had ended."

@@ -1,0 +1,227 @@
+"""When schedules fire: grids, wall clocks, and the days clocks are changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loopline.errors import InvalidInputError
+from loopline.records.flows import CronClock, IntervalClock, ScheduleSpec
+from loopline.rules.timetable import check_schedule, find_zone, next_times, parse_time
+
+NEW_YORK = ZoneInfo("America/New_York")
+ANCHOR = datetime(2019, 1, 1, tzinfo=UTC)
+EVERY_5_HOURS = ScheduleSpec(clocks=[IntervalClock(interval_s=300 * 60)])
+
+ZONES = st.sampled_from(
+    ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Havana",
+     "Pacific/Apia", "Asia/Kathmandu", "UTC+02:00"]
+)  # fmt: skip
+TIMES = st.datetimes(
+    min_value=datetime(2011, 1, 1),  # noqa: DTZ001 - hypothesis wants naive bounds
+    max_value=datetime(2026, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+INTERVALS = st.builds(
+    IntervalClock,
+    interval_s=st.one_of(
+        st.integers(60, 200_000).map(float), st.integers(1, 10).map(lambda days: days * 86_400.0)
+    ),
+    anchor=TIMES.map(datetime.isoformat),
+    timezone=ZONES,
+)
+CRONS = st.builds(
+    CronClock,
+    cron=st.sampled_from(
+        [
+            "30 2 * * *",
+            "0 * * * *",
+            "*/20 1-3 * * *",
+            "15,45 0-3 * * *",
+            "0 0 1 * *",
+            "30 1 * * 0",
+            "0 9 * * MON-FRI",
+            "59 23 L * *",
+            "@daily",
+            "*/7 * * * *",
+        ]
+    ),
+    timezone=ZONES,
+)
+SCHEDULES = st.builds(ScheduleSpec, clocks=st.lists(st.one_of(INTERVALS, CRONS), max_size=3))
+
+
+def instants(spec: ScheduleSpec, after: datetime, count: int) -> list[datetime]:
+    return [time.at for time in next_times(spec, after, count)]
+
+
+def in_new_york(spec: ScheduleSpec, after: datetime, count: int) -> list[str]:
+    times = instants(spec, after.replace(tzinfo=NEW_YORK), count)
+    return [f"{time.astimezone(NEW_YORK):%m-%d %H:%M %Z}" for time in times]
+
+
+def test_an_interval_without_start_fires_on_a_grid_and_not_from_now() -> None:
+    after = datetime(2022, 3, 1, 1, tzinfo=UTC)
+    expected = [datetime(2022, 3, 1, hour, tzinfo=UTC) for hour in (5, 10, 15)]
+    assert instants(EVERY_5_HOURS, after, 3) == expected
+
+
+def test_start_and_end_themselves_fire() -> None:
+    clock = IntervalClock(
+        interval_s=18_000,
+        anchor="2022-03-01T01:00:00+00:00",
+        start="2022-03-01T01:00:00+00:00",
+        end="2022-03-01T11:00:00+00:00",
+    )
+    fired = instants(ScheduleSpec(clocks=[clock]), datetime(2022, 2, 1, tzinfo=UTC), 9)
+    assert [time.hour for time in fired] == [1, 6, 11]
+
+
+def test_an_hourly_interval_fires_every_hour_of_the_day_clocks_are_set_back() -> None:
+    hourly = ScheduleSpec(clocks=[IntervalClock(interval_s=3600, timezone="America/New_York")])
+    assert in_new_york(hourly, datetime(2022, 11, 6, 0, 30), 3) == [  # noqa: DTZ001
+        "11-06 01:00 EDT", "11-06 01:00 EST", "11-06 02:00 EST",
+    ]  # fmt: skip
+
+
+def test_a_daily_interval_keeps_the_wall_clock_of_its_time_zone() -> None:
+    clock = IntervalClock(
+        interval_s=86_400, anchor="2022-03-10T02:30:00-05:00", timezone="America/New_York"
+    )
+    assert in_new_york(ScheduleSpec(clocks=[clock]), datetime(2022, 3, 11, 12), 3) == [  # noqa: DTZ001
+        "03-12 02:30 EST", "03-13 03:30 EDT", "03-14 02:30 EDT",
+    ]  # fmt: skip
+
+
+def test_a_cron_time_that_occurs_twice_fires_the_first_time_only() -> None:
+    cron = ScheduleSpec(clocks=[CronClock(cron="30 1 * * *", timezone="America/New_York")])
+    assert in_new_york(cron, datetime(2022, 11, 5, 12), 2) == [  # noqa: DTZ001
+        "11-06 01:30 EDT", "11-07 01:30 EST",
+    ]  # fmt: skip
+
+
+def test_cron_times_that_are_skipped_fire_later_and_never_twice() -> None:
+    cron = ScheduleSpec(clocks=[CronClock(cron="0,30 2,3 * * *", timezone="America/New_York")])
+    assert in_new_york(cron, datetime(2022, 3, 13, 0), 4) == [  # noqa: DTZ001
+        "03-13 03:00 EDT", "03-13 03:30 EDT", "03-14 02:00 EDT", "03-14 02:30 EDT",
+    ]  # fmt: skip
+
+
+def test_clocks_that_fire_together_count_once_with_the_first_ones_parameters() -> None:
+    spec = ScheduleSpec(
+        clocks=[
+            IntervalClock(interval_s=7200, parameters={"next_row": 1}),
+            CronClock(cron="0 * * * *", parameters={"next_row": 2}),
+        ]
+    )
+    times = next_times(spec, ANCHOR, 4)
+    assert [time.at.hour for time in times] == [1, 2, 3, 4]
+    assert [time.parameters["next_row"] for time in times] == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [("61 * * * *", "minute field '61'"), ("0 0 30 2 *", "day-of-month"), ("* *", "2 fields")],
+)
+def test_a_bad_cron_names_the_field(cron: str, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        check_schedule(ScheduleSpec(clocks=[CronClock(cron=cron)]))
+
+
+@pytest.mark.parametrize("interval_s", [0.0, -3600.0, float("nan"), float("inf"), 1e-9])
+def test_an_interval_must_be_greater_than_zero(interval_s: float) -> None:
+    with pytest.raises(InvalidInputError, match="greater than 0"):
+        check_schedule(ScheduleSpec(clocks=[IntervalClock(interval_s=interval_s)]))
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="No time zone 'Mars/Olympus'"):
+        find_zone("Mars/Olympus")
+
+
+@pytest.mark.parametrize("zone", ["UTC+", "UTC+25", "UTC-abc", "../etc/passwd", "UTC+99:00"])
+def test_a_zone_that_is_none_is_never_another_error(zone: str) -> None:
+    with pytest.raises(InvalidInputError, match="No time zone"):
+        find_zone(zone)
+
+
+def test_a_naive_time_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="no time zone"):
+        next_times(EVERY_5_HOURS, datetime(2022, 3, 1), 1)  # noqa: DTZ001
+
+
+def test_a_schedule_ends_with_the_calendar() -> None:
+    assert instants(EVERY_5_HOURS, datetime(9999, 12, 31, 20, tzinfo=UTC), 5) == []
+
+
+@given(spec=SCHEDULES, after=TIMES, count=st.integers(0, 40))
+def test_times_rise_and_come_after(spec: ScheduleSpec, after: datetime, count: int) -> None:
+    times = [after, *instants(spec, after, count)]
+    assert all(early < late for early, late in pairwise(times))
+    assert len(times) == (count + 1 if spec.clocks else 1)
+
+
+@given(spec=SCHEDULES, after=TIMES, cut=st.integers(1, 30))
+def test_asking_in_two_pieces_equals_asking_once(
+    spec: ScheduleSpec, after: datetime, cut: int
+) -> None:
+    whole = next_times(spec, after, 30)
+    if whole:
+        assert whole[:cut] + next_times(spec, whole[cut - 1].at, 30 - cut) == whole
+
+
+@given(spec=SCHEDULES, early=TIMES, wait_s=st.integers(0, 200_000))
+def test_asking_later_only_leaves_out_what_is_past(
+    spec: ScheduleSpec, early: datetime, wait_s: int
+) -> None:
+    late = early + timedelta(seconds=wait_s)
+    expected = [time for time in next_times(spec, early, 60) if time.at > late]
+    assert next_times(spec, late, len(expected)) == expected
+
+
+@given(clock=INTERVALS, after=TIMES)
+def test_intervals_below_a_day_stay_on_their_grid(clock: IntervalClock, after: datetime) -> None:
+    interval = timedelta(seconds=clock.interval_s)
+    anchor = parse_time(clock.anchor)
+    if interval % timedelta(days=1):
+        for at in instants(ScheduleSpec(clocks=[clock]), after, 10):
+            assert (at - anchor) % interval == timedelta(0)
+
+
+@settings(deadline=None)
+@given(clock=INTERVALS | CRONS, after=TIMES)
+def test_a_wall_clock_schedule_fires_once_for_each_of_its_wall_clock_times(
+    clock: IntervalClock | CronClock, after: datetime
+) -> None:
+    if isinstance(clock, IntervalClock) and clock.interval_s % 86_400:
+        return
+    zone = find_zone(clock.timezone)
+    flat = _on_flat_clock(clock, end=after + timedelta(days=4))
+    times = next_times(flat, after - timedelta(days=2), 2_000)
+    real = {time.at.replace(tzinfo=zone).astimezone(UTC) for time in times}
+    expected = sorted(at for at in real if after < at < after + timedelta(days=2))
+    assert instants(ScheduleSpec(clocks=[clock]), after, len(expected)) == expected
+
+
+def _on_flat_clock(clock: IntervalClock | CronClock, end: datetime) -> ScheduleSpec:
+    """Give the same clock in UTC, where no time is skipped or doubled."""
+    until = end.isoformat()
+    if isinstance(clock, CronClock):
+        return ScheduleSpec(clocks=[CronClock(cron=clock.cron, end=until)])
+    wall = parse_time(clock.anchor).astimezone(find_zone(clock.timezone)).replace(tzinfo=UTC)
+    flat = IntervalClock(interval_s=clock.interval_s, anchor=wall.isoformat(), end=until)
+    return ScheduleSpec(clocks=[flat])
+
+
+@given(first=SCHEDULES, second=SCHEDULES, after=TIMES)
+def test_a_schedule_is_the_union_of_its_clocks(
+    first: ScheduleSpec, second: ScheduleSpec, after: datetime
+) -> None:
+    both = ScheduleSpec(clocks=[*first.clocks, *second.clocks])
+    parts = {*instants(first, after, 20), *instants(second, after, 20)}
+    assert instants(both, after, 20) == sorted(parts)[:20]

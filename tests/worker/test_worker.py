@@ -1,0 +1,210 @@
+"""Workers that run flows, die, take over, cancel and hand back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loopline.records.flows import FlowCode, FlowGraph, StateKind
+from loopline.records.operations import (
+    CancelFlowRun,
+    GetFlow,
+    GetLogs,
+    ListFlowRuns,
+    ListTaskRuns,
+    RegisterFlow,
+)
+from loopline.rules.timetable import next_times
+from tests.worker.workshop import TAXIFARE, wait
+
+if TYPE_CHECKING:
+    from tests.worker.workshop import Workshop
+
+WAGONWAB = """
+    from taxifare.interface.main import preprocess, train, evaluate
+
+    @task
+    def eval_perf(next_row):
+        note(f"evaluating in {os.getcwd()}")
+        past_perf = evaluate(next_row)
+        return past_perf
+
+    @task
+    def train_model(next_row):
+        note(f"pid {os.getpid()}")
+        note("training")
+        wait_for("data")
+        preprocess(first_row=next_row)
+        new_perf = train(first_row=next_row, stage="Production")
+        return new_perf
+
+    @task
+    def notify(past_perf, new_perf):
+        print(f"Past perf: {past_perf}, new perf: {new_perf}")
+
+    with Flow(name="wagonwab taxifare workflow") as flow:
+        notify(eval_perf(0), train_model(0))
+    flow.schedule = IntervalSchedule(interval=datetime.timedelta(minutes=300))
+    flow.register("wagoncab project")
+"""
+
+WAITING = """
+    @task
+    def train():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        note(f"child {child.pid}")
+        note("training")
+        wait_for("data")
+
+    with Flow("retrain") as flow:
+        train()
+    flow.register("wagoncab project")
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a zombie is dead
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def noted(workshop: Workshop, what: str) -> list[str]:
+    return [note.partition(" ")[2] for note in workshop.notes() if note.startswith(what + " ")]
+
+
+def test_a_scheduled_run_survives_the_kill_of_its_worker_and_succeeds_once(
+    workshop: Workshop,
+) -> None:
+    workshop.write(TAXIFARE)
+    workshop.register(WAGONWAB)
+    flow = workshop.backend.call(
+        GetFlow(project="wagoncab project", name="wagonwab taxifare workflow")
+    )
+    assert flow.schedule is not None
+    (due,) = next_times(flow.schedule, _now(), 1)
+    ahead_ms = int((due.at - _now()).total_seconds() * 1000) + 1
+
+    first = workshop.start_worker("first", lease_s=2, ahead_ms=ahead_ms)
+    workshop.wait_for_note("training")
+    (pid,) = noted(workshop, "pid")
+    first.kill()
+    wait(lambda: not is_alive(int(pid)))
+    workshop.start_worker("second", lease_s=2, ahead_ms=ahead_ms)
+    workshop.allow("data")
+    wait(lambda: workshop.backend.call(ListFlowRuns(states=[StateKind.SUCCESS])).flow_runs)
+
+    runs = workshop.backend.call(ListFlowRuns()).flow_runs
+    (run,) = [run for run in runs if run.scheduled_ms == int(due.at.timestamp() * 1000)]
+    assert (run.state, run.is_automatic, run.worker) == (StateKind.SUCCESS, True, "second")
+    assert noted(workshop, "evaluating") == [f"in {workshop.elsewhere}"]
+    assert len(noted(workshop, "pid")) == 2
+    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
+    printed = [line.message for line in lines]
+    assert printed.count("Past perf: 5.81, new perf: 4.46") == 1
+
+
+def _now():  # noqa: ANN202
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def test_a_killed_process_fails_its_run_with_the_reason(workshop: Workshop) -> None:
+    workshop.register(
+        """
+        @task
+        def train():
+            print("allocating all there is")
+            os.kill(os.getpid(), 9)
+
+        with Flow("retrain") as flow:
+            train()
+        flow.register("wagoncab project")
+        """
+    )
+    workshop.start_worker("only")
+    run = workshop.wait_for_state(workshop.ask_for_run("retrain"), StateKind.FAILED)
+    assert "ended by SIGKILL" in run.message
+    (task,) = workshop.backend.call(ListTaskRuns(flow_run_id=run.flow_run_id))
+    assert (task.state, task.attempt) == (StateKind.FAILED, 1)
+    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
+    assert lines[0].message == "allocating all there is"
+
+
+def test_a_cancelled_run_is_stopped_with_all_it_started(workshop: Workshop) -> None:
+    workshop.register(WAITING)
+    workshop.start_worker("only", lease_s=1)
+    flow_run_id = workshop.ask_for_run("retrain")
+    workshop.wait_for_note("training")
+    (pid,) = noted(workshop, "child")
+    workshop.backend.call(CancelFlowRun(flow_run_id=flow_run_id))
+    workshop.wait_for_state(flow_run_id, StateKind.CANCELLED)
+    assert not is_alive(int(pid))
+    (task,) = workshop.backend.call(ListTaskRuns(flow_run_id=flow_run_id))
+    assert task.state is StateKind.CANCELLED
+
+
+def test_a_worker_told_to_stop_finishes_and_told_twice_hands_back(workshop: Workshop) -> None:
+    workshop.register(WAITING)
+    worker = workshop.start_worker("only")
+    flow_run_id = workshop.ask_for_run("retrain")
+    workshop.wait_for_note("training")
+    worker.send_signal(signal.SIGTERM)
+    wait(lambda: "interrupt again" in workshop.worker_log("only"))
+    worker.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    assert worker.wait(30) == 0
+    assert time.monotonic() - begun < 5
+    run = workshop.wait_for_state(flow_run_id, StateKind.SCHEDULED)
+    assert "handed back by only" in run.message
+
+    after = workshop.start_worker("after")
+    wait(lambda: workshop.notes().count("training") == 2)
+    after.send_signal(signal.SIGINT)
+    workshop.allow("data")
+    assert after.wait(30) == 0
+    workshop.wait_for_state(flow_run_id, StateKind.SUCCESS)
+
+
+def test_a_flow_that_cannot_be_loaded_fails_with_the_reason(workshop: Workshop) -> None:
+    workshop.backend.call(
+        RegisterFlow(
+            project="wagoncab project",
+            name="retrain",
+            fingerprint="0",
+            graph=FlowGraph(),
+            code=FlowCode(kind="pickle", blob="0" * 64, python="2.7"),
+        )
+    )
+    workshop.start_worker("only")
+    run = workshop.wait_for_state(workshop.ask_for_run("retrain"), StateKind.FAILED)
+    assert "registered by value from Python 2.7" in run.message
+
+
+@pytest.mark.parametrize("log_stdout", [True, False])
+def test_what_a_task_prints_is_in_the_log_once(workshop: Workshop, log_stdout: bool) -> None:  # noqa: FBT001
+    workshop.register(
+        f"""
+        @task(log_stdout={log_stdout})
+        def train():
+            print("epoch 1 of 1")
+            sys.stderr.write("a warning\\n")
+
+        with Flow("retrain") as flow:
+            train()
+        flow.register("wagoncab project")
+        """
+    )
+    workshop.start_worker("only")
+    run = workshop.wait_for_state(workshop.ask_for_run("retrain"), StateKind.SUCCESS)
+    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
+    printed = {(line.message, line.level) for line in lines}
+    assert {("epoch 1 of 1", 20), ("a warning", 30)} <= printed
+    assert len([line for line in lines if line.message == "epoch 1 of 1"]) == 1

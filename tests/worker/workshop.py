@@ -1,0 +1,148 @@
+"""A real home with real workers on it, and a project as users have it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from loopline.backend.local import LocalBackend
+from loopline.records.operations import CreateFlowRun, GetFlowRun
+from loopline.settings import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopline.records.flows import FlowRun, StateKind
+
+T = TypeVar("T")
+
+PROGRAM = Path(__file__).with_name("worker_program.py")
+
+TAXIFARE = {
+    "taxifare/__init__.py": "",
+    "taxifare/interface/__init__.py": "",
+    "taxifare/interface/main.py": """
+        from taxifare.ml_logic.model import RMSE
+
+        def preprocess(first_row):
+            print(f"preprocess from row {first_row}")
+
+        def train(first_row, stage):
+            return RMSE["retrained"]
+
+        def evaluate(first_row):
+            return RMSE["stale"]
+    """,
+    "taxifare/ml_logic/__init__.py": "",
+    "taxifare/ml_logic/model.py": 'RMSE = {"stale": 5.81, "retrained": 4.46}\n',
+}
+
+IMPORTS = """
+    import datetime, os, pathlib, subprocess, sys, time
+    from loopline.flows.flow import Flow
+    from loopline.flows.task import task
+    from loopline.schedules import IntervalSchedule
+
+    HERE = pathlib.Path({folder!r})
+
+    def note(what):
+        with open(HERE / "notes", "a") as file:
+            file.write(what + "\\n")
+
+    def wait_for(name):
+        while not (HERE / name).exists():
+            time.sleep(0.02)
+"""
+
+
+class Workshop:
+    """A home, a project folder, and the workers started on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = folder / "project"
+        self.project.mkdir()
+        self.home = folder / "home" / ".loopline"
+        self.backend = LocalBackend(Address("home", str(self.home)))
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = self.project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+
+    def register(self, script: str, *, with_imports: bool = True) -> str:
+        """Run a script that registers a flow; return what it printed."""
+        head = IMPORTS.format(folder=str(self.project)) if with_imports else ""
+        (self.project / "flow.py").write_text(textwrap.dedent(head) + textwrap.dedent(script))
+        done = subprocess.run(
+            [sys.executable, "flow.py"],
+            cwd=self.project,
+            env={**os.environ, "LOOPLINE_URI": str(self.home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_worker(
+        self, name: str, *, lease_s: float = 30.0, ahead_ms: int = 0
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker in another folder."""
+        log = (self.elsewhere / f"{name}.log").open("wb")
+        worker = subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(self.home), name, str(lease_s), str(ahead_ms)],
+            cwd=self.elsewhere,
+            stderr=log,
+        )
+        log.close()
+        self.workers.append(worker)
+        return worker
+
+    def worker_log(self, name: str) -> str:
+        return (self.elsewhere / f"{name}.log").read_text()
+
+    def ask_for_run(self, name: str) -> str:
+        run = self.backend.call(CreateFlowRun(project="wagoncab project", name=name))
+        return run.flow_run_id
+
+    def wait_for_state(self, flow_run_id: str, *states: StateKind) -> FlowRun:
+        def reached() -> FlowRun | None:
+            run = self.backend.call(GetFlowRun(flow_run_id=flow_run_id))
+            return run if run.state in states else None
+
+        return wait(reached)
+
+    def notes(self) -> list[str]:
+        path = self.project / "notes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for_note(self, what: str) -> None:
+        wait(lambda: what in self.notes())
+
+    def allow(self, name: str) -> None:
+        """Let go on what waits for this."""
+        (self.project / name).touch()
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.backend.close()
+
+
+def wait(answer: Callable[[], T | None], timeout_s: float = 60.0) -> T:
+    """Wait until something is true, and return it."""
+    until = time.monotonic() + timeout_s
+    while not (found := answer()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+    return found
