@@ -180,7 +180,7 @@ class Environment:
 
     def pip(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the environment's pip."""
-        quiet = ["--no-input", "--disable-pip-version-check", "--no-python-version-warning"]
+        quiet = ["--no-input", "--disable-pip-version-check"]
         return run([self.python, "-m", "pip", arguments[0], *quiet, *arguments[1:]])
 
 

@@ -6,7 +6,7 @@
 
 Each file fits every platform and Python that the project supports. Versions stay as they are
 while they fit; with ``--upgrade`` the newest are taken. The resolver, uv, is installed into a
-temporary environment.
+temporary environment; its own settings (``UV_*``) decide which index it asks.
 """
 
 import re

@@ -62,9 +62,11 @@ def notify(
     run_id = version.run_id if version else ""
     lifecycle.notify(f"{month}{label}: {sentence}", run_id=run_id)
     now = registry.get_production(name)
+    report = load(chunk_of(month, data), data).report
     return {
         "month": month,
-        "rows": load(chunk_of(month, data), data).report.kept,
+        "rows": report.kept,
+        "cleaning": str(report),
         "production": past_perf,
         "challenger": decision.score if decision else None,
         "challenger_version": decision.challenger if decision else None,

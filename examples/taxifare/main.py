@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from loopline.errors import FlowError
+
 from taxifare import params
 from taxifare.flow import build_flow
 from taxifare.ml_logic.data import chunks
@@ -22,19 +24,19 @@ def run_months(
     """Run the flow for each month, and yield its line of the story.
 
     Raises:
-        RuntimeError: A month's flow run failed.
+        FlowError: A month's flow run failed.
     """
     for chunk in chunks(data):
         flow = build_flow()
         given = {"month": chunk.month, "model": model, "name": name, "data": data}
         state = flow.run(parameters=given, executor=executor)
         if not state.is_successful():
-            msg = f"The flow run of {chunk.month} ended badly: {state.message}"
-            raise RuntimeError(msg)
+            msg = f"The flow run of {chunk.month} failed: {state.message} Its log says why."
+            raise FlowError(msg)
         (last,) = flow.get_tasks(name="notify")
         yield state.result[last].result
 
 
 if __name__ == "__main__":
-    for month in run_months():
-        print(month)
+    for line in run_months():
+        print(f"{line['month']}: v{line['version']} is in Production")

@@ -21,17 +21,11 @@ if TYPE_CHECKING:
     )
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
     from loopline.data import dataset
-    from loopline.flows import (
-        Flow,
-        Parameter,
-        Task,
-        context,
-        get_run_logger,
-        signals,
-        task,
-        triggers,
-        unmapped,
-    )
+    from loopline.flows import signals, triggers
+    from loopline.flows.context import context, get_run_logger
+    from loopline.flows.flow import Flow
+    from loopline.flows.parameter import Parameter
+    from loopline.flows.task import Task, task, unmapped
     from loopline.models import infer_signature, load_model
     from loopline.registry import register_model
     from loopline.tracking.fluent import (
@@ -124,7 +118,7 @@ __all__ = [
 _HOMES = {
     "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
     "loopline.data": "dataset",
-    "loopline.flows": "Flow Parameter Task context get_run_logger signals task triggers unmapped",
+    "loopline.flows": "Flow Parameter Task context get_run_logger task unmapped",
     "loopline.models": "infer_signature load_model",
     "loopline.registry": "register_model",
     "loopline.tracking.fluent": "active_run delete_experiment delete_run delete_tag end_run "
@@ -135,7 +129,11 @@ _HOMES = {
     "loopline.tracking.search": "find_runs search_runs",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-_MODULES = {"data", "errors", "executors", "keras", "models", "registry", "schedules", "sklearn"}
+_MODULES = {
+    **{name: f"loopline.{name}" for name in ("data", "errors", "executors", "keras", "models")},
+    **{name: f"loopline.{name}" for name in ("registry", "schedules", "sklearn")},
+    **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
@@ -145,7 +143,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
 
         return version("loopline")
     if name in _MODULES:
-        return importlib.import_module(f"loopline.{name}")
+        return importlib.import_module(_MODULES[name])
     home = _HOME_OF.get(name)
     if home is None:
         msg = f"module 'loopline' has no attribute {name!r}"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loopline.errors import FlowBuildError, FlowError, IntegrityError
-from loopline.flows.code import load_flow, pack_flow, python_minor
+from loopline.flows.code import load_flow, python_minor
 from loopline.flows.flow import Flow
 from loopline.flows.local_modules import zip_sources
+from loopline.flows.packing import pack_flow
 from loopline.flows.task import task
 from loopline.records.flows import FlowCode
 
@@ -50,8 +51,8 @@ SCRIPT = """
     import json
     import sys
 
-    from loopline.flows.code import pack_flow
     from loopline.flows.flow import Flow
+    from loopline.flows.packing import pack_flow
     from loopline.flows.task import task
     from loopline.schedules import IntervalSchedule
     from taxifare.interface.main import evaluate

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loopline.records.flows import FlowCode, FlowGraph, StateKind
+from loopline.backend.local import LocalBackend
+from loopline.records.flows import FlowCode, FlowGraph, IntervalClock, ScheduleSpec, StateKind
 from loopline.records.operations import (
     CancelFlowRun,
-    GetFlow,
     GetLogs,
     ListFlowRuns,
     ListTaskRuns,
+    MaterialiseSchedules,
     RegisterFlow,
 )
 from loopline.rules.timetable import next_times
 from tests.worker.workshop import TAXIFARE, wait
 
 if TYPE_CHECKING:
+    from loopline.records.flows import LogLine
     from tests.worker.workshop import Workshop
 
 WAGONWAB = """
@@ -49,6 +53,7 @@ WAGONWAB = """
     with Flow(name="wagonwab taxifare workflow") as flow:
         notify(eval_perf(0), train_model(0))
     flow.schedule = IntervalSchedule(interval=datetime.timedelta(minutes=300))
+    flow.executor = LocalDaskExecutor()
     flow.register("wagoncab project")
 """
 
@@ -66,6 +71,13 @@ WAITING = """
 """
 
 
+def finished_tasks(workshop: Workshop) -> set[str]:
+    held = [StateKind.SUBMITTED, StateKind.RUNNING]
+    (run,) = workshop.backend.call(ListFlowRuns(states=held)).flow_runs
+    tasks = workshop.backend.call(ListTaskRuns(flow_run_id=run.flow_run_id))
+    return {task.task_slug for task in tasks if task.state.is_successful}
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -75,24 +87,41 @@ def is_alive(pid: int) -> bool:
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
+def logged(workshop: Workshop, flow_run_id: str, until: str) -> list[LogLine]:
+    """Wait for a line of the log, and return each of these there are."""
+
+    def found() -> list[LogLine]:
+        lines = workshop.backend.call(GetLogs(flow_run_id=flow_run_id))
+        return [line for line in lines if line.message == until]
+
+    return wait(found)
+
+
 def noted(workshop: Workshop, what: str) -> list[str]:
     return [note.partition(" ")[2] for note in workshop.notes() if note.startswith(what + " ")]
 
 
+@pytest.mark.parametrize("through", ["the home", "a server"])
 def test_a_scheduled_run_survives_the_kill_of_its_worker_and_succeeds_once(
-    workshop: Workshop,
+    workshop: Workshop, through: str
 ) -> None:
+    every_5_hours = ScheduleSpec(clocks=[IntervalClock(interval_s=18_000)])
+    (due,) = next_times(every_5_hours, datetime.now(UTC), 1)
+    due_ms = int(due.at.timestamp() * 1000)
+    ahead_ms = due_ms - time.time_ns() // 1_000_000
     workshop.write(TAXIFARE)
+    if through == "a server":
+        workshop.start_server(ahead_ms=ahead_ms - 60_000)
     workshop.register(WAGONWAB)
-    flow = workshop.backend.call(
-        GetFlow(project="wagoncab project", name="wagonwab taxifare workflow")
-    )
-    assert flow.schedule is not None
-    (due,) = next_times(flow.schedule, _now(), 1)
-    ahead_ms = int((due.at - _now()).total_seconds() * 1000) + 1
+    before = LocalBackend(workshop.backend.address, clock=lambda: due_ms - 60_000)
+    before.call(MaterialiseSchedules(ahead_s=3600))
+    before.close()
+    if through == "a server":
+        workshop.start_server(ahead_ms=ahead_ms)
 
     first = workshop.start_worker("first", lease_s=2, ahead_ms=ahead_ms)
     workshop.wait_for_note("training")
+    wait(lambda: finished_tasks(workshop) == {"eval_perf-1"})
     (pid,) = noted(workshop, "pid")
     first.kill()
     wait(lambda: not is_alive(int(pid)))
@@ -101,19 +130,12 @@ def test_a_scheduled_run_survives_the_kill_of_its_worker_and_succeeds_once(
     wait(lambda: workshop.backend.call(ListFlowRuns(states=[StateKind.SUCCESS])).flow_runs)
 
     runs = workshop.backend.call(ListFlowRuns()).flow_runs
-    (run,) = [run for run in runs if run.scheduled_ms == int(due.at.timestamp() * 1000)]
+    (run,) = [run for run in runs if run.scheduled_ms == due_ms]
     assert (run.state, run.is_automatic, run.worker) == (StateKind.SUCCESS, True, "second")
     assert noted(workshop, "evaluating") == [f"in {workshop.elsewhere}"]
     assert len(noted(workshop, "pid")) == 2
-    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
-    printed = [line.message for line in lines]
-    assert printed.count("Past perf: 5.81, new perf: 4.46") == 1
-
-
-def _now():  # noqa: ANN202
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
+    printed = logged(workshop, run.flow_run_id, until="Past perf: 5.81, new perf: 4.46")
+    assert [line.task_slug for line in printed] == ["notify-1"]
 
 
 def test_a_killed_process_fails_its_run_with_the_reason(workshop: Workshop) -> None:
@@ -134,8 +156,7 @@ def test_a_killed_process_fails_its_run_with_the_reason(workshop: Workshop) -> N
     assert "ended by SIGKILL" in run.message
     (task,) = workshop.backend.call(ListTaskRuns(flow_run_id=run.flow_run_id))
     assert (task.state, task.attempt) == (StateKind.FAILED, 1)
-    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
-    assert lines[0].message == "allocating all there is"
+    assert logged(workshop, run.flow_run_id, until="allocating all there is")
 
 
 def test_a_cancelled_run_is_stopped_with_all_it_started(workshop: Workshop) -> None:
@@ -204,7 +225,26 @@ def test_what_a_task_prints_is_in_the_log_once(workshop: Workshop, log_stdout: b
     )
     workshop.start_worker("only")
     run = workshop.wait_for_state(workshop.ask_for_run("retrain"), StateKind.SUCCESS)
-    lines = workshop.backend.call(GetLogs(flow_run_id=run.flow_run_id))
-    printed = {(line.message, line.level) for line in lines}
-    assert {("epoch 1 of 1", 20), ("a warning", 30)} <= printed
-    assert len([line for line in lines if line.message == "epoch 1 of 1"]) == 1
+    (line,) = logged(workshop, run.flow_run_id, until="a warning")
+    assert line.level == logging.WARNING
+    (line,) = logged(workshop, run.flow_run_id, until="epoch 1 of 1")
+    assert (line.level, line.task_slug) == (logging.INFO, "train-1")
+
+
+def test_a_worker_makes_the_runs_that_schedules_ask_for(workshop: Workshop) -> None:
+    workshop.register(
+        """
+        @task
+        def train():
+            note("training")
+
+        with Flow("retrain") as flow:
+            train()
+        flow.schedule = IntervalSchedule(interval=datetime.timedelta(seconds=1))
+        flow.register("wagoncab project")
+        """
+    )
+    workshop.start_worker("only")
+    wait(lambda: workshop.notes().count("training") >= 2)
+    runs = workshop.backend.call(ListFlowRuns(states=[StateKind.SUCCESS, StateKind.RUNNING]))
+    assert all(run.is_automatic and run.scheduled_ms % 1000 == 0 for run in runs.flow_runs)

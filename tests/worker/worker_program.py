@@ -1,4 +1,4 @@
-"""A worker as tests start it: ``worker_program.py HOME NAME LEASE_S CLOCK_AHEAD_MS``."""
+"""A worker as tests start it: ``worker_program.py URI NAME LEASE_S CLOCK_AHEAD_MS``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from loopline.worker.worker import stop_on_signals
 
 
 def main() -> None:
-    home, name, lease_s, ahead_ms = sys.argv[1:]
+    uri, name, lease_s, ahead_ms = sys.argv[1:]
     logging.basicConfig(level=logging.INFO)
-    address = parse_address(home)
-    # The scheduler's clock: the store decides what is due by it.
-    get_recorder(address.text)._backend = LocalBackend(  # noqa: SLF001
-        address, clock=lambda: time.time_ns() // 1_000_000 + int(ahead_ms)
-    )
+    address = parse_address(uri)
+    if address.kind == "home":
+        # The scheduler's clock: the store decides what is due by it.
+        get_recorder(address.text)._backend = LocalBackend(  # noqa: SLF001
+            address, clock=lambda: time.time_ns() // 1_000_000 + int(ahead_ms)
+        )
     stop, stop_now = stop_on_signals()
-    run_worker(
-        address, name=name, lease_s=float(lease_s), poll_s=0.1, stop=stop, stop_now=stop_now
-    )
+    run_worker(address, name=name, lease_s=float(lease_s), poll_s=0.1, stop=stop, stop_now=stop_now)
 
 
 if __name__ == "__main__":

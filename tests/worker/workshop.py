@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PROGRAM = Path(__file__).with_name("worker_program.py")
+HERE = Path(__file__).parent
 
 TAXIFARE = {
     "taxifare/__init__.py": "",
@@ -46,6 +46,7 @@ IMPORTS = """
     import datetime, os, pathlib, subprocess, sys, time
     from loopline.flows.flow import Flow
     from loopline.flows.task import task
+    from loopline.executors import LocalDaskExecutor
     from loopline.schedules import IntervalSchedule
 
     HERE = pathlib.Path({folder!r})
@@ -70,7 +71,8 @@ class Workshop:
         self.backend = LocalBackend(Address("home", str(self.home)))
         self.elsewhere = folder / "elsewhere"
         self.elsewhere.mkdir()
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.uri = str(self.home)
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def write(self, files: dict[str, str]) -> None:
         for name, text in files.items():
@@ -85,7 +87,7 @@ class Workshop:
         done = subprocess.run(
             [sys.executable, "flow.py"],
             cwd=self.project,
-            env={**os.environ, "LOOPLINE_URI": str(self.home)},
+            env=self._environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -97,15 +99,30 @@ class Workshop:
         self, name: str, *, lease_s: float = 30.0, ahead_ms: int = 0
     ) -> subprocess.Popen[bytes]:
         """Start a worker in another folder."""
-        log = (self.elsewhere / f"{name}.log").open("wb")
-        worker = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(self.home), name, str(lease_s), str(ahead_ms)],
-            cwd=self.elsewhere,
-            stderr=log,
-        )
-        log.close()
-        self.workers.append(worker)
-        return worker
+        return self._start("worker_program.py", name, self.uri, name, str(lease_s), str(ahead_ms))
+
+    def start_server(self, *, ahead_ms: int) -> None:
+        """Start a server over the home; scripts and workers then know nothing but its URL."""
+        server = self._start("server_program.py", "server", str(self.home), str(ahead_ms))
+        assert server.stdout is not None
+        self.uri = server.stdout.readline().decode().strip()
+
+    def _start(self, program: str, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.elsewhere / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(HERE / program), *arguments],
+                cwd=self.elsewhere,
+                env=self._environment(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        self._started.append(process)
+        return process
+
+    def _environment(self) -> dict[str, str]:
+        # Journals of what goes to a server lie in the home of whoever sends it.
+        own = {} if self.uri == str(self.home) else {"LOOPLINE_HOME": str(self.elsewhere / "own")}
+        return {**os.environ, "LOOPLINE_URI": self.uri, **own}
 
     def worker_log(self, name: str) -> str:
         return (self.elsewhere / f"{name}.log").read_text()
@@ -133,9 +150,9 @@ class Workshop:
         (self.project / name).touch()
 
     def close(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
+        for process in self._started:
+            process.kill()
+            process.communicate()
         self.backend.close()
 
 

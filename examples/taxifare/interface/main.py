@@ -11,7 +11,7 @@ import loopline
 import pandas as pd
 from loopline import lifecycle, registry
 from loopline.errors import NotFoundError
-from loopline.models import infer_signature, pyfunc
+from loopline.models import pyfunc
 
 from taxifare import params
 from taxifare.ml_logic.data import Chunk, chunk_at, chunks, chunks_from, load, source
@@ -135,17 +135,14 @@ def train_on(
         for chunk in learned:
             loopline.log_input(trips.dataset(chunk.month), context="training")
         fitted = maker.fit(features, fares)
-        example = features.head(5)
-        info = maker.log(
-            fitted, signature=infer_signature(example, fares.head(5)), input_example=example
-        )
+        info = maker.log(fitted, input_example=features.head(5))  # Its signature follows from it.
     version = registry.register_model(
         info.model_uri,
         name,
         description=f"{maker.params()['model']} trained on {months} ({trips.origin})",
         tags={"data.origin": trips.origin, "months": months},
     )
-    print(f"Registered v{version.version} of {name}, trained on {months}: {report}")
+    print(f"v{version.version} of {name}: {report.kept:,} trips of {months} learned")
     return version.version
 
 

@@ -1,0 +1,1 @@
+"""Backends: one protocol, straight to the store or through a server."""

@@ -107,9 +107,11 @@ class Connections:
         try:
             yield answer
         finally:
-            if answer.isclosed() and not answer.will_close:
+            # http.client calls an answer closed also when it ended early: then a length is left.
+            if answer.isclosed() and not answer.length and not answer.will_close:
                 self._give_back(connection)
             else:
+                answer.close()  # It may own the socket; then closing the connection does nothing.
                 connection.close()
 
     def close(self) -> None:
@@ -146,6 +148,7 @@ class Connections:
         try:
             content = answer.read()
         except BaseException as error:
+            answer.close()
             connection.close()
             if isinstance(error, TimeoutError):
                 raise self._too_slow() from None

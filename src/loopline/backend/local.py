@@ -84,4 +84,3 @@ class LocalBackend:
     def close(self) -> None:
         """Close the database."""
         self.store.close()
-

@@ -21,6 +21,7 @@ from loopline.backend.adopt import adopt_orphans
 from loopline.backend.open import open_backend
 from loopline.errors import BackendUnavailableError, LooplineError
 from loopline.journal.drain import StreamDrain
+from loopline.journal.home import make_home
 from loopline.journal.journal import STREAMS, Journal
 from loopline.records.facts import Fact, LogsWritten
 from loopline.records.operations import Heartbeat
@@ -28,6 +29,7 @@ from loopline.settings import Address, find_home, number, tracking_address
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
+    from loopline.journal.stream import Stream
     from loopline.records.operations import Operation
 
 __all__ = [
@@ -58,8 +60,32 @@ def home_of(address: Address) -> Path:
     return Path(address.text) if address.kind == "home" else find_home()
 
 
+class _Unopened:
+    """Stands in for a stream until the first record, which makes the journal."""
+
+    tail = 0
+
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        self._recorder = recorder
+        self._name = name
+
+    def append(self, fact: Fact) -> None:
+        self._opened().append(fact)
+
+    def append_point(
+        self, run_id: str, key: str, step: int, timestamp_ms: int, value: float
+    ) -> None:
+        self._opened().append_point(run_id, key, step, timestamp_ms, value)
+
+    def _opened(self) -> Stream:
+        stream: Stream = getattr(self._recorder.journal, self._name)
+        return stream
+
+
 class Recorder:
     """Journals facts and answers operations for one address.
+
+    Who only asks gets no journal: it is made with the first record.
 
     Attributes:
         address: Where it records to.
@@ -67,31 +93,47 @@ class Recorder:
     """
 
     def __init__(self, address: Address) -> None:
-        """Make this process's journal for an address; the store is not touched yet."""
+        """Record to an address; neither the journal nor the store is touched yet."""
         self.address = address
         self.home = home_of(address)
-        if address.kind == "home":
-            from loopline.journal.home import make_home
+        self._reset()
 
-            make_home(self.home)
-        self.journal = Journal(self.home / "journal", address.text)
-        self._facts = self.journal.facts
+    def _reset(self) -> None:
+        """Begin with no journal, thread or backend: at first, and anew in a forked child."""
+        self._journal: Journal | None = None
+        self._facts: Stream | _Unopened = _Unopened(self, "facts")
+        self._logs: Stream | _Unopened = _Unopened(self, "logs")
         self._backend: Backend | None = None
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         #: Held while the thread works, so that a fork can wait for it to be idle.
         self.working = threading.Lock()
         self._wake = threading.Event()
-        self._stop = False
         self._progress = threading.Condition()
+        self._stop = False
         self._problem: Exception | None = None
         self._warned = False
-        self._drains = {
-            name: StreamDrain(self.journal.folder, name, self.journal.meta) for name in STREAMS
-        }
+        self._drains: dict[str, StreamDrain] = {}
         self._beat_at = 0.0
         self._adopt_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="loopline-drain", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """This process's journal, made at first use together with the thread that empties it."""
+        with self._opening:
+            if self._journal is None:
+                if self.address.kind == "home":
+                    make_home(self.home)
+                journal = Journal(self.home / "journal", self.address.text)
+                self._drains = {
+                    name: StreamDrain(journal.folder, name, journal.meta) for name in STREAMS
+                }
+                self._journal, self._facts, self._logs = journal, journal.facts, journal.logs
+                self._thread = threading.Thread(
+                    target=self._run, name="loopline-drain", daemon=True
+                )
+                self._thread.start()
+            return self._journal
 
     # --- recording ---
 
@@ -102,13 +144,11 @@ class Recorder:
             StorageFullError: The journal's disk is full.
         """
         if isinstance(fact, LogsWritten):
-            self.journal.logs.append(fact)
+            self._logs.append(fact)
         else:
             self._facts.append(fact)
 
-    def log_metric(
-        self, run_id: str, key: str, value: float, step: int, timestamp_ms: int
-    ) -> None:
+    def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp_ms: int) -> None:
         """Journal one point of a metric; see ``record``."""
         self._facts.append_point(run_id, key, step, timestamp_ms, value)
 
@@ -167,7 +207,9 @@ class Recorder:
         Raises:
             BackendUnavailableError: It did not get there in time; it is kept and tried on.
         """
-        goals = {"facts": self.journal.facts.tail, "logs": self.journal.logs.tail}
+        if self._journal is None or self._thread is None:
+            return
+        goals = {"facts": self._facts.tail, "logs": self._logs.tail}
         until = time.monotonic() + timeout_s
         self._wake.set()
         with self._progress:
@@ -214,7 +256,8 @@ class Recorder:
         if self._idle() and not self._due():
             return
         backend = self.backend
-        while any([drain.send_some(backend) for drain in self._drains.values()]):
+        # Both streams get their turn, however much the first has to send.
+        while sum(drain.send_some(backend) for drain in self._drains.values()):
             with self._progress:
                 self._progress.notify_all()
             if self._stop:
@@ -229,7 +272,7 @@ class Recorder:
             adopt_orphans(self.home, self.address, backend)
 
     def _idle(self) -> bool:
-        return self._reached({"facts": self.journal.facts.tail, "logs": self.journal.logs.tail})
+        return self._reached({"facts": self._facts.tail, "logs": self._logs.tail})
 
     def _due(self) -> bool:
         """Whether a sign of life or a look for orphans is due; not before the first fact."""
@@ -256,17 +299,19 @@ class Recorder:
         What cannot be sent stays in the journal's folder; the next process, a worker, a server
         on this machine or ``loopline sync`` brings it there.
         """
-        try:
-            self.flush(timeout_s)
-        except LooplineError as error:
-            self._report_left(error)
-        self._stop = True
-        self._wake.set()
-        self._thread.join(timeout=5.0)
-        is_empty = self._idle() and not self._thread.is_alive()
-        self.journal.close(remove=is_empty)
+        if self._journal is not None and self._thread is not None:
+            try:
+                self.flush(timeout_s)
+            except LooplineError as error:
+                self._report_left(error)
+            self._stop = True
+            self._wake.set()
+            self._thread.join(timeout=5.0)
+            is_empty = self._idle() and not self._thread.is_alive()
+            self._journal.close(remove=is_empty)
         if self._backend is not None:
             self._backend.close()
+        self._reset()
 
     def _report_left(self, error: LooplineError) -> None:
         warnings.warn(
@@ -276,16 +321,20 @@ class Recorder:
             stacklevel=3,
         )
 
-    def abandon(self) -> None:
-        """Let go in a forked child without touching what is the parent's."""
-        self.journal.abandon()
+    def after_fork(self) -> None:
+        """Begin anew in a forked child, without touching what is the parent's."""
+        if self._journal is not None:
+            self._journal.abandon()
+        # Kept, so that nothing of the parent's is ever closed here by the garbage collector.
+        _of_the_parent.append(self._backend)
+        self._reset()
 
 
 _recorders: dict[Address, Recorder] = {}
 _registry_lock = threading.RLock()
 _current: list[Address] = []
-#: In a forked child: the parent's recorders, kept so that nothing of theirs is ever closed here.
-_of_the_parent: list[Recorder] = []
+#: In a forked child: the parent's connections.
+_of_the_parent: list[Backend | None] = []
 #: Locks taken for the time of a fork.
 _held: list[threading.Lock] = []
 
@@ -343,12 +392,10 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _registry_lock  # noqa: PLW0603 - a lock of the parent is no lock of ours
-    for recorder in _recorders.values():
-        recorder.abandon()
-    _of_the_parent.extend(_recorders.values())
-    _recorders.clear()
     _held.clear()
     _registry_lock = threading.RLock()
+    for recorder in _recorders.values():
+        recorder.after_fork()
 
 
 os.register_at_fork(

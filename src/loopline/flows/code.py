@@ -1,112 +1,34 @@
-"""Code: how a flow is stored so that a worker elsewhere can have it, and how it comes back.
+"""Code: how a stored flow comes back in the process that runs it.
 
 A flow found as a global of an imported module goes *by reference*: a worker imports the module.
 Any other, such as one defined in a script or notebook, goes *by value*, pickled by cloudpickle,
 which only the same Python minor can read. Either way the local modules it uses go along in a
-bundle, a zip of their ``.py`` files. Files that are no Python source are not bundled: read data
-by an address that the worker can reach too.
+bundle, a zip of their ``.py`` files; ``loopline.flows.packing`` makes all three.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.metadata
 import io
 import pickle
 import sys
 import zipfile
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, cast
 
-import msgspec
-
-from loopline.errors import FlowBuildError, FlowError, IntegrityError
-from loopline.flows.inputs import fill
-from loopline.flows.local_modules import find_modules, imported_names, is_local, zip_sources
-from loopline.flows.pointers import FunctionPointer
-from loopline.flows.sources import describe_function, describe_value, is_importable
+from loopline.errors import FlowError, IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from pathlib import Path
 
     from loopline.flows.flow import Flow
-    from loopline.flows.task import Task
     from loopline.records.flows import FlowCode
 
-__all__ = ["PackedFlow", "load_flow", "pack_flow", "python_minor"]
+__all__ = ["load_flow", "python_minor"]
 
 #: Decompressed size that no bundle of sources has.
 _MOST_BUNDLE_BYTES = 200_000_000
-
-
-class PackedFlow(NamedTuple):
-    """A flow's code, ready to be stored.
-
-    Attributes:
-        kind: ``"pickle"`` or ``"import"``.
-        entry: ``"module:attribute"`` for ``"import"``.
-        pickled: The flow by value; for ``"import"`` its executor alone.
-        bundle: Zip of the local modules, empty when there are none.
-        environment: Python's minor and the version of each installed package it imports.
-        fingerprint: SHA-256 in hex of what the flow is and runs in; equal in every process
-            that defines it alike.
-    """
-
-    kind: str
-    entry: str
-    pickled: bytes
-    bundle: bytes
-    environment: dict[str, str]
-    fingerprint: str
-
-
-def pack_flow(flow: Flow) -> PackedFlow:
-    """Collect a flow's code, local modules and environment, and compute its fingerprint.
-
-    Raises:
-        FlowBuildError: When something the flow refers to cannot be pickled.
-    """
-    entry = _find_entry(flow)
-    if entry:
-        # What a script set on an imported flow travels beside the reference.
-        pickled, seen = _pickle(flow.executor, flow.name)
-    if not entry or seen.functions or seen.classes:
-        entry = ""
-        pickled, seen = _pickle(flow, flow.name)
-    names = {*seen.modules, entry.partition(":")[0]} - {""}
-    for function in seen.functions:
-        names.update(imported_names(function.__code__))
-    modules = find_modules(names)
-    environment = _environment(modules.packages)
-    fingerprint = _digest(
-        {
-            "flow": _describe_flow(flow),
-            "sources": sorted(
-                [
-                    *(describe_function(function) for function in seen.functions),
-                    *(describe_function(kind) for kind in seen.classes),
-                ],
-                key=lambda described: (described["name"], described["source"]),
-            ),
-            "files": {
-                path: hashlib.sha256(data).hexdigest()
-                for path, data in sorted(modules.files.items())
-            },
-            # A newer Loopline runs older versions alike: no reason for a new one.
-            "environment": {**environment, "loopline": ""},
-        }
-    )
-    return PackedFlow(
-        kind="import" if entry else "pickle",
-        entry=entry,
-        pickled=pickled,
-        bundle=zip_sources(modules.files) if modules.files else b"",
-        environment=environment,
-        fingerprint=fingerprint,
-    )
 
 
 def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flow:
@@ -154,132 +76,6 @@ def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flo
 def python_minor() -> str:
     """Give this Python's minor version, such as ``"3.11"``."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-class _Seen:
-    """What a flow's pickle refers to.
-
-    Attributes:
-        functions: Functions that travel by value.
-        classes: Classes that travel by value.
-        modules: Names of modules whose functions, classes or selves go by reference.
-        last: Name of the last function or class by value, to tell where pickling failed.
-    """
-
-    def __init__(self) -> None:
-        self.functions: list[FunctionType] = []
-        self.classes: list[type] = []
-        self.modules: set[str] = set()
-        self.last = ""
-
-    def add(self, thing: Any) -> None:  # noqa: ANN401 - whatever is pickled
-        if isinstance(thing, ModuleType):
-            self.modules.add(thing.__name__)
-        elif isinstance(thing, FunctionPointer):
-            self.modules.add(thing.module)
-        elif isinstance(thing, FunctionType | type):
-            # Types such as code and cell say that they are builtins, and are not found there.
-            if is_importable(thing) or thing.__module__ == "builtins":
-                self.modules.add(thing.__module__)
-                return
-            self.last = thing.__qualname__
-            if thing.__module__ and is_local(thing.__module__):
-                self.modules.add(thing.__module__)  # Its module's relative imports go along.
-            if isinstance(thing, FunctionType):
-                self.functions.append(thing)
-                self.modules.add(thing.__globals__.get("__package__") or "")
-            else:
-                self.classes.append(thing)
-                self.functions += [item for item in vars(thing).values() if _is_function(item)]
-
-
-def _is_function(thing: Any) -> bool:  # noqa: ANN401 - an attribute of a class
-    return isinstance(thing, FunctionType)
-
-
-def _pickle(thing: Any, flow_name: str) -> tuple[bytes, _Seen]:  # noqa: ANN401
-    """Pickle by value, noting on the way what is referred to."""
-    import cloudpickle
-
-    seen = _Seen()
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
-        def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - pickle's own interface
-            seen.add(obj)
-            return super().reducer_override(obj)
-
-    buffer = io.BytesIO()
-    try:
-        Pickler(buffer, protocol=5).dump(thing)
-    except Exception as error:
-        near = f", near {seen.last!r}" if seen.last else ""
-        msg = (
-            f"Flow {flow_name!r} cannot be stored: {error}{near}. Locks, connections and open "
-            "files cannot travel to a worker: open them inside the task that uses them."
-        )
-        raise FlowBuildError(msg) from error
-    return buffer.getvalue(), seen
-
-
-def _find_entry(flow: Flow) -> str:
-    """Find the global of an imported module that is this flow; empty: there is none."""
-    for name, module in list(sys.modules.items()):
-        if name in {"__main__", "__mp_main__"} or not isinstance(module, ModuleType):
-            continue
-        for attribute, value in list(vars(module).items()):
-            if value is flow:
-                return f"{name}:{attribute}"
-    return ""
-
-
-def _describe_flow(flow: Flow) -> dict[str, Any]:
-    """Describe what the flow object holds: graph, schedule, constants, options, executor."""
-
-    def slug_of(task: Task) -> str:
-        return f"<task {flow.slugs[task]}>"
-
-    return {
-        "graph": flow.graph(),
-        "schedule": flow.schedule.spec() if flow.schedule else None,
-        "executor": describe_value(flow.executor),
-        "references": sorted(flow.slugs[task] for task in flow.reference_tasks()),
-        "tasks": {slug: describe_value(vars(task)) for task, slug in flow.slugs.items()},
-        "inputs": {
-            slug: {
-                key: [describe_value(fill(given.value, slug_of)), given.is_mapped]
-                for key, given in flow.inputs(task).items()
-            }
-            for task, slug in flow.slugs.items()
-        },
-    }
-
-
-def _environment(packages: set[str]) -> dict[str, str]:
-    """Find the versions of packages by their import names."""
-    environment = {"python": python_minor()}
-    for name in sorted(packages | {"loopline"}):
-        version = _version(name)
-        if version:
-            environment[name] = version
-    return environment
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        names = _distributions().get(name, [])  # The import is sklearn, the package scikit-learn.
-    return importlib.metadata.version(names[0]) if names else ""
-
-
-@lru_cache(maxsize=1)
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
-
-
-def _digest(material: dict[str, Any]) -> str:
-    encoded = msgspec.json.encode(material, order="deterministic")
-    return hashlib.sha256(encoded).hexdigest()
 
 
 def _unzip(data: bytes, folder: Path) -> None:

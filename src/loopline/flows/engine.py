@@ -24,8 +24,8 @@ from loopline.flows.log_buffer import LogBuffer
 from loopline.flows.memory import Memory
 from loopline.flows.parameter import GetItem, Parameter
 from loopline.flows.plain import plain
-from loopline.flows.resume import usable_task_runs
 from loopline.flows.results import NOT_KEPT, Result, keep
+from loopline.flows.resume import usable_task_runs
 from loopline.flows.signals import TRIGGERFAIL, Signal
 from loopline.flows.states import State, make_state
 from loopline.records.facts import FlowRunState, TaskRunState
@@ -45,6 +45,7 @@ from loopline.rules.machine import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import BinaryIO
 
     from loopline.backend.protocol import Backend
     from loopline.flows.executors.base import Executor, Pool
@@ -110,7 +111,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         KeyboardInterrupt: As it came, with everything unfinished recorded as Cancelled.
     """
     if recorder is None:
-        from loopline.backend.recorder import get_recorder  # noqa: PLC0415 - opens the home
+        from loopline.backend.recorder import get_recorder
 
         recorder = get_recorder()
     values = {
@@ -149,11 +150,14 @@ class _Run:
         self._tasks = {slug: task for task, slug in flow.slugs.items()}
         self._graph = flow.graph()
         self._machine = Machine(self._graph, usable)
-        self._memory = Memory(flow, self._machine, usable, lambda sha256: recorder.backend.open_blob(sha256))
+        self._memory = Memory(flow, self._machine, usable, self._open_blob)
         self._log = LogBuffer(self._record)
         self._due: list[tuple[float, int, StartTask]] = []
         self._ticket = count()
         self._verdict: FinishRun | None = None
+
+    def _open_blob(self, sha256: str) -> BinaryIO:
+        return self._recorder.backend.open_blob(sha256)  # Opened only when it is needed.
 
     def begin(self, *, is_new: bool) -> None:
         """Record that the run began, or goes on."""
@@ -243,7 +247,7 @@ class _Run:
         return None
 
     def _take(self, outcome: Outcome) -> Event:
-        where, attempt, state, message, result, retry_after_s, final = outcome
+        where, _, state, message, result, retry_after_s, final = outcome
         self._memory.remember(where.task_slug, where.map_index, result)
         return TaskEnded(where.task_slug, where.map_index, state, message, retry_after_s, final)
 
@@ -344,9 +348,7 @@ class _Run:
     def _line(self, slug: str, level: int, message: str, *, shown: bool = False) -> None:
         at_ms = _now_ms()
         self._log.add(
-            LogLine(
-                flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message
-            )
+            LogLine(flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message)
         )
         if self._echo and not shown:
             clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")

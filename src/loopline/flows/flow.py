@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from loopline.errors import FlowBuildError
@@ -187,7 +188,7 @@ class Flow:
 
     def chain(self, *tasks: Task) -> list[Edge]:
         """Let the tasks run one after the other."""
-        return [self.add_edge(one, other) for one, other in zip(tasks, tasks[1:], strict=False)]
+        return [self.add_edge(one, other) for one, other in pairwise(tasks)]
 
     def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
         """Choose the tasks that decide how a run ended; with none, the last ones do.
@@ -324,6 +325,7 @@ class Flow:
             parameters: Values of the flow's parameters; they can be given by name as well.
             run_on_schedule: Whether to wait for the schedule, over and over, until it ends; by
                 default when there is one.
+            **kwargs: Parameters by name.
             executor: Where the tasks run, instead of the flow's own executor.
 
         Returns:
@@ -333,7 +335,7 @@ class Flow:
             FlowBuildError: The flow cannot run.
             InvalidInputError: The parameters are not the flow's.
         """
-        from loopline.flows.local_runs import run_here  # noqa: PLC0415 - the engine on demand
+        from loopline.flows.local_runs import run_here
 
         return run_here(
             self, {**(parameters or {}), **kwargs}, executor=executor, on_schedule=run_on_schedule
@@ -346,11 +348,11 @@ class Flow:
         format: str | None = None,  # noqa: A002 - Prefect 1's name
     ) -> Picture:
         """Draw the flow, coloured by the states of a run; see ``loopline.flows.visualize``."""
-        from loopline.flows.visualize import visualize  # noqa: PLC0415 - drawing on demand
+        from loopline.flows.visualize import visualize
 
         return visualize(self, flow_state, filename, format)
 
-    def register(  # noqa: PLR0913 - Prefect 1's signature
+    def register(
         self,
         project_name: str | None = None,
         build: bool = True,  # noqa: FBT001, FBT002 - Prefect 1's signature
@@ -362,7 +364,7 @@ class Flow:
         **kwargs: Any,  # noqa: ANN401 - options of later versions
     ) -> str:
         """Store the flow in a project, so that workers run it; return the version's id."""
-        from loopline.flows.register import register_flow  # noqa: PLC0415 - on demand
+        from loopline.flows.register import register_flow
 
         return register_flow(
             self,

@@ -49,7 +49,7 @@ def fill(value: object, result_of: Callable[[Task], Any]) -> Any:  # noqa: ANN40
         return result_of(value)
     kind = type(value)
     if kind in {list, tuple, set, frozenset}:
-        return kind(fill(each, result_of) for each in value)  # type: ignore[attr-defined,call-arg]
+        return kind(fill(each, result_of) for each in value)  # type: ignore[attr-defined]
     if kind is dict:
         return {
             fill(key, result_of): fill(each, result_of)

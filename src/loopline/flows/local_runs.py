@@ -31,9 +31,7 @@ def check_parameters(flow: Flow, given: dict[str, Any]) -> None:
     for name in given:
         if name not in known:
             hint = f"The flow {flow.name!r} has {', '.join(sorted(known)) or 'no parameters'}."
-            raise InvalidInputError(
-                str(NotFoundError.among("parameter", name, known, hint=hint))
-            )
+            raise InvalidInputError(str(NotFoundError.among("parameter", name, known, hint=hint)))
     missing = sorted(name for name, task in known.items() if task.required and name not in given)
     if missing:
         values = ", ".join(f'"{name}": ...' for name in missing)

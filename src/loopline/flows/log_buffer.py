@@ -40,10 +40,7 @@ class LogBuffer:
         """Take a line."""
         with self._lock:
             self._lines.append(line)
-            if (
-                len(self._lines) >= self._most
-                or time.monotonic() - self._last >= self._pause_s
-            ):
+            if len(self._lines) >= self._most or time.monotonic() - self._last >= self._pause_s:
                 self._write()
             elif self._timer is None:
                 self._timer = threading.Timer(self._pause_s, self.flush)

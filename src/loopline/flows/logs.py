@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -17,9 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Sink", "capture_prints", "log_sink", "task_logger"]
+__all__ = ["PRINTS_ARE_LOGGED", "Sink", "capture_prints", "log_sink", "task_logger"]
 
 _ROOT = "loopline.run"
+
+#: Set in the environment by a worker, which takes all that its processes print into the log:
+#: a line that a task's sink has must not be printed there, too.
+PRINTS_ARE_LOGGED = "LOOPLINE_PRINTS_ARE_LOGGED"
 
 
 class Sink(Protocol):
@@ -60,9 +65,10 @@ class _Prints(io.TextIOBase):
         self.under = under
 
     def write(self, text: str) -> int:
-        self.under.write(text)
         pending = _unfinished.get()
         sink = log_sink.get()
+        if pending is None or sink is None or PRINTS_ARE_LOGGED not in os.environ:
+            self.under.write(text)
         if pending is not None and sink is not None:
             *lines, rest = (pending[0] + text).split("\n")
             pending[0] = rest

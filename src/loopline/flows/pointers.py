@@ -38,9 +38,7 @@ class FunctionPointer(NamedTuple):
 
     def follow(self) -> Any:  # noqa: ANN401 - a function
         """Find the function."""
-        found: Any = reduce(
-            getattr, self.qualname.split("."), importlib.import_module(self.module)
-        )
+        found: Any = reduce(getattr, self.qualname.split("."), importlib.import_module(self.module))
         return getattr(found, "fn", found)
 
 

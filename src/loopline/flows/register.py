@@ -13,7 +13,8 @@ from loopline.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from loopline.flows.code import PackedFlow, pack_flow, python_minor
+from loopline.flows.code import python_minor
+from loopline.flows.packing import PackedFlow, pack_flow
 from loopline.flows.presence import has_worker
 from loopline.records.flows import FlowCode, FlowVersion
 from loopline.records.operations import GetFlow, ListFlows, RegisterFlow

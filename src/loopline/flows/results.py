@@ -69,7 +69,7 @@ def dump(value: object) -> bytes:
     """Pickle a value so that another process can read it, also when a script defined its class."""
     if type(value) in _PLAIN:
         return pickle.dumps(value, protocol=5)
-    import cloudpickle  # noqa: PLC0415 - only when a result needs it
+    import cloudpickle
 
     return bytes(cloudpickle.dumps(value, protocol=5))
 

@@ -40,9 +40,7 @@ def usable_task_runs(flow: Flow, earlier: Iterable[TaskRun]) -> list[TaskRun]:
             edge.key is not None and flow.slugs[edge.downstream_task] in unfinished
             for edge in flow.edges_from(task)
         ):
-            own = [
-                run for run in own if run.state not in _WITH_RESULT or run.result != NOT_KEPT
-            ]
+            own = [run for run in own if run.state not in _WITH_RESULT or run.result != NOT_KEPT]
         is_finished = any(run.map_index < 0 and run.state.is_finished for run in own)
         if not is_finished or any(run.map_index >= 0 for run in own):
             # Whether all children of a mapped task finished is known only when it is expanded.

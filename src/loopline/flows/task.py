@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -20,7 +19,7 @@ from loopline.rules.triggers import TRIGGERS
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from loopline.flows.flow import Flow
     from loopline.flows.triggers import Trigger
@@ -146,7 +145,7 @@ class Task:
     @property
     def logger(self) -> logging.Logger:
         """The logger of the current run."""
-        from loopline.flows.logs import task_logger  # noqa: PLC0415 - logging only when used
+        from loopline.flows.logs import task_logger
 
         return task_logger(self.name)
 
@@ -171,7 +170,7 @@ class Task:
 
     # --- building flows --------------------------------------------------------------------
 
-    def __call__(  # noqa: ANN204 - see the return type below
+    def __call__(
         self,
         *args: Any,  # noqa: ANN401 - as run's
         mapped: bool = False,
@@ -179,10 +178,12 @@ class Task:
         upstream_tasks: Iterable[object] | None = None,
         flow: Flow | None = None,
         **kwargs: Any,  # noqa: ANN401 - as run's
-    ) -> Any:  # Any and not Task: results are arguments of other tasks, whatever those want.
+    ) -> Any:  # noqa: ANN401 - a result is an argument of other tasks, whatever those want
         """Add a copy of the task to a flow, with these inputs; return the copy.
 
         Args:
+            *args: The inputs: constants, other tasks, or lists and dicts of both.
+            **kwargs: Inputs by name.
             mapped: One run for each element of the inputs.
             task_args: Attributes that the copy shall have instead.
             upstream_tasks: Tasks to run before this one that give it nothing.
@@ -283,7 +284,7 @@ class Task:
 
     def __getitem__(self, key: object) -> Any:  # noqa: ANN401 - as __call__
         """Add a task that takes one element of this one's result."""
-        from loopline.flows.parameter import GetItem  # noqa: PLC0415 - it is a task itself
+        from loopline.flows.parameter import GetItem
 
         return GetItem(name=f"{self.name}[{key!r}]").bind(self, key)
 
@@ -325,18 +326,16 @@ class FunctionTask(Task, Generic[P, R]):
         """Return the signature of the function."""
         return _signature_of(self.fn)
 
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    # The first form checks arguments; the others are for calls about the flow. Results are Any:
+    # they are tasks while the flow is built, and values of any type where they are arguments.
+    @overload  # type: ignore[override]
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...  # noqa: ANN401
 
     @overload
-    def __call__(
-        self, *args: Any, upstream_tasks: Iterable[object], **kwargs: Any  # noqa: ANN401
-    ) -> Any: ...
+    def __call__(self, *args: Any, upstream_tasks: Iterable[object], **kwargs: Any) -> Any: ...  # noqa: ANN401
 
     @overload
-    def __call__(
-        self, *args: Any, task_args: Mapping[str, Any], **kwargs: Any  # noqa: ANN401
-    ) -> Any: ...
+    def __call__(self, *args: Any, task_args: Mapping[str, Any], **kwargs: Any) -> Any: ...  # noqa: ANN401
 
     @overload
     def __call__(self, *args: Any, flow: Flow, **kwargs: Any) -> Any: ...  # noqa: ANN401

@@ -58,9 +58,7 @@ class StreamDrain:
 
     def reached(self, position: int) -> bool:
         """Whether the store has the stream up to a position, which may hold no record yet."""
-        return self.acknowledged >= position or (
-            not self.acknowledged and position == EMPTY
-        )
+        return self.acknowledged >= position or (not self.acknowledged and position == EMPTY)
 
     def send_some(self, sink: Sink) -> bool:
         """Send one batch, if there is anything to send; tell whether there was.
@@ -121,6 +119,6 @@ def _blob_of(fact: Fact) -> str:
         case ArtifactLogged():
             return fact.sha256
         case TaskRunState():
-            return fact.result
+            return "" if fact.result.startswith("inline:") else fact.result
         case _:
             return ""

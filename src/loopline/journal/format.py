@@ -1,8 +1,8 @@
 """What a journal looks like on disk.
 
 A journal is a folder, named by the id of its one writer, with a ``lock`` that the writer holds
-(``flock``) while it lives, ``meta.json``, and one folder of segments a stream (``facts``, ``logs``).
-A segment is a preallocated file::
+(``flock``) while it lives, ``meta.json``, and a folder of segments for each of its streams,
+``facts`` and ``logs``. A segment is a preallocated file::
 
     0   "LLJ1"            magic and format
     4   u32               number of the segment, counted from 1

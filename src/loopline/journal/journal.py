@@ -33,7 +33,7 @@ LOCK = "lock"
 STAGED = "staged"
 
 
-class Meta(Record, kw_only=True):
+class Meta(Record, frozen=True, kw_only=True):
     """Whose journal it is, and where its facts go.
 
     Attributes:

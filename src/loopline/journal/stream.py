@@ -8,6 +8,7 @@ from zlib import crc32
 
 import msgspec
 
+from loopline.errors import ConflictError
 from loopline.journal.format import (
     DEFINITION,
     DEFINITION_KIND,
@@ -52,6 +53,7 @@ class Stream:
         self._writer = writer
         self._mapped = mapped
         self._lock = threading.Lock()
+        self._is_closed = False
         self._numbers: dict[tuple[str, str], int] = {}
         self._number = 0
         self._segment: Segment | None = None
@@ -116,6 +118,9 @@ class Stream:
 
     def _roll(self, room: int) -> None:
         """Go on in a new segment; the old one stays until the store has all of it."""
+        if self._is_closed:
+            msg = "The journal is closed. Start recording again with a new recorder."
+            raise ConflictError(msg)
         size = max(SEGMENT_BYTES, FIRST + room)
         number = self._number + 1
         segment = create_segment(
@@ -130,14 +135,12 @@ class Stream:
     def close(self) -> None:
         """Let go of the file; nothing may be appended any more."""
         with self._lock:
-            if self._segment is not None:
-                self._segment.close()
-                self._segment = None
-                self._size = 0
+            self.abandon()
 
     def abandon(self) -> None:
         """Let go of the file in a forked child, where the lock may be held by nobody alive."""
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-            self._size = 0
+        self._size = 0
+        self._is_closed = True

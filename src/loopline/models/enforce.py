@@ -25,6 +25,9 @@ _NUMBERS = {
     "double": "float64",
 }
 
+#: Up to where a decimal type tells every whole number from the next.
+_WHOLE_UP_TO = {"float": 2**24, "double": 2**53}
+
 _MOST_NAMES = 12
 
 #: From which other NumPy kinds a type is reached without losing anything that is checked.
@@ -174,10 +177,9 @@ def _enforce_number(series: pd.Series[Any], column: Column, name: object) -> pd.
     if empty and column.type not in {"float", "double"}:
         # A column that may be empty stays what pandas made of it: whole numbers have no NaN.
         return values
-    converted = _cast(_cast(values, "double") if empty else values, column.type)
-    if kind in "iu" and not empty and not bool((_cast(converted, "double") == values).all()):
-        raise _wrong(name, column.type, series, "numbers too large for it")
-    return converted
+    if kind in "iu" and not _holds(values, column.type):
+        raise _wrong(name, column.type, series, "whole numbers too large for it")
+    return _cast(_cast(values, "double") if empty else values, column.type)
 
 
 def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
@@ -188,6 +190,19 @@ def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
     if getattr(values.dtype, "kind", "O") == "O" and bool(series.isna().any()):
         return series.convert_dtypes()
     return values
+
+
+def _holds(values: pd.Series[Any], kind: str) -> bool:
+    """Whether a type has room for every digit of whole numbers."""
+    import numpy as np
+
+    if kind in _WHOLE_UP_TO:
+        least, most = -_WHOLE_UP_TO[kind], _WHOLE_UP_TO[kind]
+    else:
+        room = np.iinfo(_NUMBERS[kind])
+        least, most = int(room.min), int(room.max)
+    present = values.dropna()
+    return present.empty or (int(present.min()) >= least and int(present.max()) <= most)
 
 
 def _cast(values: pd.Series[Any], kind: str) -> pd.Series[Any]:

@@ -112,7 +112,7 @@ def _run_files(address: RunAddress) -> list[Artifact]:
 def _cached(recorder: Recorder, digest: str, files: list[Artifact]) -> Path:
     """Find or make the folder of a content, and check every file in it."""
     folder = recorder.home / "cache" / "models" / digest
-    if not all((folder / file.path).is_file() for file in files):
+    if not _is_complete(folder, files):
         _fill(recorder.backend, folder, files)
     for file in files:
         path = inside(folder, check_artifact_path(file.path))
@@ -123,6 +123,11 @@ def _cached(recorder: Recorder, digest: str, files: list[Artifact]) -> Path:
             )
             raise IntegrityError(msg)
     return folder
+
+
+def _is_complete(folder: Path, files: list[Artifact]) -> bool:
+    """Whether every file is there; what is in them is checked apart from that."""
+    return all((folder / check_artifact_path(file.path)).is_file() for file in files)
 
 
 def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
@@ -138,12 +143,13 @@ def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
                 except IntegrityError as error:
                     msg = f"File {file.path!r} of the model is damaged in the store. {error}"
                     raise IntegrityError(msg) from error
-        if folder.exists():  # Half emptied by somebody; or filled by another process just now.
-            shutil.rmtree(folder, ignore_errors=True)
+        if _is_complete(folder, files):  # Another process was faster, and may be reading it.
+            return
+        shutil.rmtree(folder, ignore_errors=True)  # Somebody emptied half of it.
         try:
             partial.replace(folder)
         except OSError:
-            if not folder.is_dir():
+            if not _is_complete(folder, files):
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

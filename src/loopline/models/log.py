@@ -14,7 +14,7 @@ from loopline.models.schema import Signature
 from loopline.records.base import Record
 from loopline.registry import register_model
 from loopline.rules.names import check_artifact_path, check_model_name
-from loopline.tracking import fluent
+from loopline.tracking.fluent import active_run, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +76,8 @@ def log_folder(
     path = check_artifact_path(artifact_path or DEFAULT_PATH)
     if registered_model_name:
         check_model_name(registered_model_name)
-    run = fluent.active_run() or fluent.start_run()
-    run_id = run.info.run_id
+    run = active_run() or start_run()
+    run_id = run.run_id
     with tempfile.TemporaryDirectory(prefix="loopline-model-") as parent:
         folder = Path(parent) / "model"
         model = write_folder(
@@ -86,7 +86,7 @@ def log_folder(
             write=write,
             predict=predict,
         )
-        fluent.log_artifacts(str(folder), path)
+        run.log_artifacts(folder, path)
     info = ModelInfo(
         model_uri=f"runs:/{run_id}/{path}",
         run_id=run_id,

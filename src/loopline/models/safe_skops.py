@@ -25,6 +25,21 @@ REVIEWED: dict[str, str] = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": "indices are checked",
     "sklearn.tree._tree.Tree": "indices are checked",
     "sklearn.utils.validation.check_array": "looks at an array and changes nothing",
+} | {
+    f"sklearn.gaussian_process.kernels.{kernel}": "holds numbers and other kernels"
+    for kernel in (
+        "CompoundKernel",
+        "ConstantKernel",
+        "DotProduct",
+        "ExpSineSquared",
+        "Exponentiation",
+        "Matern",
+        "Product",
+        "RBF",
+        "RationalQuadratic",
+        "Sum",
+        "WhiteKernel",
+    )
 }
 
 

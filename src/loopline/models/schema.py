@@ -96,7 +96,7 @@ class Schema(Record, frozen=True, kw_only=True):
             InvalidInputError: It is not such a list.
         """
         try:
-            parts = json.loads(text)
+            parts = list(json.loads(text))
             return cls(
                 columns=tuple(_column(part) for part in parts if part["type"] != "tensor"),
                 tensors=tuple(_tensor(part) for part in parts if part["type"] == "tensor"),

@@ -8,6 +8,8 @@ that checked too, no walk can go round in circles.
 
 from __future__ import annotations
 
+import gc
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import IntegrityError
@@ -24,44 +26,59 @@ _LEAF = -1  # What scikit-learn writes where a leaf has no child.
 _UNCHECKED = {"sklearn.ensemble._forest", "sklearn.ensemble._gb", "sklearn.ensemble._iforest"}
 
 
+#: Never part of a model: what leads from an object to the whole program.
+_OUTSIDE = (type, ModuleType, FunctionType, str, bytes, int, float)
+
+
 def check_trees(model: object) -> None:
     """Check every tree within a model, however deep in pipelines and ensembles.
 
     Raises:
-        IntegrityError: A tree points outside itself or at a feature its model does not take.
+        IntegrityError: A tree points outside itself or at a feature its model does not take,
+            or is called past its model.
     """
-    seen: set[int] = set()
+    parts = _parts(model)
+    owned = {id(tree) for part in parts for tree in _check_estimator(part)}
+    for part in parts:
+        if type(part).__name__ in {"Tree", "TreePredictor"}:
+            _require(id(part) in owned, "belongs to no model")
+        holder = getattr(part, "__self__", None)
+        is_method = isinstance(part, (MethodType, BuiltinMethodType)) and holder is not None
+        past = is_method and any(hasattr(holder, name) for name in ("apply", "_predictors"))
+        _require(not past, "is called past its model")
+
+
+def _parts(model: object) -> list[Any]:
+    """Collect every object that a model is made of."""
+    found: dict[int, Any] = {}
     waiting: list[Any] = [model]
     while waiting:
         part = waiting.pop()
-        if id(part) in seen or isinstance(part, (str, bytes, int, float, type)):
+        if id(part) in found or isinstance(part, _OUTSIDE):
             continue
-        seen.add(id(part))
-        if isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, (list, tuple, set)):
-            waiting.extend(part)
-        elif type(part).__name__ == "ndarray":
-            if part.dtype.hasobject:
-                waiting.extend(part.ravel().tolist())
-        else:
-            _check_estimator(part)
-            waiting.extend(getattr(part, "__dict__", {}).values())
+        found[id(part)] = part
+        waiting.extend(gc.get_referents(part))
+        if type(part).__name__ == "ndarray" and part.dtype.hasobject:
+            waiting.extend(part.ravel().tolist())  # The collector does not look into arrays.
+    return list(found.values())
 
 
-def _check_estimator(estimator: Any) -> None:  # noqa: ANN401 - any object of a model
-    """Check the trees that belong to one estimator."""
+def _check_estimator(estimator: Any) -> list[Any]:  # noqa: ANN401 - any object of a model
+    """Check the trees that belong to one estimator, and tell which they are."""
+    trees: list[Any] = []
     tree = getattr(estimator, "tree_", None)
     if type(tree).__name__ == "Tree":
         _check_tree(tree, int(estimator.n_features_in_))
+        trees.append(tree)
     if {base.__module__ for base in type(estimator).__mro__} & _UNCHECKED:
         _check_members(estimator)
     predictors = getattr(estimator, "_predictors", None)
     if isinstance(predictors, list) and hasattr(estimator, "_bin_mapper"):
         categorical = _categorical_features(estimator)
-        for round_ in predictors:
-            for predictor in round_:
-                _check_predictor(predictor, categorical)
+        for predictor in (predictor for round_ in predictors for predictor in round_):
+            _check_predictor(predictor, categorical)
+            trees.append(predictor)
+    return trees
 
 
 def _check_members(ensemble: Any) -> None:  # noqa: ANN401 - no types

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class RunStarted(Record, kw_only=True, tag="run_started"):
+class RunStarted(Record, frozen=True, kw_only=True, tag="run_started"):
     """A run began; its experiment goes by name and is created when missing.
 
     Attributes:
@@ -49,7 +49,7 @@ class RunStarted(Record, kw_only=True, tag="run_started"):
     resumed: bool = False
 
 
-class RunEnded(Record, kw_only=True, tag="run_ended"):
+class RunEnded(Record, frozen=True, kw_only=True, tag="run_ended"):
     """A run ended, by the word of its owner or (``adopted``) of whoever found its owner gone."""
 
     run_id: str
@@ -60,28 +60,28 @@ class RunEnded(Record, kw_only=True, tag="run_ended"):
     adopted: bool = False
 
 
-class ParamsLogged(Record, kw_only=True, tag="params"):
+class ParamsLogged(Record, frozen=True, kw_only=True, tag="params"):
     """Params of a run; a key keeps its first value for good."""
 
     run_id: str
     params: dict[str, str]
 
 
-class TagsSet(Record, kw_only=True, tag="tags"):
+class TagsSet(Record, frozen=True, kw_only=True, tag="tags"):
     """Tags of a run; the last value counts."""
 
     run_id: str
     tags: dict[str, str]
 
 
-class TagRemoved(Record, kw_only=True, tag="tag_removed"):
+class TagRemoved(Record, frozen=True, kw_only=True, tag="tag_removed"):
     """A tag was taken off a run."""
 
     run_id: str
     key: str
 
 
-class MetricPoints(Record, kw_only=True, tag="metric"):
+class MetricPoints(Record, frozen=True, kw_only=True, tag="metric"):
     """Points of one metric of one run, as packed little-endian columns of equal length.
 
     Attributes:
@@ -97,7 +97,7 @@ class MetricPoints(Record, kw_only=True, tag="metric"):
     values: bytes
 
 
-class ArtifactLogged(Record, kw_only=True, tag="artifact"):
+class ArtifactLogged(Record, frozen=True, kw_only=True, tag="artifact"):
     """A file of a run; its bytes are in the blob store before this fact is sent."""
 
     run_id: str
@@ -107,7 +107,7 @@ class ArtifactLogged(Record, kw_only=True, tag="artifact"):
     at_ms: int
 
 
-class InputLogged(Record, kw_only=True, tag="input"):
+class InputLogged(Record, frozen=True, kw_only=True, tag="input"):
     """A run read a data version."""
 
     run_id: str
@@ -115,7 +115,7 @@ class InputLogged(Record, kw_only=True, tag="input"):
     context: str = ""
 
 
-class FlowRunState(Record, kw_only=True, tag="flow_run_state"):
+class FlowRunState(Record, frozen=True, kw_only=True, tag="flow_run_state"):
     """A flow run changed state; a first one for an unknown id makes the flow run.
 
     Attributes:
@@ -134,7 +134,7 @@ class FlowRunState(Record, kw_only=True, tag="flow_run_state"):
     parameters: dict[str, Any] = {}
 
 
-class TaskRunState(Record, kw_only=True, tag="task_run_state"):
+class TaskRunState(Record, frozen=True, kw_only=True, tag="task_run_state"):
     """A task run changed state."""
 
     flow_run_id: str
@@ -148,7 +148,7 @@ class TaskRunState(Record, kw_only=True, tag="task_run_state"):
     token: int = 0
 
 
-class LogsWritten(Record, kw_only=True, tag="logs"):
+class LogsWritten(Record, frozen=True, kw_only=True, tag="logs"):
     """Log lines of a flow run."""
 
     lines: list[LogLine]
@@ -169,7 +169,7 @@ Fact = (
 )
 
 
-class Batch(Record, kw_only=True):
+class Batch(Record, frozen=True, kw_only=True):
     """Consecutive records of one writer's journal, ingested in one transaction.
 
     Attributes:
@@ -190,7 +190,7 @@ class Batch(Record, kw_only=True):
     adopted: bool = False
 
 
-class Receipt(Record, kw_only=True):
+class Receipt(Record, frozen=True, kw_only=True):
     """The store's answer to a batch.
 
     Attributes:

@@ -66,7 +66,7 @@ class StateKind(StrEnum):
         }
 
 
-class ParameterSpec(Record, kw_only=True):
+class ParameterSpec(Record, frozen=True, kw_only=True):
     """A parameter of a flow; ``default`` is plain data and counts only when not required."""
 
     name: str
@@ -74,7 +74,7 @@ class ParameterSpec(Record, kw_only=True):
     default: Any = None
 
 
-class GraphTask(Record, kw_only=True):
+class GraphTask(Record, frozen=True, kw_only=True):
     """A task of a flow's graph, as data: enough to draw and to check it, not to run it.
 
     Attributes:
@@ -96,7 +96,7 @@ class GraphTask(Record, kw_only=True):
     skip_on_upstream_skip: bool = True
 
 
-class GraphEdge(Record, kw_only=True):
+class GraphEdge(Record, frozen=True, kw_only=True):
     """A dependency: ``downstream`` runs after ``upstream`` and, with a key, takes its result."""
 
     upstream: str
@@ -105,7 +105,7 @@ class GraphEdge(Record, kw_only=True):
     is_mapped: bool = False
 
 
-class FlowGraph(Record, kw_only=True):
+class FlowGraph(Record, frozen=True, kw_only=True):
     """The tasks of a flow in the order they were added, and their dependencies.
 
     Attributes:
@@ -118,7 +118,7 @@ class FlowGraph(Record, kw_only=True):
     reference_tasks: list[str] = []
 
 
-class IntervalClock(Record, kw_only=True, tag="interval", tag_field="kind"):
+class IntervalClock(Record, frozen=True, kw_only=True, tag="interval", tag_field="kind"):
     """Fires at ``anchor + k * interval``.
 
     Attributes:
@@ -137,7 +137,7 @@ class IntervalClock(Record, kw_only=True, tag="interval", tag_field="kind"):
     parameters: dict[str, Any] = {}
 
 
-class CronClock(Record, kw_only=True, tag="cron", tag_field="kind"):
+class CronClock(Record, frozen=True, kw_only=True, tag="cron", tag_field="kind"):
     """Fires when a cron expression matches the wall clock of ``timezone``."""
 
     cron: str
@@ -147,13 +147,13 @@ class CronClock(Record, kw_only=True, tag="cron", tag_field="kind"):
     parameters: dict[str, Any] = {}
 
 
-class ScheduleSpec(Record, kw_only=True):
+class ScheduleSpec(Record, frozen=True, kw_only=True):
     """When a flow runs by itself: the union of its clocks' times."""
 
     clocks: list[IntervalClock | CronClock] = []
 
 
-class FlowCode(Record, kw_only=True):
+class FlowCode(Record, frozen=True, kw_only=True):
     """How a worker gets the flow object; the server stores it and never runs it.
 
     Attributes:
@@ -173,7 +173,7 @@ class FlowCode(Record, kw_only=True):
     folder: str = ""
 
 
-class FlowVersion(Record, kw_only=True):
+class FlowVersion(Record, frozen=True, kw_only=True):
     """One registered version of a flow; equal fingerprints are the same version."""
 
     flow_version_id: str
@@ -190,7 +190,7 @@ class FlowVersion(Record, kw_only=True):
     is_new: bool = False
 
 
-class FlowSummary(Record, kw_only=True):
+class FlowSummary(Record, frozen=True, kw_only=True):
     """A flow as a list shows it.
 
     Attributes:
@@ -209,7 +209,7 @@ class FlowSummary(Record, kw_only=True):
     next_ms: int | None = None
 
 
-class FlowRun(Record, kw_only=True):
+class FlowRun(Record, frozen=True, kw_only=True):
     """One run of a flow.
 
     Attributes:
@@ -241,14 +241,14 @@ class FlowRun(Record, kw_only=True):
     cancel_requested: bool = False
 
 
-class FlowRunPage(Record, kw_only=True):
+class FlowRunPage(Record, frozen=True, kw_only=True):
     """Some flow runs, newest first."""
 
     flow_runs: list[FlowRun]
     next_page_token: str = ""
 
 
-class FlowRunEvent(Record, kw_only=True):
+class FlowRunEvent(Record, frozen=True, kw_only=True):
     """One change of state of a flow run or, with a slug, of a task run."""
 
     at_ms: int
@@ -260,7 +260,7 @@ class FlowRunEvent(Record, kw_only=True):
     actor: str = ""
 
 
-class TaskRun(Record, kw_only=True):
+class TaskRun(Record, frozen=True, kw_only=True):
     """One task in one flow run.
 
     Attributes:
@@ -281,7 +281,7 @@ class TaskRun(Record, kw_only=True):
     result: str = ""
 
 
-class FlowRunLease(Record, kw_only=True):
+class FlowRunLease(Record, frozen=True, kw_only=True):
     """A worker's hold on a flow run, with all it needs to run it."""
 
     flow_run: FlowRun
@@ -291,7 +291,7 @@ class FlowRunLease(Record, kw_only=True):
     lease_until_ms: int
 
 
-class LogLine(Record, kw_only=True):
+class LogLine(Record, frozen=True, kw_only=True):
     """One line of a flow run's log.
 
     Attributes:

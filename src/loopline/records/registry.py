@@ -27,7 +27,7 @@ class Stage(StrEnum):
         return None
 
 
-class RegisteredModel(Record, kw_only=True):
+class RegisteredModel(Record, frozen=True, kw_only=True):
     """A named line of model versions.
 
     Attributes:
@@ -44,7 +44,7 @@ class RegisteredModel(Record, kw_only=True):
     aliases: dict[str, int] = {}
 
 
-class ModelVersion(Record, kw_only=True):
+class ModelVersion(Record, frozen=True, kw_only=True):
     """One version of a registered model: an immutable set of files.
 
     Attributes:
@@ -73,14 +73,14 @@ class ModelVersion(Record, kw_only=True):
     params: dict[str, str] = {}
 
 
-class ResolvedModel(Record, kw_only=True):
+class ResolvedModel(Record, frozen=True, kw_only=True):
     """A model address resolved to one version and its files."""
 
     version: ModelVersion
     files: list[Artifact]
 
 
-class VersionEvent(Record, kw_only=True):
+class VersionEvent(Record, frozen=True, kw_only=True):
     """One move of a model version: who, when, why, from where to where.
 
     Attributes:

@@ -38,7 +38,7 @@ class RunStatus(StrEnum):
         return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}
 
 
-class Experiment(Record, kw_only=True):
+class Experiment(Record, frozen=True, kw_only=True):
     """A named group of runs.
 
     Attributes:
@@ -56,7 +56,7 @@ class Experiment(Record, kw_only=True):
     tags: dict[str, str] = {}
 
 
-class Metric(Record, kw_only=True):
+class Metric(Record, frozen=True, kw_only=True):
     """One point of a metric, as logged.
 
     Attributes:
@@ -72,7 +72,7 @@ class Metric(Record, kw_only=True):
     timestamp_ms: int
 
 
-class MetricSummary(Record, kw_only=True):
+class MetricSummary(Record, frozen=True, kw_only=True):
     """What is known of one metric of one run without reading its history.
 
     Attributes:
@@ -99,7 +99,7 @@ class MetricSummary(Record, kw_only=True):
     last_step: int = 0
 
 
-class MetricHistory(Record, kw_only=True):
+class MetricHistory(Record, frozen=True, kw_only=True):
     """The points of one metric of one run, ordered by step, then timestamp, then value.
 
     Attributes:
@@ -116,7 +116,7 @@ class MetricHistory(Record, kw_only=True):
     total: int
 
 
-class Dataset(Record, kw_only=True):
+class Dataset(Record, frozen=True, kw_only=True):
     """A data version: what the data are, where they came from, and a digest of their content.
 
     Attributes:
@@ -136,14 +136,14 @@ class Dataset(Record, kw_only=True):
     profile: dict[str, str] = {}
 
 
-class RunInput(Record, kw_only=True):
+class RunInput(Record, frozen=True, kw_only=True):
     """A data version a run read, and what for (``"training"``, ``"evaluation"``, ...)."""
 
     dataset: Dataset
     context: str = ""
 
 
-class Artifact(Record, kw_only=True):
+class Artifact(Record, frozen=True, kw_only=True):
     """A file of a run, or a folder of them.
 
     Attributes:
@@ -157,7 +157,7 @@ class Artifact(Record, kw_only=True):
     is_dir: bool = False
 
 
-class RunData(Record, kw_only=True):
+class RunData(Record, frozen=True, kw_only=True):
     """Latest metric values, params and tags of a run, under MLflow's names."""
 
     metrics: dict[str, float]
@@ -165,7 +165,7 @@ class RunData(Record, kw_only=True):
     tags: dict[str, str]
 
 
-class Run(Record, kw_only=True):
+class Run(Record, frozen=True, kw_only=True):
     """One execution of training code.
 
     Attributes:
@@ -210,7 +210,7 @@ class Run(Record, kw_only=True):
         return RunData(metrics=latest, params=self.params, tags=self.tags)
 
 
-class RunEvent(Record, kw_only=True):
+class RunEvent(Record, frozen=True, kw_only=True):
     """One change of a run's status."""
 
     at_ms: int
@@ -219,14 +219,14 @@ class RunEvent(Record, kw_only=True):
     actor: str = ""
 
 
-class RunPage(Record, kw_only=True):
+class RunPage(Record, frozen=True, kw_only=True):
     """Some runs of a search, and where the next ones begin (empty: there are no more)."""
 
     runs: list[Run]
     next_page_token: str = ""
 
 
-class RefusedFact(Record, kw_only=True):
+class RefusedFact(Record, frozen=True, kw_only=True):
     """A journaled record that the store will never take, with the reason.
 
     Attributes:

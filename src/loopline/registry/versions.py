@@ -17,7 +17,7 @@ from loopline.records.operations import (
     TransitionStage,
 )
 from loopline.records.registry import ModelVersion, RegisteredModel, Stage, VersionEvent
-from loopline.registry.actor import current_actor
+from loopline.tracking.words import user_name
 
 __all__ = [
     "get_production",
@@ -66,7 +66,7 @@ def register_model(
             artifact_path=address.path,
             description=description,
             tags=tags or {},
-            actor=current_actor(),
+            actor=user_name(),
         )
     )
 
@@ -99,7 +99,7 @@ def transition_stage(
             stage=str(stage),
             archive_existing=archive_existing,
             reason=reason,
-            actor=current_actor(),
+            actor=user_name(),
         )
     )
 
@@ -107,13 +107,13 @@ def transition_stage(
 def set_alias(name: str, alias: str, version: int | str) -> ModelVersion:
     """Point an alias at a version; ``models:/name@alias`` then means it."""
     return get_recorder().call(
-        SetAlias(name=name, alias=alias, version=_number(version), actor=current_actor())
+        SetAlias(name=name, alias=alias, version=_number(version), actor=user_name())
     )
 
 
 def remove_alias(name: str, alias: str) -> RegisteredModel:
     """Take an alias away; the version it pointed at stays."""
-    return get_recorder().call(RemoveAlias(name=name, alias=alias, actor=current_actor()))
+    return get_recorder().call(RemoveAlias(name=name, alias=alias, actor=user_name()))
 
 
 def get_version(

@@ -56,9 +56,7 @@ class Points(NamedTuple):
                 "send eight bytes a point in each."
             )
             raise InvalidInputError(msg)
-        return cls(
-            _from_bytes("q", steps), _from_bytes("q", timestamps_ms), _from_bytes("d", values)
-        )
+        return cls(_whole(steps), _whole(timestamps_ms), _real(values))
 
     @classmethod
     def from_rows(cls, rows: list[tuple[int, int, float]]) -> Points:
@@ -83,6 +81,7 @@ class Summary(NamedTuple):
     Attributes:
         min: None when every value is NaN; likewise ``max`` and ``sum``.
         finite: Values that are not NaN, infinities included.
+        points: All values.
     """
 
     value: float
@@ -92,14 +91,20 @@ class Summary(NamedTuple):
     max: float | None
     sum: float | None
     finite: int
-    count: int
+    points: int
     first_step: int
     last_step: int
 
 
-def _from_bytes(kind: str, data: bytes) -> array[int] | array[float]:  # type: ignore[misc]
-    column = array(kind)
-    column.frombytes(data)
+def _whole(data: bytes) -> array[int]:
+    column = array("q", data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _real(data: bytes) -> array[float]:
+    column = array("d", data)
     if sys.byteorder == "big":
         column.byteswap()
     return column
@@ -166,9 +171,7 @@ def unpack(block: bytes) -> Points:
     size = 8 * count
     points = Points.from_columns(body[:size], body[size : 2 * size], body[2 * size :])
     if flags & _COMPRESSED:
-        return Points(
-            _from_deltas(points.steps), _from_deltas(points.timestamps_ms), points.values
-        )
+        return Points(_from_deltas(points.steps), _from_deltas(points.timestamps_ms), points.values)
     return points
 
 
@@ -206,7 +209,7 @@ def summarise(points: Points) -> Summary:
         max=max(numbers, default=None),
         sum=_sum(numbers),
         finite=len(numbers),
-        count=len(points),
+        points=len(points),
         first_step=min(points.steps),
         last_step=max(points.steps),
     )
@@ -223,9 +226,7 @@ def _sum(numbers: list[float]) -> float | None:
 
 def merge_summaries(first: Summary, second: Summary) -> Summary:
     """Sum up two disjoint sets of points from their summaries."""
-    latest = max(
-        first, second, key=lambda part: _order((part.step, part.timestamp_ms, part.value))
-    )
+    latest = max(first, second, key=lambda part: _order((part.step, part.timestamp_ms, part.value)))
     known = [part for part in (first, second) if part.finite]
     return Summary(
         value=latest.value,
@@ -235,7 +236,7 @@ def merge_summaries(first: Summary, second: Summary) -> Summary:
         max=max((part.max for part in known if part.max is not None), default=None),
         sum=_sum([part.sum for part in known if part.sum is not None]),
         finite=first.finite + second.finite,
-        count=first.count + second.count,
+        points=first.points + second.points,
         first_step=min(first.first_step, second.first_step),
         last_step=max(first.last_step, second.last_step),
     )

@@ -249,10 +249,10 @@ class Machine:
                 self._end(node, event, commands)
             case Expanded(width=width):
                 self._expand(node, width, commands)
-            case TriggerAnswered(state=None):
-                self._start(node, commands)
-            case TriggerAnswered(state=state, message=message):
+            case TriggerAnswered(state=state, message=message) if state is not None:
                 self._finish(node, state, message, commands)
+            case TriggerAnswered():
+                self._start(node, commands)
         return self._settle(commands)
 
     def state(self, slug: str, map_index: int = -1) -> StateKind:
@@ -344,15 +344,11 @@ class Machine:
         if after_s is None:
             after_s = delays[min(node.attempt, len(delays)) - 1] if delays else 0.0
         commands.append(
-            EnterState(
-                node.task.slug, node.index, StateKind.RETRYING, event.message, node.attempt
-            )
+            EnterState(node.task.slug, node.index, StateKind.RETRYING, event.message, node.attempt)
         )
         self._start(node, commands, after_s)
 
-    def _finish(
-        self, node: _Node, state: StateKind, message: str, commands: list[Command]
-    ) -> None:
+    def _finish(self, node: _Node, state: StateKind, message: str, commands: list[Command]) -> None:
         node.state = state
         commands.append(EnterState(node.task.slug, node.index, state, message, node.attempt))
         self._fresh.append(node)

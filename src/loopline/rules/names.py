@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 
 from loopline.errors import InvalidInputError
 
@@ -127,7 +128,7 @@ def check_artifact_path(path: str) -> str:
         not clean
         or any(part in {"", ".", ".."} for part in parts)
         or "\\" in clean
-        or any(ord(character) < 32 or ord(character) == 127 for character in clean)
+        or any(unicodedata.category(character) == "Cc" for character in clean)
         or re.match(r"[A-Za-z]:", clean)
     ):
         msg = (

@@ -13,11 +13,11 @@ __all__ = ["TRIGGERS", "is_hopeless", "why_not"]
 #: as a success, and each child of a mapped task counts by itself. Any other trigger is the
 #: user's own function, which only the edge can ask.
 TRIGGERS: Mapping[str, Callable[[int, int], bool]] = {
-    "all_successful": lambda good, bad: bad == 0,
-    "all_failed": lambda good, bad: good == 0,
+    "all_successful": lambda _, bad: bad == 0,
+    "all_failed": lambda good, _: good == 0,
     "any_successful": lambda good, bad: good > 0 or bad == 0,
     "any_failed": lambda good, bad: bad > 0 or good == 0,
-    "all_finished": lambda good, bad: True,
+    "all_finished": lambda _, __: True,
 }
 
 _WISHES = {
@@ -36,6 +36,4 @@ def is_hopeless(trigger: str, good: int, bad: int) -> bool:
 def why_not(trigger: str, good: int, bad: int) -> str:
     """Explain in a sentence why a trigger did not let its task run."""
     wish = _WISHES.get(trigger, "otherwise")
-    return (
-        f"Of {good + bad} upstream tasks {bad} failed; the trigger {trigger!r} wants {wish}."
-    )
+    return f"Of {good + bad} upstream tasks {bad} failed; the trigger {trigger!r} wants {wish}."

@@ -66,6 +66,8 @@ def translate(error: Exception) -> LooplineError | None:
         return error
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageFullError("The server's disk is full. Free some space there, then retry.")
+    if isinstance(error, OverflowError):  # A database's whole numbers have 64 bits.
+        return InvalidInputError("A number is larger than can be kept. Use one below 2^63.")
     return None
 
 

@@ -1,8 +1,9 @@
 """What goes over the wire: JSON and msgpack, and how numbers that JSON lacks are written in it.
 
-msgpack keeps NaN and infinities. JSON has no word for them, so that in JSON they are the strings
-``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as MLflow writes them; the OpenAPI document says so
-of every number in an answer.
+msgpack is for programs of ours: it keeps NaN and infinities and leaves defaults out. JSON is for
+people and other programs: every field is there, and the numbers that JSON has no word for are the
+strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, as MLflow writes them; the OpenAPI document
+says so of every number in an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from loopline.errors import InvalidInputError
 
-__all__ = ["JSON", "MSGPACK", "decode", "encode", "media_type", "preferred"]
+__all__ = ["JSON", "MSGPACK", "decode", "encode", "media_type", "plain", "preferred"]
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -46,7 +47,7 @@ def encode(value: object, kind: str) -> bytes:
     """Encode an answer as JSON or msgpack."""
     if kind == MSGPACK:
         return msgspec.msgpack.encode(value)
-    return msgspec.json.encode(_spelled(msgspec.to_builtins(value)))
+    return msgspec.json.encode(plain(value))
 
 
 def decode(
@@ -73,17 +74,23 @@ def decode(
     except RecursionError:
         msg = "The body is nested too deep. Send flatter data."
         raise InvalidInputError(msg) from None
-    if most_items is not None:
-        _check_lengths(value, most_items)
+    _check_fields(value, most_items)
     return value
 
 
-def _check_lengths(value: object, most: int) -> None:
+def _check_fields(value: object, most_items: int | None) -> None:
+    """Refuse what no store can keep or would take long over."""
     for name in getattr(value, "__struct_fields__", ()):
         field = getattr(value, name)
-        if isinstance(field, list | dict) and len(field) > most:
+        if isinstance(field, int) and not -(2**63) <= field < 2**63:
+            msg = f"{name!r} is larger than can be kept. Use a number below 2^63."
+            raise InvalidInputError(msg)
+        if isinstance(field, str) and "\0" in field:
+            msg = f"{name!r} holds a NUL character, which databases cannot keep. Take it out."
+            raise InvalidInputError(msg)
+        if most_items and isinstance(field, list | dict) and len(field) > most_items:
             msg = (
-                f"{name!r} has {len(field):,} items and at most {most:,} are taken at once. "
+                f"{name!r} has {len(field):,} items and at most {most_items:,} are taken at once. "
                 "Send it in parts."
             )
             raise InvalidInputError(msg)
@@ -93,16 +100,19 @@ def _clean(error: Exception) -> str:
     return str(error).rstrip(".")
 
 
-def _spelled(value: Any) -> Any:  # noqa: ANN401 - any plain data
-    """Replace the numbers that JSON lacks by their names, sharing what needs no change."""
+def plain(value: Any) -> Any:  # noqa: ANN401 - any record or plain data
+    """Turn a record into mappings, lists, texts and numbers, all of which JSON can say."""
     if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        if math.isnan(value):
-            return "NaN"
-        return "Infinity" if value > 0 else "-Infinity"
+        return value if math.isfinite(value) else _SPELLED.get(value, "NaN")
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        tag = {config.tag_field: config.tag} if config.tag_field is not None else {}
+        return {**tag, **{name: plain(getattr(value, name)) for name in value.__struct_fields__}}
     if isinstance(value, dict):
-        return {key: _spelled(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_spelled(item) for item in value]
+        return [plain(item) for item in value]
     return value
+
+
+_SPELLED = {math.inf: "Infinity", -math.inf: "-Infinity"}

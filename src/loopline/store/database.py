@@ -97,8 +97,8 @@ class Store:
         if not self._write_lock.acquire(timeout=LOCK_WAIT_S):
             raise _locked(self.where)
         try:
-            with translated_errors(self.where), self._engine.connect() as connection:
-                connection = connection.execution_options(loopline_write=True)
+            with translated_errors(self.where), self._engine.connect() as plain:
+                connection = plain.execution_options(loopline_write=True)
                 with connection.begin():
                     yield connection
         finally:

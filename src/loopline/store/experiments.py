@@ -11,6 +11,7 @@ from loopline.records.base import Lifecycle
 from loopline.records.tracking import Experiment
 from loopline.rules.names import check_experiment_name
 from loopline.store import schema
+from loopline.store.inserted import inserted_id
 from loopline.store.lifecycle import set_lifecycle_of_experiment
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 _experiment = schema.experiment
+#: Digits of an experiment id beyond which no database number has it.
+MAX_DIGITS = 18
 
 
 def ensure(connection: Connection, name: str, now_ms: int) -> int:
@@ -48,12 +51,17 @@ def ensure(connection: Connection, name: str, now_ms: int) -> int:
     made = connection.execute(
         insert(_experiment).values(name=name, created_ms=now_ms, updated_ms=now_ms)
     )
-    return int(made.inserted_primary_key[0])
+    return inserted_id(made)
+
+
+def parse_id(text: str) -> int:
+    """Turn an experiment id into its number; what cannot be one is -1, which nothing has."""
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else -1
 
 
 def find(connection: Connection, experiment_id: str) -> Row[tuple[object, ...]]:
     """Get an experiment's row by its id."""
-    number = int(experiment_id) if experiment_id.isdecimal() and len(experiment_id) < 19 else -1
+    number = parse_id(experiment_id)
     row = connection.execute(select(_experiment).where(_experiment.c.id == number)).first()
     if row is None:
         msg = (
@@ -140,5 +148,5 @@ def _record(connection: Connection, row: Row[tuple[object, ...]]) -> Experiment:
         lifecycle=Lifecycle(row.lifecycle),
         created_ms=row.created_ms,
         updated_ms=row.updated_ms,
-        tags={key: value for key, value in tags},
+        tags=dict(tags.all()),
     )

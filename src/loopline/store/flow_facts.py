@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
+from loopline.store.inserted import inserted_id
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -65,9 +66,7 @@ def set_flow_run_state(
             changes["end_ms"] = max(fact.at_ms, row.start_ms or fact.at_ms)
             changes["lease_until_ms"] = 0
         connection.execute(
-            update(_flow_run)
-            .where(_flow_run.c.flow_run_id == fact.flow_run_id)
-            .values(**changes)
+            update(_flow_run).where(_flow_run.c.flow_run_id == fact.flow_run_id).values(**changes)
         )
     add_flow_run_event(connection, fact.flow_run_id, fact.at_ms, fact.state, fact.message)
 
@@ -104,13 +103,11 @@ def check_token(row: Row[Any], token: int) -> None:
 
 def set_task_run_state(connection: Connection, fact: f.TaskRunState) -> None:
     """Move a task run to a state."""
-    token = connection.execute(
-        select(_flow_run.c.flow_run_id, _flow_run.c.token, _flow_run.c.worker).where(
-            _flow_run.c.flow_run_id == fact.flow_run_id
-        )
+    run: Row[Any] | None = connection.execute(
+        select(_flow_run).where(_flow_run.c.flow_run_id == fact.flow_run_id)
     ).first()
-    if token is not None:
-        check_token(token, fact.token)
+    if run is not None:
+        check_token(run, fact.token)
     which = (
         (_task_run.c.flow_run_id == fact.flow_run_id)
         & (_task_run.c.task_slug == fact.task_slug)
@@ -179,7 +176,7 @@ def add_flow_run_event(  # noqa: PLR0913 - the columns of an event
             actor=actor,
         )
     )
-    return int(made.inserted_primary_key[0])
+    return inserted_id(made)
 
 
 def add_logs(connection: Connection, fact: f.LogsWritten) -> None:

@@ -26,6 +26,7 @@ from loopline.rules.names import (
 from loopline.store import experiments, schema
 from loopline.store.find import run_or_none
 from loopline.store.flow_facts import add_logs, set_flow_run_state, set_task_run_state
+from loopline.store.inserted import inserted_id
 from loopline.store.metrics import add_points
 from loopline.store.runs import add_event, revive_runs
 
@@ -112,7 +113,7 @@ class _Ingestion:
             self._runs.clear()
             self._refuse(fact, str(error))
 
-    def _dispatch(self, fact: f.Fact) -> None:  # noqa: C901 - one line a kind of fact
+    def _dispatch(self, fact: f.Fact) -> None:
         match fact:
             case f.MetricPoints():
                 check_key("metric", fact.key)
@@ -367,7 +368,7 @@ class _Ingestion:
                     document=msgspec.json.encode(fact.dataset).decode(),
                 )
             )
-            dataset_id = made.inserted_primary_key[0]
+            dataset_id = inserted_id(made)
         self._connection.execute(
             insert(schema.run_input)
             .prefix_with("OR IGNORE", dialect="sqlite")

@@ -10,7 +10,8 @@ from loopline.errors import InvalidInputError, LeaseLostError
 from loopline.records.flows import FlowRun, FlowRunLease, StateKind
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
-from loopline.store.flows import flow_run_record, flow_run_row, task_runs_of, version_of
+from loopline.store.flow_rows import flow_run_record, flow_run_row, version_record
+from loopline.store.flow_runs import task_runs_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -62,7 +63,7 @@ def claim_flow_run(
     )
     return FlowRunLease(
         flow_run=flow_run_record(flow_run_row(connection, row.flow_run_id)),
-        flow_version=version_of(connection, row.flow_version_id),
+        flow_version=version_record(connection, row.flow_version_id),
         task_runs=task_runs_of(connection, row.flow_run_id),
         token=row.token + 1,
         lease_until_ms=until_ms,
@@ -103,9 +104,7 @@ def renew_lease(store: Store, connection: Connection, call: ops.RenewLease) -> F
     return flow_run_record(flow_run_row(connection, call.flow_run_id))
 
 
-def release_flow_run(
-    store: Store, connection: Connection, call: ops.ReleaseFlowRun
-) -> FlowRun:
+def release_flow_run(store: Store, connection: Connection, call: ops.ReleaseFlowRun) -> FlowRun:
     """Give a flow run back; it becomes due again unless it has finished."""
     row = _held_by(connection, call.flow_run_id, call.token)
     if not StateKind(row.state).is_finished:
@@ -130,8 +129,7 @@ def _held_by(connection: Connection, flow_run_id: str, token: int) -> Row[Any]:
     row = flow_run_row(connection, flow_run_id)
     if row.token != token:
         msg = (
-            f"Flow run {flow_run_id} went to {row.worker or 'another worker'}; "
-            "stop working on it."
+            f"Flow run {flow_run_id} went to {row.worker or 'another worker'}; stop working on it."
         )
         raise LeaseLostError(msg)
     return row
@@ -146,18 +144,14 @@ def cancel_flow_run(store: Store, connection: Connection, call: ops.CancelFlowRu
         raise InvalidInputError(msg)
     if state in _HELD and row.lease_until_ms > store.clock():
         connection.execute(
-            update(_run)
-            .where(_run.c.flow_run_id == call.flow_run_id)
-            .values(cancel_requested=True)
+            update(_run).where(_run.c.flow_run_id == call.flow_run_id).values(cancel_requested=True)
         )
     else:
         _finish_cancelled(store, connection, row, call.reason or "cancelled")
     return flow_run_record(flow_run_row(connection, call.flow_run_id))
 
 
-def _finish_cancelled(
-    store: Store, connection: Connection, row: Row[Any], reason: str
-) -> None:
+def _finish_cancelled(store: Store, connection: Connection, row: Row[Any], reason: str) -> None:
     now_ms = store.clock()
     connection.execute(
         update(_run)

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from loopline.store import schema
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, ColumnElement
+    from sqlalchemy import ColumnElement, Connection
 
     from loopline.records.base import Lifecycle
 

@@ -83,9 +83,7 @@ def merge_blocks(connection: Connection, run_pk: int, key: str) -> None:
     """Put all blocks of a metric into one ordered set and make its summary exact."""
     rows = connection.execute(BLOCKS, {"pk": run_pk, "metric": key}).all()
     points = merge([unpack(row.data) for row in rows])
-    connection.execute(
-        delete(_block).where(_block.c.run_pk == run_pk, _block.c.key == key)
-    )
+    connection.execute(delete(_block).where(_block.c.run_pk == run_pk, _block.c.key == key))
     connection.execute(
         insert(_block).values(run_pk=run_pk, key=key, count=len(points), data=pack(points))
     )
@@ -114,9 +112,7 @@ def summaries_of(
 ) -> dict[int, dict[str, MetricSummary]]:
     """Get the metric summaries of some runs, by run."""
     found: dict[int, dict[str, MetricSummary]] = {}
-    query = (
-        select(_metric).where(_metric.c.run_pk.in_(list(run_pks))).order_by(_metric.c.key)
-    )
+    query = select(_metric).where(_metric.c.run_pk.in_(list(run_pks))).order_by(_metric.c.key)
     for row in connection.execute(query):
         found.setdefault(row.run_pk, {})[row.key] = _record(row)
     return found
@@ -150,7 +146,7 @@ def _summary(row: Row[Any]) -> Summary:
         # A sum that is NaN (infinities of both signs) was kept as NULL: it stays NaN.
         sum=math.nan if row.sum is None and row.finite else row.sum,
         finite=row.finite,
-        count=row.count,
+        points=row.points,
         first_step=row.first_step,
         last_step=row.last_step,
     )
@@ -164,8 +160,10 @@ def _record(row: Row[Any]) -> MetricSummary:
         timestamp_ms=summary.timestamp_ms,
         min=math.nan if summary.min is None else summary.min,
         max=math.nan if summary.max is None else summary.max,
-        mean=summary.sum / summary.finite if summary.finite and summary.sum is not None else math.nan,
-        count=summary.count,
+        mean=summary.sum / summary.finite
+        if summary.finite and summary.sum is not None
+        else math.nan,
+        count=summary.points,
         first_step=summary.first_step,
         last_step=summary.last_step,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from loopline.errors import InvalidInputError
 from loopline.records import operations as ops
 from loopline.records.operations import Operation, answer_type
-from loopline.store import experiments, flows, leases, registry, runs, schema, search
+from loopline.store import experiments, flow_runs, flows, leases, registry, runs, schema, search
 from loopline.store.metrics import get_metric_history
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.ListFlows: flows.list_flows,
     ops.GetFlow: flows.get_flow,
     ops.SetScheduleActive: flows.set_schedule_active,
-    ops.CreateFlowRun: flows.create_flow_run,
-    ops.ListFlowRuns: flows.list_flow_runs,
-    ops.GetFlowRun: flows.get_flow_run,
-    ops.GetFlowRunGraph: flows.get_flow_run_graph,
-    ops.ListTaskRuns: flows.list_task_runs,
-    ops.ListFlowRunEvents: flows.list_flow_run_events,
-    ops.GetLogs: flows.get_logs,
-    ops.MaterialiseSchedules: flows.materialise_schedules,
+    ops.CreateFlowRun: flow_runs.create_flow_run,
+    ops.ListFlowRuns: flow_runs.list_flow_runs,
+    ops.GetFlowRun: flow_runs.get_flow_run,
+    ops.GetFlowRunGraph: flow_runs.get_flow_run_graph,
+    ops.ListTaskRuns: flow_runs.list_task_runs,
+    ops.ListFlowRunEvents: flow_runs.list_flow_run_events,
+    ops.GetLogs: flow_runs.get_logs,
+    ops.MaterialiseSchedules: flow_runs.materialise_schedules,
     ops.ClaimFlowRun: leases.claim_flow_run,
     ops.RenewLease: leases.renew_lease,
     ops.ReleaseFlowRun: leases.release_flow_run,
@@ -87,7 +87,8 @@ def carry_out(store: Store, operation: Operation[R], *, key: str = "") -> R:
         if key:
             given = _given_before(connection, key, operation)
             if given is not None:
-                return msgspec.msgpack.decode(given, type=answer_type(type(operation)))
+                again: R = msgspec.msgpack.decode(given, type=answer_type(type(operation)))
+                return again
         answer = handler(store, connection, operation)
         if key:
             _keep(store, connection, key, operation, answer)

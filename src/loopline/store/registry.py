@@ -78,9 +78,7 @@ def register_version(
     facts = records_of(connection, [run])[0]
     now_ms = store.clock()
     number = _next_version(connection, call.name, now_ms)
-    document = _Document(
-        tags=call.tags, metrics=dict(facts.data.metrics), params=facts.params
-    )
+    document = _Document(tags=call.tags, metrics=dict(facts.data.metrics), params=facts.params)
     connection.execute(
         insert(_version).values(
             name=call.name,
@@ -191,9 +189,7 @@ def _parse_stage(text: str) -> Stage:
         raise InvalidInputError(msg) from None
 
 
-def _set_stage(
-    connection: Connection, name: str, version: int, stage: Stage, now_ms: int
-) -> None:
+def _set_stage(connection: Connection, name: str, version: int, stage: Stage, now_ms: int) -> None:
     connection.execute(
         update(_version)
         .where(_version.c.name == name, _version.c.version == version)
@@ -286,9 +282,7 @@ def list_versions(
     return [_version_record(row, aliases) for row in rows]
 
 
-def resolve_model(
-    _store: Store, connection: Connection, call: ops.ResolveModel
-) -> ResolvedModel:
+def resolve_model(_store: Store, connection: Connection, call: ops.ResolveModel) -> ResolvedModel:
     """Find one version, by exactly one of number, stage or alias, and its files."""
     if bool(call.version) + bool(call.stage) + bool(call.alias) != 1:
         msg = "Say which version: models:/name/3, models:/name/Production or models:/name@alias."
@@ -453,8 +447,7 @@ def _version_record(row: Row[Any], aliases: dict[str, int]) -> ModelVersion:
         actor=row.actor,
         tags=document.tags,
         metrics={
-            key: float("nan") if value is None else value
-            for key, value in document.metrics.items()
+            key: float("nan") if value is None else value for key, value in document.metrics.items()
         },
         params=document.params,
     )

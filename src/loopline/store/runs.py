@@ -27,7 +27,7 @@ from loopline.store.metrics import summaries_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from loopline.records import operations as ops
     from loopline.store.database import Store
@@ -168,16 +168,12 @@ def list_run_events(
     pk = run_row(connection, call.run_id).pk
     rows = connection.execute(select(table).where(table.c.run_pk == pk).order_by(table.c.id))
     return [
-        RunEvent(
-            at_ms=row.at_ms, status=RunStatus(row.status), reason=row.reason, actor=row.actor
-        )
+        RunEvent(at_ms=row.at_ms, status=RunStatus(row.status), reason=row.reason, actor=row.actor)
         for row in rows
     ]
 
 
-def list_refused(
-    _store: Store, connection: Connection, call: ops.ListRefused
-) -> list[RefusedFact]:
+def list_refused(_store: Store, connection: Connection, call: ops.ListRefused) -> list[RefusedFact]:
     """List what was refused of a run, oldest first."""
     table = schema.refused
     rows = connection.execute(
@@ -238,12 +234,11 @@ def add_event(
     )
 
 
-def close_lost_runs(
-    store: Store, connection: Connection, call: ops.CloseLostRuns
-) -> list[str]:
+def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRuns) -> list[str]:
     """Close as FAILED the running runs whose writers are all gone; answer their ids."""
     now_ms = store.clock()
     writers = schema.writer
+    gone: ColumnElement[bool]
     if call.writer:
         gone = writers.c.writer.in_([call.writer, f"{call.writer}/logs"])
     else:
@@ -259,20 +254,14 @@ def close_lost_runs(
     )
     written = exists().where(link.c.run_pk == _run.c.pk)
     lost = connection.execute(
-        select(_run.c.pk, _run.c.run_id).where(
-            _run.c.status == RunStatus.RUNNING, written, ~alive
-        )
+        select(_run.c.pk, _run.c.run_id).where(_run.c.status == RunStatus.RUNNING, written, ~alive)
     ).all()
-    reason = call.reason or (
-        f"lost: its process has not been heard of for {call.silent_s:g} s"
-    )
+    reason = call.reason or (f"lost: its process has not been heard of for {call.silent_s:g} s")
     for row in lost:
         connection.execute(
             update(_run)
             .where(_run.c.pk == row.pk)
-            .values(
-                status=RunStatus.FAILED, end_ms=now_ms, end_reason=reason, ended_by="adopter"
-            )
+            .values(status=RunStatus.FAILED, end_ms=now_ms, end_reason=reason, ended_by="adopter")
         )
         add_event(connection, row.pk, now_ms, RunStatus.FAILED, reason, "loopline")
     close_lost_flow_runs(connection, reason, now_ms)

@@ -149,7 +149,7 @@ metric = Table(
     Column("max", Double),
     Column("sum", Double),
     Column("finite", BigInteger, nullable=False),
-    Column("count", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
     Column("first_step", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     Column("experiment_id", BigInteger, nullable=False),

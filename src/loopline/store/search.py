@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import operator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,9 +42,12 @@ from loopline.rules.filters import (
     parse_order_by,
 )
 from loopline.store import schema
+from loopline.store.experiments import parse_id
 from loopline.store.runs import records_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
     from loopline.records import operations as ops
@@ -68,6 +72,18 @@ _ATTRIBUTES: dict[str, ColumnElement[Any]] = {
     "duration": _run.c.duration_ms,
 }
 _TEXT_FACTS = {"param": schema.param, "tag": schema.tag}
+
+_COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "LIKE": lambda column, value: column.like(value),
+    "IN": lambda column, values: column.in_(values),
+    "NOT IN": lambda column, values: column.not_in(values),
+}
 
 
 def search_runs(_store: Store, connection: Connection, call: ops.SearchRuns) -> RunPage:
@@ -101,7 +117,7 @@ def search_runs(_store: Store, connection: Connection, call: ops.SearchRuns) -> 
     shown = rows[: call.max_results]
     token = ""
     if len(rows) > len(shown):
-        last = shown[-1]._mapping
+        last = shown[-1]._mapping  # noqa: SLF001 - its public name for a row's columns
         token = _encode([last[key.label] for key in keys])
     return RunPage(runs=records_of(connection, shown), next_page_token=token)
 
@@ -110,7 +126,7 @@ def _experiments(connection: Connection, call: ops.SearchRuns) -> list[int] | No
     """Find the numbers of the experiments asked for; None when all are meant."""
     if not call.experiment_ids and not call.experiment_names:
         return None
-    numbers = [int(text) for text in call.experiment_ids if text.isdecimal() and len(text) < 19]
+    numbers = [parse_id(text) for text in call.experiment_ids]
     if call.experiment_names:
         numbers += connection.execute(
             select(schema.experiment.c.id).where(
@@ -197,7 +213,7 @@ def _summary_column(summary: str) -> ColumnElement[Any]:
     table = schema.metric
     if summary == "mean":
         return table.c.sum / func.nullif(table.c.finite, 0)
-    return table.c.value if summary == "last" else table.c[summary]
+    return table.c[{"last": "value", "count": "points"}.get(summary, summary)]
 
 
 def _condition(node: Node) -> ColumnElement[bool]:
@@ -248,31 +264,14 @@ def _dataset_runs(node: Comparison) -> Select[Any]:
 
 def _compare(column: ColumnElement[Any], node: Comparison) -> ColumnElement[bool]:
     value: Any = node.value
-    match node.operator:
-        case "=":
-            return column == value
-        case "!=":
-            return column != value
-        case "<":
-            return column < value
-        case "<=":
-            return column <= value
-        case ">":
-            return column > value
-        case ">=":
-            return column >= value
-        case "LIKE":
-            return column.like(value)
-        case "ILIKE":
-            return func.lower(column).like(value.lower())
-        case "IN":
-            return column.in_(value)
-        case "NOT IN":
-            return column.not_in(value)
-        case "IS NULL":
-            return column.is_(None) | (column == "")
-        case _:
-            return column.is_not(None) & (column != "")
+    if node.operator == "ILIKE":
+        return func.lower(column).like(value.lower())
+    if node.operator == "IS NULL":
+        return column.is_(None) | (column == "")
+    if node.operator == "IS NOT NULL":
+        return column.is_not(None) & (column != "")
+    compare: Callable[[Any, Any], ColumnElement[bool]] = _COMPARE[node.operator]
+    return compare(column, value)
 
 
 def _after(keys: list[_SortKey], token: str) -> ColumnElement[bool]:

@@ -31,8 +31,8 @@ def bring_up_to_date(engine: Engine) -> None:
         if _version(connection) == HEAD:
             return
     # One process upgrades; the others wait for its write lock, then find the work done.
-    with engine.connect() as connection:
-        connection = connection.execution_options(loopline_write=True)
+    with engine.connect() as plain:
+        connection = plain.execution_options(loopline_write=True)
         with connection.begin():
             version = _version(connection)
             if version == HEAD:

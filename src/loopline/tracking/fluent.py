@@ -103,7 +103,7 @@ def _experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
 
 
-def start_run(  # noqa: PLR0913 - MLflow's arguments
+def start_run(
     run_id: str | None = None,
     experiment_id: str | None = None,
     run_name: str | None = None,

@@ -25,6 +25,7 @@ from loopline.tracking.values import metric_value, param_text, tag_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+    from typing import Self
 
     from loopline.backend.recorder import Recorder
     from loopline.records.tracking import Dataset, Run, RunData
@@ -277,7 +278,7 @@ class ActiveRun:
             )
         )
 
-    def __enter__(self) -> ActiveRun:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

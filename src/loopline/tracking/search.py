@@ -19,7 +19,7 @@ PAGE = 10_000
 FORMATS = ("auto", "pandas", "polars", "list")
 
 
-def find_runs(  # noqa: PLR0913 - the parts of a search
+def find_runs(
     filter_string: str = "",
     *,
     experiment_ids: Sequence[str] = (),
@@ -56,7 +56,7 @@ def find_runs(  # noqa: PLR0913 - the parts of a search
     return found
 
 
-def search_runs(  # noqa: PLR0913 - MLflow's arguments
+def search_runs(
     experiment_ids: Sequence[str] | None = None,
     filter_string: str = "",
     run_view_type: Any = None,  # noqa: ANN401 - MLflow's ViewType
@@ -142,10 +142,10 @@ def _table(runs: list[Run], kind: str) -> Any:  # noqa: ANN401
             raise MissingExtraError("polars", extra="polars", purpose="This format") from None
         return polars.DataFrame(columns)
     try:
-        import pandas
+        import pandas as pd
     except ImportError:
         raise MissingExtraError("pandas", extra="demo", purpose="A DataFrame") from None
-    frame = pandas.DataFrame(columns)
+    frame = pd.DataFrame(columns)
     for name in ("start_time", "end_time"):
-        frame[name] = pandas.to_datetime(frame[name], utc=True)
+        frame[name] = pd.to_datetime(frame[name], utc=True)
     return frame

@@ -19,17 +19,17 @@ def metric_value(key: str, value: Any) -> float:  # noqa: ANN401 - that is its j
     if type(value) is float:
         return value
     try:
-        if isinstance(value, str):
-            raise TypeError
         # A tensor of one element knows how to be a scalar, whatever its library and device.
         item = getattr(value, "item", None)
-        return float(item() if item is not None else value)
+        number = item() if item is not None else value
+        if not isinstance(number, str):  # float("4.2") would let a forgotten conversion pass.
+            return float(number)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        msg = (
-            f"Metric {key!r} must be a single number, not {type(value).__name__} "
-            f"({str(value)[:60]!r}). Log one value a call, or each under a key of its own."
-        )
-        raise InvalidInputError(msg) from None
+        pass
+    raise InvalidInputError(
+        f"Metric {key!r} must be a single number, not {type(value).__name__} "
+        f"({str(value)[:60]!r}). Log one value a call, or each under a key of its own."
+    )
 
 
 def param_text(key: str, value: Any) -> str:  # noqa: ANN401

@@ -10,13 +10,15 @@ from functools import cache
 __all__ = ["random_name", "user_name"]
 
 _KINDS = (
-    "amber brisk calm clever crisp dapper eager early fleet gentle golden hearty keen late lively "
-    "lucky mellow nimble polite quick quiet rapid sharp silver snug steady sunny swift tidy warm"
-).split()
+    *("amber", "brisk", "calm", "clever", "crisp", "dapper", "eager", "early", "fleet", "gentle"),
+    *("golden", "hearty", "keen", "late", "lively", "lucky", "mellow", "nimble", "polite", "quick"),
+    *("quiet", "rapid", "sharp", "silver", "snug", "steady", "sunny", "swift", "tidy", "warm"),
+)
 _THINGS = (
-    "avenue bridge cab corner crossing curb depot fare ferry harbor hybrid junction lane lantern "
-    "map market meter metro park pier plaza ramp rider route shift signal stand street tip tunnel"
-).split()
+    *("avenue", "bridge", "cab", "corner", "crossing", "curb", "depot", "fare", "ferry", "harbor"),
+    *("hybrid", "junction", "lane", "lantern", "map", "market", "meter", "metro", "park", "pier"),
+    *("plaza", "ramp", "rider", "route", "shift", "signal", "stand", "street", "tip", "tunnel"),
+)
 
 
 def random_name() -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -80,6 +81,8 @@ def _run(assignment: Assignment) -> int:
                 lambda sha256: b"".join(recorder.backend.read_blob(sha256)),
                 Path(assignment.folder),
             )
+            for task in flow.tasks:
+                task.log_stdout = True  # So that the log tells which task printed a line.
             run_flow(
                 flow,
                 parameters=lease.flow_run.parameters,
@@ -87,6 +90,9 @@ def _run(assignment: Assignment) -> int:
                 token=lease.token,
                 recorder=recorder,
                 initial=lease.task_runs,
+                scheduled_start_time=datetime.fromtimestamp(
+                    lease.flow_run.scheduled_ms / 1000, UTC
+                ),
             )
     except BackendUnavailableError as error:
         sys.stderr.write(f"{error}\n")

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from loopline.errors import BackendUnavailableError, LeaseLostError, LooplineError
+from loopline.flows.logs import PRINTS_ARE_LOGGED
 from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
 from loopline.records.flows import FlowRun, FlowRunLease, LogLine, StateKind
 from loopline.records.operations import GetFlowRun, ListTaskRuns, ReleaseFlowRun, RenewLease
@@ -41,9 +42,6 @@ _GRACE_S = 2.0
 
 #: How long to wait for output that something outside the process group still holds open.
 _OUTPUT_S = 5.0
-
-_IN_HAND = (StateKind.RUNNING, StateKind.SUBMITTED)
-
 
 class _Ended(Enum):
     """Why a process is no longer there."""
@@ -124,7 +122,7 @@ class Supervised:
             try:
                 ended = self._watch(process)
             finally:
-                _stop_group(process, grace_s=0.0)
+                stop_group(process, grace_s=0.0)
             output.join(_OUTPUT_S)
         self._conclude(ended, process, output.last_error_line)
 
@@ -140,6 +138,7 @@ class Supervised:
             env={
                 **os.environ,
                 "LOOPLINE_URI": uri,
+                PRINTS_ARE_LOGGED: "1",
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONFAULTHANDLER": "1",
             },
@@ -172,13 +171,13 @@ class Supervised:
             if self._exited.is_set():
                 return _Ended.BY_ITSELF
             if self._hand_back.is_set():
-                _stop_group(process, grace_s=0.0)
+                stop_group(process, grace_s=0.0)
                 return _Ended.HANDED_BACK
             try:
                 run = self._renew()
                 warned = False
             except LeaseLostError:
-                _stop_group(process, grace_s=0.0)
+                stop_group(process, grace_s=0.0)
                 return _Ended.LEASE_LOST
             except LooplineError as error:
                 # The run goes on: if somebody else takes it meanwhile, the token will tell.
@@ -187,7 +186,7 @@ class Supervised:
                 warned = True
                 continue
             if run.cancel_requested:
-                _stop_group(process, grace_s=_GRACE_S)
+                stop_group(process, grace_s=_GRACE_S)
                 return _Ended.CANCELLED
 
     def _renew(self) -> FlowRun:
@@ -197,9 +196,7 @@ class Supervised:
 
     # --- the end ---------------------------------------------------------------------------
 
-    def _conclude(
-        self, ended: _Ended, process: subprocess.Popen[bytes], last_line: str
-    ) -> None:
+    def _conclude(self, ended: _Ended, process: subprocess.Popen[bytes], last_line: str) -> None:
         """Record how it ended, unless its process did; wait for the store when it is away."""
         if ended is _Ended.LEASE_LOST:
             log.warning("%s went to another worker; it was stopped here", self.flow_run_id)
@@ -243,73 +240,11 @@ class Supervised:
             return
         if ended is _Ended.CANCELLED:
             state, message = StateKind.CANCELLED, run.message or "cancelled"
-            if not run.message or run.state in _IN_HAND:
+            if not run.message or run.state in IN_HAND:
                 message = "cancelled while it ran"
         else:
-            state, message = StateKind.FAILED, _tell_exit(exit_code)
+            state, message = StateKind.FAILED, tell_exit(exit_code)
             if last_line:
                 message += f" Last line: {last_line[:500]}"
-        self._write_end(state, message)
+        write_end(self._recorder, self.lease, state, message)
         log.warning("Flow run %s: %s", self.flow_run_id, message)
-
-    def _write_end(self, state: StateKind, message: str) -> None:
-        """Record an end that the process itself could not record, also of the tasks in hand."""
-        at_ms = time.time_ns() // 1_000_000
-        token = self.lease.token
-        for task in self._recorder.call(ListTaskRuns(flow_run_id=self.flow_run_id)):
-            if task.state in _IN_HAND:
-                self._recorder.record(
-                    TaskRunState(
-                        flow_run_id=self.flow_run_id,
-                        task_slug=task.task_slug,
-                        map_index=task.map_index,
-                        state=state,
-                        at_ms=at_ms,
-                        message=message,
-                        attempt=task.attempt,
-                        token=token,
-                    )
-                )
-        line = LogLine(
-            flow_run_id=self.flow_run_id, at_ms=at_ms, level=logging.ERROR, message=message
-        )
-        self._recorder.record(LogsWritten(lines=[line]))
-        self._recorder.record(
-            FlowRunState(
-                flow_run_id=self.flow_run_id,
-                state=state,
-                at_ms=at_ms,
-                message=message,
-                token=token,
-            )
-        )
-        self._recorder.flush()
-
-
-def _stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
-    """Stop a process and all it started; what is left of the group too when it is gone itself."""
-    if grace_s:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdin:
-        with suppress(OSError):
-            process.stdin.close()
-
-
-def _tell_exit(code: int | None) -> str:
-    """Say how a process ended that had not said so itself."""
-    if code is not None and code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        hint = ""
-        if name == "SIGKILL":
-            hint = " Often that is the system being out of memory: look at the kernel's log."
-        return f"The process of the run was ended by {name}.{hint}"
-    return f"The process of the run exited with code {code} before the run had ended."

@@ -6,14 +6,14 @@ import os
 import pickle
 import queue
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from loopline.errors import FlowError, InvalidInputError, MissingExtraError
 from loopline.flows.attempt import Outcome, run_attempt
 from loopline.flows.executors.base import Executor, Pool
 from loopline.flows.executors.messages import pack_outcome, unpack_outcome
-from loopline.flows.executors.processes import _cannot_send, pack_call
+from loopline.flows.executors.processes import cannot_send, pack_call
 from loopline.flows.results import Result
 from loopline.records.flows import StateKind
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from loopline.flows.executors.base import Events
 
 __all__ = ["DaskExecutor"]
+
+#: How often an attempt is sent when its worker dies before it has begun: Dask blames each task
+#: that a dead worker held, also those that only waited there.
+_SEND_AGAIN = 4
 
 
 class DaskExecutor(Executor):
@@ -68,7 +72,7 @@ class DaskExecutor(Executor):
             MissingExtraError: ``distributed`` is not installed.
         """
         try:
-            import distributed  # noqa: PLC0415 - heavy, and an extra
+            import distributed
         except ImportError:
             raise MissingExtraError(
                 "distributed", extra="dask", purpose="Running tasks with the DaskExecutor"
@@ -79,21 +83,34 @@ class DaskExecutor(Executor):
             cluster = _make_cluster(make, self.cluster_kwargs)
             if self.adapt_kwargs:
                 cluster.adapt(**self.adapt_kwargs)
-        client = distributed.Client(cluster or self.address, **self.client_kwargs)
+        connect: Any = distributed.Client
+        client = connect(cluster or self.address, **self.client_kwargs)
         return _DaskPool(events, client, cluster, address)
 
 
 def _make_cluster(make: str | Callable[..., Any], arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    import dask  # noqa: PLC0415 - see open
+    import dask
 
     if isinstance(make, str):
-        from distributed.utils import import_term  # noqa: PLC0415 - see open
+        from distributed.utils import import_term
 
-        make = import_term(make)
+        make = cast("Callable[..., Any]", import_term(make))
     # A task whose worker died is an attempt that failed, for our retries to judge: Dask must
     # not run it again on its own.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         return make(**arguments)
+
+
+class _Flight:
+    """An attempt on its way."""
+
+    __slots__ = ("call", "data", "has_started", "sent")
+
+    def __init__(self, call: Call, data: bytes, sent: int) -> None:
+        self.call = call
+        self.data = data
+        self.sent = sent
+        self.has_started = False
 
 
 class _DaskPool(Pool):
@@ -105,19 +122,22 @@ class _DaskPool(Pool):
         self._cluster = cluster
         self._address = address
         self._topic = f"loopline-{uuid4().hex}"
-        self._calls: dict[str, Call] = {}
+        self._flights: dict[str, _Flight] = {}
         self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
         client.subscribe_topic(self._topic, self._hear)
 
     def submit(self, call: Call) -> None:
         """Send an attempt to the cluster."""
-        key = f"{call.where.task_slug}-{uuid4().hex}"
-        self._calls[key] = call
         try:
             data = pack_call(call)
         except Exception as error:  # noqa: BLE001 - whatever pickling raises
-            self._arrived.put(_cannot_send(self._calls.pop(key), error))
+            self._arrived.put(cannot_send(call, error))
             return
+        self._send(call, data, sent=1)
+
+    def _send(self, call: Call, data: bytes, *, sent: int) -> None:
+        key = f"{call.where.task_slug}-{uuid4().hex}"
+        self._flights[key] = _Flight(call, data, sent)
         future = self._client.submit(
             _run_on_worker, data, call.timeout_s, key, self._topic, self._address,
             key=key, pure=False, retries=0,
@@ -132,21 +152,32 @@ class _DaskPool(Pool):
             return None
         if isinstance(arrived, Outcome):
             return arrived
-        call = self._calls.pop(arrived.key)
+        flight = self._flights.pop(arrived.key)
         try:
-            return unpack_outcome(call.where, pickle.loads(arrived.result()))  # noqa: S301
+            return unpack_outcome(flight.call.where, pickle.loads(arrived.result()))  # noqa: S301
         except Exception as error:  # noqa: BLE001 - the cluster failed, not the task
-            message = f"The Dask cluster could not run it: {type(error).__name__}: {error}"
-            result = Result(FlowError(message))
-            return Outcome(call.where, call.attempt, StateKind.FAILED, message, result)
+            return self._judge(flight, error)
         finally:
             arrived.release()
+
+    def _judge(self, flight: _Flight, error: Exception) -> Outcome | None:
+        """Tell a task that lost its worker from one that only waited there to begin."""
+        call = flight.call
+        message = f"The Dask cluster could not run it: {type(error).__name__}: {error}"
+        if type(error).__name__ == "KilledWorker":
+            if not flight.has_started and flight.sent < _SEND_AGAIN:
+                self._send(call, flight.data, sent=flight.sent + 1)
+                return None
+            worker = getattr(getattr(error, "last_worker", None), "address", "")
+            message = f"Its Dask worker {worker} died."
+        result = Result(FlowError(message))
+        return Outcome(call.where, call.attempt, StateKind.FAILED, message, result)
 
     def close(self, *, abandon: bool) -> None:
         """Leave the cluster, and end it when it was made for this flow run."""
         if abandon:
             with suppress(Exception):
-                self._client.cancel(list(self._calls), force=True)
+                self._client.cancel(list(self._flights), force=True)
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -154,23 +185,25 @@ class _DaskPool(Pool):
     def _hear(self, event: tuple[Any, Any]) -> None:
         """Take what a worker tells while it runs an attempt."""
         key, *rest = event[1]
-        call = self._calls.get(key)
-        if call is None:
+        flight = self._flights.get(key)
+        if flight is None:
             return
         if rest:
             level, message, shown = rest
-            self._events.logged(call, level, message, shown=shown)
+            self._events.logged(flight.call, level, message, shown=shown)
         else:
-            self._events.started(call)
+            flight.has_started = True
+            self._events.started(flight.call)
 
 
 def _run_on_worker(
     data: bytes, timeout_s: float | None, key: str, topic: str, address: str
 ) -> bytes:
     """Run an attempt; the body of every Dask task."""
-    from distributed import get_worker  # noqa: PLC0415 - in the worker
+    from distributed import get_worker
+    from distributed.utils import sync
 
-    from loopline.flows.executors.child import settle_records  # noqa: PLC0415 - in the worker
+    from loopline.flows.executors.child import settle_records
 
     worker = get_worker()
     if address:
@@ -179,7 +212,9 @@ def _run_on_worker(
     def sink(level: int, message: str, *, shown: bool) -> None:
         worker.log_event(topic, (key, level, message, shown))
 
-    worker.log_event(topic, (key,))
+    # Asked and answered, unlike a line of log: should the task kill its worker in its first
+    # millisecond, the engine must know that it had begun.
+    sync(worker.loop, worker.scheduler.log_event, topic=topic, msg=(key,))
     call = pickle.loads(data)._replace(timeout_s=timeout_s)  # noqa: S301 - from our own engine
     outcome = run_attempt(call, sink)
     settle_records()

@@ -6,10 +6,8 @@ import time
 from collections import deque
 from functools import partial
 
-
 from loopline.flows.attempt import Call, Outcome, run_attempt
 from loopline.flows.executors.base import Events, Executor, Pool
-
 
 __all__ = ["LocalExecutor", "LocalPool"]
 

@@ -67,8 +67,6 @@ def pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
 
 def unpack_outcome(where: TaskContext, parts: tuple[Any, ...]) -> Outcome:
     """Read what ``pack_outcome`` made; the value stays pickled until somebody needs it."""
-
-
     attempt, state, message, data, retry_after_s, final = parts
     kind = StateKind(state)
     return Outcome(where, attempt, kind, message, Result(data=data), retry_after_s, final)

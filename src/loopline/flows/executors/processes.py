@@ -1,4 +1,4 @@
-"""A pool of processes: attempts overlap on all cores, and one that kills its process fails alone."""
+"""A pool of processes: attempts overlap on all cores, and one that kills its own fails alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from loopline.errors import FlowError
 from loopline.flows.attempt import Call, Outcome, timed_out
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from loopline.flows.executors.base import Events
 
-__all__ = ["ProcessPool", "pack_call"]
+__all__ = ["ProcessPool", "cannot_send", "pack_call"]
 
 
 class ProcessPool(Pool):
@@ -110,7 +110,7 @@ class _Worker(threading.Thread):
         try:
             data = pack_call(call)
         except Exception as error:  # noqa: BLE001 - whatever pickling raises
-            return _cannot_send(call, error)
+            return cannot_send(call, error)
         process = self._alive()
         late = threading.Event()
 
@@ -139,12 +139,12 @@ class _Worker(threading.Thread):
         self, call: Call, process: subprocess.Popen[bytes], data: bytes
     ) -> Outcome | None:
         """Send an attempt and listen until it ended; None when the process died."""
-        assert process.stdout is not None  # noqa: S101 - it was opened with pipes
+        stdout = cast("BinaryIO", process.stdout)
         try:
             write_message(_stdin(process), "call", data)
         except OSError:
             return None
-        while (message := read_message(process.stdout)) is not None:
+        while (message := read_message(stdout)) is not None:
             match message:
                 case ("printed", text):
                     sys.stdout.write(text)
@@ -184,18 +184,18 @@ class _Worker(threading.Thread):
 
 
 def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
-    assert process.stdin is not None  # noqa: S101 - it was opened with pipes
-    return process.stdin  # type: ignore[return-value]
+    return cast("BinaryIO", process.stdin)  # It was opened with pipes.
 
 
 def pack_call(call: Call) -> bytes:
     """Pickle an attempt, code that a script defined included."""
-    import cloudpickle  # noqa: PLC0415 - only for other processes
+    import cloudpickle
 
     return bytes(cloudpickle.dumps(call._replace(timeout_s=None), protocol=5))
 
 
-def _cannot_send(call: Call, error: Exception) -> Outcome:
+def cannot_send(call: Call, error: Exception) -> Outcome:
+    """Make the outcome of an attempt that cannot be pickled."""
     message = (
         f"The task or its arguments cannot be sent to another process ({type(error).__name__}: "
         f"{error}). Run the flow with threads, or give the task what can be pickled."
@@ -211,7 +211,9 @@ def _died(call: Call, pid: int, code: int) -> Outcome:
             how = signal.Signals(-code).name
         except ValueError:
             how = f"signal {-code}"
-    hint = " The system may have run out of memory." if code == -getattr(signal, "SIGKILL", 9) else ""
+    hint = (
+        " The system may have run out of memory." if code == -getattr(signal, "SIGKILL", 9) else ""
+    )
     message = f"Its process {pid} died ({how}).{hint}"
     result = Result(FlowError(message))
     return Outcome(call.where, call.attempt, StateKind.FAILED, message, result)

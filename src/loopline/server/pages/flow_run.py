@@ -14,6 +14,7 @@ from loopline.records.operations import (
     ListTaskRuns,
     SearchRuns,
 )
+from loopline.rules.picture import draw_svg
 from loopline.rules.words import duration_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_runs import flow_of
@@ -61,8 +62,12 @@ def flow_run_page(request: PageRequest) -> Page:
         parts.note("Somebody asked it to stop; its worker finishes the task in hand.", kind="warn")
         if run.cancel_requested and not run.state.is_finished
         else None,
-        parts.section("Overview", _overview(run, request.now_ms)),
-        _picture(run),
+        tag(
+            "div",
+            parts.section("Overview", _overview(run, request.now_ms)),
+            _picture(run),
+            class_="columns",
+        ),
         _tasks(run, tasks, request.now_ms),
         _inside(inside, request.now_ms),
         _log(request, run),
@@ -97,10 +102,9 @@ def _overview(run: FlowRun, now_ms: int) -> Markup:
 
 def _picture(run: FlowRun) -> Markup:
     alt = f"The tasks of {run.flow_name} and what depends on what, coloured by state"
-    # The stamp makes a browser fetch the picture anew each time the page is.
-    address = addresses.picture_url(run.flow_run_id)
-    image = tag("img", src=address, alt=alt)
-    return parts.section("Graph", tag("div", image, class_="picture", tabindex="0", role="region", aria_label="Graph"))
+    image = tag("img", src=addresses.picture_url(run.flow_run_id), alt=alt)
+    frame = tag("div", image, class_="picture", tabindex="0", role="region", aria_label="Graph")
+    return parts.section("Graph", frame)
 
 
 def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
@@ -262,4 +266,4 @@ def picture(request: PageRequest) -> str:
     flow_run_id = request.names[0]
     graph = request.backend.call(GetFlowRunGraph(flow_run_id=flow_run_id))
     tasks = request.backend.call(ListTaskRuns(flow_run_id=flow_run_id))
-    raise NotImplementedError(graph, tasks)
+    return draw_svg(graph, tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from loopline.records.operations import GetFlow, ListFlowRuns, ListFlows
@@ -80,7 +81,7 @@ def flow_page(request: PageRequest) -> Page:
         )
     )
     address = addresses.flow_url(project, name)
-    run = f"loopline flows run {_shell(project)}/{_shell(name)}"
+    run = f"loopline flows run {quote(f'{project}/{name}')}"
     following = page.next_page_token
     listed: Child = (
         flow_runs_table(page.flow_runs, request.now_ms, with_flow=False)
@@ -182,11 +183,7 @@ def _overview(flow: FlowVersion, request: PageRequest) -> Markup:
 
 def _switch(flow: FlowVersion) -> str:
     turn = "off" if flow.schedule_active and flow.schedule is not None else "on"
-    return f"loopline flows schedule {turn} {_shell(flow.project)}/{_shell(flow.name)}"
-
-
-def _shell(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() else f'"{name}"'
+    return f"loopline flows schedule {turn} {quote(f'{flow.project}/{flow.name}')}"
 
 
 def _tasks(flow: FlowVersion) -> Markup:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopline.records.flows import StateKind
-from loopline.records.operations import ListFlowRuns, ListFlows, ListModels, SearchRuns
+from loopline.records.operations import ListFlowRuns, ListFlows, ListModels, ResolveModel, SearchRuns
 from loopline.records.registry import Stage
-from loopline.rules.words import distance_words, time_words
+from loopline.rules.words import distance_words, number_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_runs import flow_runs_table
 from loopline.server.pages.flows import FIRST_FLOW, bars, schedule_words
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loopline.records.flows import FlowRun, FlowSummary
-    from loopline.records.registry import RegisteredModel
+    from loopline.records.registry import ModelVersion, RegisteredModel
     from loopline.records.tracking import Run
     from loopline.server.pages.request import PageRequest
 
 __all__ = ["home_page"]
 
 ROWS = 8
+METRICS = 3
 REFRESH_S = 10
 
 BUSY = [StateKind.SUBMITTED, StateKind.RUNNING, StateKind.RETRYING]
@@ -56,7 +57,7 @@ def home_page(request: PageRequest) -> Page:
         _running(running, training, request.now_ms),
         tag(
             "div",
-            _production(models, request.now_ms),
+            _production(request, models),
             _next(flows, request.now_ms),
             class_="columns",
         ),
@@ -95,28 +96,41 @@ def _runs(runs: list[Run], now_ms: int) -> Markup:
     return runs_table(runs, now_ms, with_experiment=True, most_metrics=2, most_params=0)
 
 
-def _production(models: list[RegisteredModel], now_ms: int) -> Markup:
-    rows: list[Sequence[Child]] = [
-        (
-            addresses.model_link(model.name, model.champions[Stage.PRODUCTION]),
-            ", ".join(f"@{alias}" for alias in sorted(model.aliases)),
-            parts.when(model.updated_ms, now_ms),
-        )
+def _production(request: PageRequest, models: list[RegisteredModel]) -> Markup:
+    champions = [
+        request.backend.call(ResolveModel(name=model.name, version=model.champions["Production"]))
         for model in models
         if Stage.PRODUCTION in model.champions
-    ]
-    columns = (Column("Model", "name"), Column("Aliases", "text"), Column("Last change", "nowrap"))
-    if rows:
+    ][:ROWS]
+    if champions:
+        versions = [champion.version for champion in champions]
+        rows = [_champion(version, request.now_ms) for version in versions]
+        columns = (
+            Column("Model", "name"),
+            Column("Metrics", "text"),
+            Column("From", "nowrap"),
+            Column("Registered", "nowrap"),
+        )
         body: Child = parts.table(columns, rows, label="Models in Production")
     elif models:
         name = models[0].name
         body = parts.empty(
             "No model is in Production. Promote one:",
-            f"loopline models promote {name} {models[0].latest_version or 1} --stage Production",
+            f"loopline models promote {name} {models[0].latest_version or 1}",
         )
     else:
         body = parts.empty("No registered models yet. Register one as you log it:", FIRST_MODEL)
     return parts.section("In Production", body)
+
+
+def _champion(version: ModelVersion, now_ms: int) -> Sequence[Child]:
+    shown = sorted(version.metrics.items())[:METRICS]
+    return (
+        addresses.model_link(version.name, version.version),
+        ", ".join(f"{key} {number_words(value)}" for key, value in shown),
+        addresses.run_link(version.run_id),
+        parts.when(version.created_ms, now_ms),
+    )
 
 
 def _next(flows: list[FlowSummary], now_ms: int) -> Markup:

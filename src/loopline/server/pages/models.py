@@ -179,8 +179,9 @@ def _move(event: VersionEvent) -> Child:
         return join(before, " → ", stage_pill(event.after or "None"))
     if event.kind == "created":
         return "registered"
-    target = event.after or event.before
-    return f"{event.kind} @{target}" if not target.isdigit() else f"{event.kind} v{target}"
+    alias, _, version = (event.after or event.before).partition(": ")
+    pointed = f" → v{version}" if version else ""
+    return f"{event.kind} @{alias}{pointed}"
 
 
 def _loading(model: RegisteredModel) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0001'
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -13,326 +13,468 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply it."""
-    op.create_table('ll_command',
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('operation', sa.Text(), nullable=False),
-    sa.Column('answer', sa.LargeBinary(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('key', name=op.f('pk_ll_command'))
+    op.create_table(
+        "ll_command",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_ll_command")),
     )
-    op.create_index(op.f('ix_ll_command_at_ms'), 'll_command', ['at_ms'], unique=False)
-    op.create_table('ll_dataset',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('digest', sa.Text(), nullable=False),
-    sa.Column('document', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_dataset')),
-    sa.UniqueConstraint('name', 'digest', name=op.f('uq_ll_dataset_name_digest'))
+    op.create_index(op.f("ix_ll_command_at_ms"), "ll_command", ["at_ms"], unique=False)
+    op.create_table(
+        "ll_dataset",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_dataset")),
+        sa.UniqueConstraint("name", "digest", name=op.f("uq_ll_dataset_name_digest")),
     )
-    op.create_index(op.f('ix_ll_dataset_digest'), 'll_dataset', ['digest'], unique=False)
-    op.create_table('ll_experiment',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('lifecycle', sa.Text(), server_default=sa.text("'active'"), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('updated_ms', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_experiment')),
-    sa.UniqueConstraint('name', name=op.f('uq_ll_experiment_name')),
-    sqlite_autoincrement=True
+    op.create_index(op.f("ix_ll_dataset_digest"), "ll_dataset", ["digest"], unique=False)
+    op.create_table(
+        "ll_experiment",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("lifecycle", sa.Text(), server_default=sa.text("'active'"), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_experiment")),
+        sa.UniqueConstraint("name", name=op.f("uq_ll_experiment_name")),
+        sqlite_autoincrement=True,
     )
-    op.create_table('ll_flow',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('project', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('latest_version', sa.Integer(), server_default=sa.text('0'), nullable=False),
-    sa.Column('schedule_active', sa.Boolean(), server_default=sa.text('1'), nullable=False),
-    sa.Column('materialised_ms', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_flow')),
-    sa.UniqueConstraint('project', 'name', name=op.f('uq_ll_flow_project_name'))
+    op.create_table(
+        "ll_flow",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("schedule_active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("materialised_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow")),
+        sa.UniqueConstraint("project", "name", name=op.f("uq_ll_flow_project_name")),
     )
-    op.create_table('ll_flow_run_event',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('flow_run_id', sa.Text(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('state', sa.Text(), nullable=False),
-    sa.Column('message', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('task_slug', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('map_index', sa.Integer(), server_default=sa.text('(-1)'), nullable=False),
-    sa.Column('attempt', sa.Integer(), server_default=sa.text('0'), nullable=False),
-    sa.Column('actor', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_flow_run_event'))
+    op.create_table(
+        "ll_flow_run_event",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("task_slug", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("map_index", sa.Integer(), server_default=sa.text("(-1)"), nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow_run_event")),
     )
-    op.create_index(op.f('ix_ll_flow_run_event_flow_run_id'), 'll_flow_run_event', ['flow_run_id'], unique=False)
-    op.create_table('ll_log_line',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('flow_run_id', sa.Text(), nullable=False),
-    sa.Column('task_slug', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('level', sa.Integer(), nullable=False),
-    sa.Column('message', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_log_line'))
+    op.create_index(
+        op.f("ix_ll_flow_run_event_flow_run_id"), "ll_flow_run_event", ["flow_run_id"], unique=False
     )
-    op.create_index('ix_ll_log_line_of', 'll_log_line', ['flow_run_id', 'id'], unique=False)
-    op.create_table('ll_model',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('description', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('updated_ms', sa.BigInteger(), nullable=False),
-    sa.Column('latest_version', sa.Integer(), server_default=sa.text('0'), nullable=False),
-    sa.PrimaryKeyConstraint('name', name=op.f('pk_ll_model'))
+    op.create_table(
+        "ll_log_line",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column("task_slug", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_log_line")),
     )
-    op.create_table('ll_model_version_file',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('path', sa.Text(), nullable=False),
-    sa.Column('sha256', sa.Text(), nullable=False),
-    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('name', 'version', 'path', name=op.f('pk_ll_model_version_file'))
+    op.create_index("ix_ll_log_line_of", "ll_log_line", ["flow_run_id", "id"], unique=False)
+    op.create_table(
+        "ll_model",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_model")),
     )
-    op.create_index(op.f('ix_ll_model_version_file_sha256'), 'll_model_version_file', ['sha256'], unique=False)
-    op.create_table('ll_refused',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=False),
-    sa.Column('writer', sa.Text(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('fact', sa.Text(), nullable=False),
-    sa.Column('reason', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_refused'))
+    op.create_table(
+        "ll_model_version_file",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "version", "path", name=op.f("pk_ll_model_version_file")),
     )
-    op.create_index(op.f('ix_ll_refused_run_id'), 'll_refused', ['run_id'], unique=False)
-    op.create_table('ll_task_run',
-    sa.Column('flow_run_id', sa.Text(), nullable=False),
-    sa.Column('task_slug', sa.Text(), nullable=False),
-    sa.Column('map_index', sa.Integer(), nullable=False),
-    sa.Column('state', sa.Text(), nullable=False),
-    sa.Column('message', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('attempt', sa.Integer(), server_default=sa.text('0'), nullable=False),
-    sa.Column('start_ms', sa.BigInteger(), nullable=True),
-    sa.Column('end_ms', sa.BigInteger(), nullable=True),
-    sa.Column('result', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('seen', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('flow_run_id', 'task_slug', 'map_index', name=op.f('pk_ll_task_run'))
+    op.create_index(
+        op.f("ix_ll_model_version_file_sha256"), "ll_model_version_file", ["sha256"], unique=False
     )
-    op.create_table('ll_version_event',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('kind', sa.Text(), nullable=False),
-    sa.Column('before', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('after', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('actor', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('reason', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_version_event'))
+    op.create_table(
+        "ll_refused",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("fact", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_refused")),
     )
-    op.create_index(op.f('ix_ll_version_event_name'), 'll_version_event', ['name'], unique=False)
-    op.create_table('ll_writer',
-    sa.Column('writer', sa.Text(), nullable=False),
-    sa.Column('acknowledged', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('host', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('pid', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('first_seen_ms', sa.BigInteger(), nullable=False),
-    sa.Column('last_seen_ms', sa.BigInteger(), nullable=False),
-    sa.Column('is_gone', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.PrimaryKeyConstraint('writer', name=op.f('pk_ll_writer'))
+    op.create_index(op.f("ix_ll_refused_run_id"), "ll_refused", ["run_id"], unique=False)
+    op.create_table(
+        "ll_task_run",
+        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column("task_slug", sa.Text(), nullable=False),
+        sa.Column("map_index", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=True),
+        sa.Column("end_ms", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_task_run")
+        ),
     )
-    op.create_table('ll_alias',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('alias', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['name'], ['ll_model.name'], name=op.f('fk_ll_alias_name')),
-    sa.PrimaryKeyConstraint('name', 'alias', name=op.f('pk_ll_alias'))
+    op.create_table(
+        "ll_version_event",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("after", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_version_event")),
     )
-    op.create_table('ll_champion',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('stage', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['name'], ['ll_model.name'], name=op.f('fk_ll_champion_name')),
-    sa.PrimaryKeyConstraint('name', 'stage', name=op.f('pk_ll_champion'))
+    op.create_index(op.f("ix_ll_version_event_name"), "ll_version_event", ["name"], unique=False)
+    op.create_table(
+        "ll_writer",
+        sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column("acknowledged", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("host", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("pid", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("is_gone", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("writer", name=op.f("pk_ll_writer")),
     )
-    op.create_table('ll_experiment_tag',
-    sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('value', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['experiment_id'], ['ll_experiment.id'], name=op.f('fk_ll_experiment_tag_experiment_id')),
-    sa.PrimaryKeyConstraint('experiment_id', 'key', name=op.f('pk_ll_experiment_tag'))
+    op.create_table(
+        "ll_alias",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_alias_name")),
+        sa.PrimaryKeyConstraint("name", "alias", name=op.f("pk_ll_alias")),
     )
-    op.create_table('ll_flow_run',
-    sa.Column('flow_run_id', sa.Text(), nullable=False),
-    sa.Column('flow_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('flow_version_id', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('project', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('flow_name', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('parameters', sa.Text(), server_default=sa.text("'{}'"), nullable=False),
-    sa.Column('graph', sa.Text(), nullable=True),
-    sa.Column('state', sa.Text(), nullable=False),
-    sa.Column('message', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('scheduled_ms', sa.BigInteger(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('start_ms', sa.BigInteger(), nullable=True),
-    sa.Column('end_ms', sa.BigInteger(), nullable=True),
-    sa.Column('is_automatic', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.Column('token', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('worker', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('writer', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('lease_until_ms', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('cancel_requested', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.ForeignKeyConstraint(['flow_id'], ['ll_flow.id'], name=op.f('fk_ll_flow_run_flow_id')),
-    sa.PrimaryKeyConstraint('flow_run_id', name=op.f('pk_ll_flow_run'))
+    op.create_table(
+        "ll_champion",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_champion_name")),
+        sa.PrimaryKeyConstraint("name", "stage", name=op.f("pk_ll_champion")),
     )
-    op.create_index('ix_ll_flow_run_due', 'll_flow_run', ['state', 'scheduled_ms'], unique=False)
-    op.create_index('ix_ll_flow_run_newest', 'll_flow_run', [sa.literal_column('scheduled_ms DESC'), 'flow_run_id'], unique=False)
-    op.create_index('ix_ll_flow_run_of', 'll_flow_run', ['flow_id', 'scheduled_ms'], unique=False)
-    op.create_index(op.f('ix_ll_flow_run_writer'), 'll_flow_run', ['writer'], unique=False)
-    op.create_index('uq_ll_flow_run_due', 'll_flow_run', ['flow_id', 'scheduled_ms'], unique=True, sqlite_where=sa.text('is_automatic = 1'), postgresql_where=sa.text('is_automatic'))
-    op.create_table('ll_flow_version',
-    sa.Column('flow_version_id', sa.Text(), nullable=False),
-    sa.Column('flow_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('fingerprint', sa.Text(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('document', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['flow_id'], ['ll_flow.id'], name=op.f('fk_ll_flow_version_flow_id')),
-    sa.PrimaryKeyConstraint('flow_version_id', name=op.f('pk_ll_flow_version')),
-    sa.UniqueConstraint('flow_id', 'fingerprint', name=op.f('uq_ll_flow_version_flow_id_fingerprint')),
-    sa.UniqueConstraint('flow_id', 'version', name=op.f('uq_ll_flow_version_flow_id_version'))
+    op.create_table(
+        "ll_experiment_tag",
+        sa.Column(
+            "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_experiment_tag_experiment_id")
+        ),
+        sa.PrimaryKeyConstraint("experiment_id", "key", name=op.f("pk_ll_experiment_tag")),
     )
-    op.create_table('ll_model_version',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=False),
-    sa.Column('artifact_path', sa.Text(), nullable=False),
-    sa.Column('stage', sa.Text(), server_default=sa.text("'None'"), nullable=False),
-    sa.Column('description', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('digest', sa.Text(), nullable=False),
-    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
-    sa.Column('created_ms', sa.BigInteger(), nullable=False),
-    sa.Column('updated_ms', sa.BigInteger(), nullable=False),
-    sa.Column('actor', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('document', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['name'], ['ll_model.name'], name=op.f('fk_ll_model_version_name')),
-    sa.PrimaryKeyConstraint('name', 'version', name=op.f('pk_ll_model_version'))
+    op.create_table(
+        "ll_flow_run",
+        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column("flow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("flow_version_id", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("project", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("flow_name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("parameters", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("graph", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("scheduled_ms", sa.BigInteger(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=True),
+        sa.Column("end_ms", sa.BigInteger(), nullable=True),
+        sa.Column("is_automatic", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("token", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("worker", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("writer", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("lease_until_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_run_flow_id")),
+        sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run")),
     )
-    op.create_index(op.f('ix_ll_model_version_run_id'), 'll_model_version', ['run_id'], unique=False)
-    op.create_table('ll_run',
-    sa.Column('pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=False),
-    sa.Column('experiment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('name', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('status', sa.Text(), nullable=False),
-    sa.Column('lifecycle', sa.Text(), server_default=sa.text("'active'"), nullable=False),
-    sa.Column('start_ms', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('end_ms', sa.BigInteger(), nullable=True),
-    sa.Column('duration_ms', sa.BigInteger(), nullable=True),
-    sa.Column('user', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('end_reason', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('ended_by', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('parent_run_id', sa.Text(), nullable=True),
-    sa.Column('flow_run_id', sa.Text(), nullable=True),
-    sa.Column('task_slug', sa.Text(), nullable=True),
-    sa.Column('is_stub', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.ForeignKeyConstraint(['experiment_id'], ['ll_experiment.id'], name=op.f('fk_ll_run_experiment_id')),
-    sa.PrimaryKeyConstraint('pk', name=op.f('pk_ll_run')),
-    sa.UniqueConstraint('run_id', name=op.f('uq_ll_run_run_id'))
+    op.create_index("ix_ll_flow_run_due", "ll_flow_run", ["state", "scheduled_ms"], unique=False)
+    op.create_index(
+        "ix_ll_flow_run_newest",
+        "ll_flow_run",
+        [sa.literal_column("scheduled_ms DESC"), "flow_run_id"],
+        unique=False,
     )
-    op.create_index(op.f('ix_ll_run_flow_run_id'), 'll_run', ['flow_run_id'], unique=False)
-    op.create_index('ix_ll_run_newest', 'll_run', ['experiment_id', 'lifecycle', sa.literal_column('start_ms DESC'), 'run_id'], unique=False)
-    op.create_index('ix_ll_run_newest_anywhere', 'll_run', ['lifecycle', sa.literal_column('start_ms DESC'), 'run_id'], unique=False)
-    op.create_index(op.f('ix_ll_run_parent_run_id'), 'll_run', ['parent_run_id'], unique=False)
-    op.create_index('ix_ll_run_status', 'll_run', ['status'], unique=False)
-    op.create_table('ll_artifact',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('path', sa.Text(), nullable=False),
-    sa.Column('sha256', sa.Text(), nullable=False),
-    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_artifact_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'path', name=op.f('pk_ll_artifact')),
-    sqlite_with_rowid=False
+    op.create_index("ix_ll_flow_run_of", "ll_flow_run", ["flow_id", "scheduled_ms"], unique=False)
+    op.create_index(op.f("ix_ll_flow_run_writer"), "ll_flow_run", ["writer"], unique=False)
+    op.create_index(
+        "uq_ll_flow_run_due",
+        "ll_flow_run",
+        ["flow_id", "scheduled_ms"],
+        unique=True,
+        sqlite_where=sa.text("is_automatic = 1"),
+        postgresql_where=sa.text("is_automatic"),
     )
-    op.create_index(op.f('ix_ll_artifact_sha256'), 'll_artifact', ['sha256'], unique=False)
-    op.create_table('ll_metric',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('value', sa.Double(), nullable=True),
-    sa.Column('is_nan', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.Column('step', sa.BigInteger(), nullable=False),
-    sa.Column('timestamp_ms', sa.BigInteger(), nullable=False),
-    sa.Column('min', sa.Double(), nullable=True),
-    sa.Column('max', sa.Double(), nullable=True),
-    sa.Column('sum', sa.Double(), nullable=True),
-    sa.Column('finite', sa.BigInteger(), nullable=False),
-    sa.Column('count', sa.BigInteger(), nullable=False),
-    sa.Column('first_step', sa.BigInteger(), nullable=False),
-    sa.Column('last_step', sa.BigInteger(), nullable=False),
-    sa.Column('experiment_id', sa.BigInteger(), nullable=False),
-    sa.Column('lifecycle', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_metric_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'key', name=op.f('pk_ll_metric')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "ll_flow_version",
+        sa.Column("flow_version_id", sa.Text(), nullable=False),
+        sa.Column("flow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_version_flow_id")
+        ),
+        sa.PrimaryKeyConstraint("flow_version_id", name=op.f("pk_ll_flow_version")),
+        sa.UniqueConstraint(
+            "flow_id", "fingerprint", name=op.f("uq_ll_flow_version_flow_id_fingerprint")
+        ),
+        sa.UniqueConstraint("flow_id", "version", name=op.f("uq_ll_flow_version_flow_id_version")),
     )
-    op.create_index('ix_ll_metric_search', 'll_metric', ['experiment_id', 'lifecycle', 'key', 'is_nan', 'value', 'run_pk'], unique=False)
-    op.create_table('ll_metric_block',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('count', sa.Integer(), nullable=False),
-    sa.Column('data', sa.LargeBinary(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_metric_block_run_pk')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_metric_block'))
+    op.create_table(
+        "ll_model_version",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("artifact_path", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), server_default=sa.text("'None'"), nullable=False),
+        sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_model_version_name")),
+        sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_ll_model_version")),
     )
-    op.create_index('ix_ll_metric_block_of', 'll_metric_block', ['run_pk', 'key', 'id'], unique=False)
-    op.create_table('ll_param',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('value', sa.Text(), nullable=False),
-    sa.Column('experiment_id', sa.BigInteger(), nullable=False),
-    sa.Column('lifecycle', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_param_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'key', name=op.f('pk_ll_param')),
-    sqlite_with_rowid=False
+    op.create_index(
+        op.f("ix_ll_model_version_run_id"), "ll_model_version", ["run_id"], unique=False
     )
-    op.create_index('ix_ll_param_search', 'll_param', ['experiment_id', 'lifecycle', 'key', 'value', 'run_pk'], unique=False)
-    op.create_table('ll_run_event',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('at_ms', sa.BigInteger(), nullable=False),
-    sa.Column('status', sa.Text(), nullable=False),
-    sa.Column('reason', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.Column('actor', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_run_event_run_pk')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ll_run_event'))
+    op.create_table(
+        "ll_run",
+        sa.Column(
+            "pk",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column(
+            "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("name", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("lifecycle", sa.Text(), server_default=sa.text("'active'"), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), nullable=True),
+        sa.Column("duration_ms", sa.BigInteger(), nullable=True),
+        sa.Column("user", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("end_reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("ended_by", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("parent_run_id", sa.Text(), nullable=True),
+        sa.Column("flow_run_id", sa.Text(), nullable=True),
+        sa.Column("task_slug", sa.Text(), nullable=True),
+        sa.Column("is_stub", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_run_experiment_id")
+        ),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_ll_run")),
+        sa.UniqueConstraint("run_id", name=op.f("uq_ll_run_run_id")),
     )
-    op.create_index(op.f('ix_ll_run_event_run_pk'), 'll_run_event', ['run_pk'], unique=False)
-    op.create_table('ll_run_input',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('dataset_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('context', sa.Text(), server_default=sa.text("('')"), nullable=False),
-    sa.ForeignKeyConstraint(['dataset_id'], ['ll_dataset.id'], name=op.f('fk_ll_run_input_dataset_id')),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_run_input_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'dataset_id', 'context', name=op.f('pk_ll_run_input'))
+    op.create_index(op.f("ix_ll_run_flow_run_id"), "ll_run", ["flow_run_id"], unique=False)
+    op.create_index(
+        "ix_ll_run_newest",
+        "ll_run",
+        ["experiment_id", "lifecycle", sa.literal_column("start_ms DESC"), "run_id"],
+        unique=False,
     )
-    op.create_index(op.f('ix_ll_run_input_dataset_id'), 'll_run_input', ['dataset_id'], unique=False)
-    op.create_table('ll_tag',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('value', sa.Text(), nullable=False),
-    sa.Column('experiment_id', sa.BigInteger(), nullable=False),
-    sa.Column('lifecycle', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_tag_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'key', name=op.f('pk_ll_tag')),
-    sqlite_with_rowid=False
+    op.create_index(
+        "ix_ll_run_newest_anywhere",
+        "ll_run",
+        ["lifecycle", sa.literal_column("start_ms DESC"), "run_id"],
+        unique=False,
     )
-    op.create_index('ix_ll_tag_search', 'll_tag', ['experiment_id', 'lifecycle', 'key', 'value', 'run_pk'], unique=False)
-    op.create_table('ll_writer_run',
-    sa.Column('run_pk', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('writer', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['run_pk'], ['ll_run.pk'], name=op.f('fk_ll_writer_run_run_pk')),
-    sa.PrimaryKeyConstraint('run_pk', 'writer', name=op.f('pk_ll_writer_run'))
+    op.create_index(op.f("ix_ll_run_parent_run_id"), "ll_run", ["parent_run_id"], unique=False)
+    op.create_index("ix_ll_run_status", "ll_run", ["status"], unique=False)
+    op.create_table(
+        "ll_artifact",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_artifact_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "path", name=op.f("pk_ll_artifact")),
+        sqlite_with_rowid=False,
     )
-    op.create_index(op.f('ix_ll_writer_run_writer'), 'll_writer_run', ['writer'], unique=False)
+    op.create_index(op.f("ix_ll_artifact_sha256"), "ll_artifact", ["sha256"], unique=False)
+    op.create_table(
+        "ll_metric",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
+        sa.Column("is_nan", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp_ms", sa.BigInteger(), nullable=False),
+        sa.Column("min", sa.Double(), nullable=True),
+        sa.Column("max", sa.Double(), nullable=True),
+        sa.Column("sum", sa.Double(), nullable=True),
+        sa.Column("finite", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("first_step", sa.BigInteger(), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_metric_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_metric")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_ll_metric_search",
+        "ll_metric",
+        ["experiment_id", "lifecycle", "key", "is_nan", "value", "run_pk"],
+        unique=False,
+    )
+    op.create_table(
+        "ll_metric_block",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_metric_block_run_pk")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_metric_block")),
+    )
+    op.create_index(
+        "ix_ll_metric_block_of", "ll_metric_block", ["run_pk", "key", "id"], unique=False
+    )
+    op.create_table(
+        "ll_param",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_param_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_param")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_ll_param_search",
+        "ll_param",
+        ["experiment_id", "lifecycle", "key", "value", "run_pk"],
+        unique=False,
+    )
+    op.create_table(
+        "ll_run_event",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_run_event_run_pk")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_run_event")),
+    )
+    op.create_index(op.f("ix_ll_run_event_run_pk"), "ll_run_event", ["run_pk"], unique=False)
+    op.create_table(
+        "ll_run_input",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("context", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["ll_dataset.id"], name=op.f("fk_ll_run_input_dataset_id")
+        ),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_run_input_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "dataset_id", "context", name=op.f("pk_ll_run_input")),
+    )
+    op.create_index(
+        op.f("ix_ll_run_input_dataset_id"), "ll_run_input", ["dataset_id"], unique=False
+    )
+    op.create_table(
+        "ll_tag",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger(), nullable=False),
+        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_tag_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_ll_tag_search",
+        "ll_tag",
+        ["experiment_id", "lifecycle", "key", "value", "run_pk"],
+        unique=False,
+    )
+    op.create_table(
+        "ll_writer_run",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("writer", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_writer_run_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "writer", name=op.f("pk_ll_writer_run")),
+    )
+    op.create_index(op.f("ix_ll_writer_run_writer"), "ll_writer_run", ["writer"], unique=False)
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"

@@ -1,0 +1,64 @@
+"""The ``loopline`` command: one module a noun, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from loopline.cli.lazy import LazyGroup
+from loopline.errors import LooplineError
+
+__all__ = ["TABLE", "cli", "main"]
+
+#: Exit codes: 0 done, 1 it did not work, 2 used wrongly, 130 stopped by Ctrl-C.
+FAILED, INTERRUPTED = 1, 130
+
+TABLE = {
+    "init": ("loopline.cli.init:init", "Make a home for runs, models and flows here."),
+    "demo": ("loopline.cli.demo:demo", "Show the whole life of a model on taxi fares."),
+    "up": ("loopline.cli.up:up", "Run server, worker and scheduler together."),
+    "server": ("loopline.cli.server:server", "Serve the API and the web pages."),
+    "worker": ("loopline.cli.worker:worker", "Run flows that are due."),
+    "runs": ("loopline.cli.runs:runs", "Look at runs."),
+    "experiments": ("loopline.cli.experiments:experiments", "Look at experiments."),
+    "models": ("loopline.cli.models:models", "Look at registered models and promote versions."),
+    "flows": ("loopline.cli.flows:flows", "Look at registered flows, run and schedule them."),
+    "flow-runs": ("loopline.cli.flow_runs:flow_runs", "Look at flow runs, their logs; cancel."),
+    "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
+    "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),
+    "version": ("loopline.cli.version:version", "Say which version is installed."),
+}
+
+HELP = """Track experiments, register models, automate flows: the whole life of a model.
+
+Every command takes --help. Those that show something take --json, and --uri to look into another
+folder, database or server than the home (LOOPLINE_URI sets it for all).
+"""
+
+EPILOG = "First steps:  loopline demo taxifare   or   loopline init, then loopline up"
+
+cli = LazyGroup("loopline", table=TABLE, help=HELP, epilog=EPILOG)
+
+
+def main() -> None:
+    """Run the command line; errors of ours are told in a sentence, never as a traceback."""
+    try:
+        code = cli.main(prog_name="loopline", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except LooplineError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        # Whoever read the output has enough (`| head`); Python must not complain at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(FAILED)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}. Check the path, then retry.", err=True)
+        sys.exit(FAILED)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,244 @@
+"""``loopline flows``: looking at registered flows, running and scheduling them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loopline.cli.lazy import LazyGroup
+from loopline.cli.options import epilog, with_backend
+from loopline.errors import InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from loopline.backend.protocol import Backend
+    from loopline.records.flows import FlowSummary
+
+__all__ = ["flows"]
+
+flow_argument = click.argument("flow", metavar="PROJECT/FLOW")
+
+
+@click.command("list", epilog=epilog("loopline flows list", "loopline flows list --project wagoncab"))
+@with_backend
+@click.option("--project", default="", help="Only flows of this project.")
+def list_(backend: Backend, *, as_json: bool, project: str) -> None:
+    """List registered flows with their schedules."""
+    from loopline.cli.output import ago, print_json, print_table
+    from loopline.records.operations import ListFlows
+    from loopline.rules.timetable_words import describe
+
+    found = backend.call(ListFlows(project=project))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("FLOW", "VERSION", "SCHEDULE", "NEXT", "LAST RUN", "STATE"),
+        [
+            (
+                f"{flow.project}/{flow.name}",
+                f"v{flow.version}",
+                ("" if flow.schedule_active else "off: ") + describe(flow.schedule)
+                if flow.schedule
+                else "only when asked",
+                ago(flow.next_ms),
+                ago(flow.recent[0].scheduled_ms) if flow.recent else "",
+                flow.recent[0].state.value if flow.recent else "",
+            )
+            for flow in found
+        ],
+        empty="No flows yet. Register one: flow.register(\"project\").",
+        right=("VERSION",),
+    )
+
+
+@click.command(epilog=epilog('loopline flows show "wagoncab project/taxifare"'))
+@flow_argument
+@with_backend
+def show(backend: Backend, *, flow: str, as_json: bool) -> None:
+    """Show a flow: its schedule, its tasks, its newest runs."""
+    from loopline.cli.output import ago, print_facts, print_json, print_table
+    from loopline.records.operations import GetFlow
+    from loopline.rules.timetable_words import describe
+
+    summary = find_flow(backend, flow)
+    version = backend.call(GetFlow(project=summary.project, name=summary.name))
+    if as_json:
+        print_json({"flow": version, "recent": summary.recent, "next_ms": summary.next_ms})
+        return
+    parameters = ", ".join(
+        item.name if item.required else f"{item.name}={item.default!r}"
+        for item in version.graph.parameters
+    )
+    print_facts(
+        [
+            ("Flow", version.name),
+            ("Project", version.project),
+            ("Version", f"v{version.version}, registered {ago(version.created_ms)}"),
+            ("Schedule", describe(version.schedule) if version.schedule else "only when asked"),
+            ("Active", "yes" if version.schedule_active else "no, switched off"),
+            ("Next run", ago(summary.next_ms)),
+            ("Parameters", parameters),
+        ]
+    )
+    click.echo("\nTasks")
+    after: dict[str, list[str]] = {}
+    for edge in version.graph.edges:
+        after.setdefault(edge.downstream, []).append(edge.upstream)
+    print_table(
+        ("  TASK", "AFTER"),
+        [
+            (f"  {task.slug}", ", ".join(dict.fromkeys(after.get(task.slug, []))))
+            for task in version.graph.tasks
+            if task.kind == "task"
+        ],
+        empty="It has no tasks.",
+    )
+    click.echo("\nNewest runs")
+    print_table(
+        ("ID", "NAME", "STATE", "DUE"),
+        [
+            (run.flow_run_id[:8], run.name, run.state.value, ago(run.scheduled_ms))
+            for run in summary.recent
+        ],
+        empty=f"It has not run yet. Run it with: loopline flows run {flow!r}",
+    )
+
+
+@click.command(
+    epilog=epilog(
+        'loopline flows schedule off "wagoncab project/taxifare"',
+        'loopline flows schedule on "wagoncab project/taxifare"',
+    )
+)
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@flow_argument
+@with_backend
+def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None:
+    """Switch a flow's schedule on or off."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import SetScheduleActive
+    from loopline.rules.timetable_words import describe
+
+    summary = find_flow(backend, flow)
+    version = backend.call(
+        SetScheduleActive(project=summary.project, name=summary.name, active=switch == "on")
+    )
+    if as_json:
+        print_json(version)
+    elif version.schedule is None:
+        click.echo(f"{version.name} has no schedule; it runs only when asked.")
+    else:
+        click.echo(f"The schedule of {version.name} ({describe(version.schedule)}) is {switch} now.")
+
+
+@click.command(
+    epilog=epilog(
+        'loopline flows run "wagoncab project/taxifare"',
+        "loopline flows run taxifare --param next_row=68211 --follow",
+    )
+)
+@flow_argument
+@with_backend
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter; the value is JSON, or text when it is none.",
+)
+@click.option("--name", default="", help="A name for the flow run.")
+@click.option("--follow", is_flag=True, help="Show its log until it has finished.")
+def run(  # noqa: PLR0913 - options of a command
+    backend: Backend,
+    *,
+    flow: str,
+    params: tuple[str, ...],
+    name: str,
+    follow: bool,
+    as_json: bool,
+) -> int:
+    """Ask a worker to run a flow now."""
+    from loopline.cli.follow import follow_flow_run
+    from loopline.cli.output import print_json, say
+    from loopline.records.operations import CreateFlowRun
+
+    summary = find_flow(backend, flow)
+    asked = backend.call(
+        CreateFlowRun(
+            project=summary.project,
+            name=summary.name,
+            parameters=parse_parameters(params),
+            run_name=name,
+        )
+    )
+    if as_json:
+        print_json(asked)
+    else:
+        click.echo(f"Flow run {asked.name or asked.flow_run_id} waits for a worker.")
+        say(f"Look at it with: loopline flow-runs show {asked.flow_run_id[:8]}")
+    return follow_flow_run(backend, asked.flow_run_id) if follow else 0
+
+
+def parse_parameters(given: Iterable[str]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` pairs; a value is JSON, or text when it is none.
+
+    Raises:
+        InvalidInputError: For a pair without a name or ``=``.
+    """
+    parameters: dict[str, Any] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            msg = f"{pair!r} is no parameter. Write --param NAME=VALUE."
+            raise InvalidInputError(msg)
+        try:
+            parameters[name] = json.loads(text)
+        except ValueError:
+            parameters[name] = text
+    return parameters
+
+
+def find_flow(backend: Backend, text: str) -> FlowSummary:
+    """Find a flow by ``project/name``, or by a part of that which only one flow has.
+
+    Raises:
+        NotFoundError: There is none; the nearest name is told.
+        InvalidInputError: It may mean several.
+    """
+    from loopline.records.operations import ListFlows
+
+    known = backend.call(ListFlows())
+    found = [flow for flow in known if text in {f"{flow.project}/{flow.name}", flow.name}]
+    exact = [flow for flow in found if text == f"{flow.project}/{flow.name}"]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    # A part of a name is enough when only one flow has it.
+    inside = [flow for flow in known if text.lower() in f"{flow.project}/{flow.name}".lower()]
+    if not found and len(inside) == 1:
+        return inside[0]
+    found = found or inside
+    if found:
+        names = ", ".join(repr(f"{flow.project}/{flow.name}") for flow in found)
+        msg = f"{text!r} may mean several flows. Say which: {names}."
+        raise InvalidInputError(msg)
+    names_known = [f"{flow.project}/{flow.name}" for flow in known]
+    names_known += [flow.name for flow in known]
+    raise NotFoundError.among(
+        "flow", text, names_known, hint="List them with `loopline flows list`."
+    )
+
+
+flows = LazyGroup(
+    "flows",
+    help="Look at registered flows, run and schedule them.",
+    table={
+        "list": (f"{__name__}:list_", "List registered flows with their schedules."),
+        "show": (f"{__name__}:show", "Show a flow: its schedule, its tasks, its newest runs."),
+        "run": (f"{__name__}:run", "Ask a worker to run a flow now."),
+        "schedule": (f"{__name__}:schedule", "Switch a flow's schedule on or off."),
+    },
+)

@@ -1,0 +1,221 @@
+"""``loopline models``: looking at registered models and moving their versions."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from loopline.cli.lazy import LazyGroup
+from loopline.cli.options import epilog, with_backend
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+
+__all__ = ["models"]
+
+
+@click.command("list", epilog=epilog("loopline models list"))
+@with_backend
+def list_(backend: Backend, *, as_json: bool) -> None:
+    """List registered models."""
+    from loopline.cli.output import ago, print_json, print_table
+    from loopline.records.operations import ListModels
+
+    found = backend.call(ListModels())
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("MODEL", "PRODUCTION", "STAGING", "NEWEST", "ALIASES", "LAST CHANGE"),
+        [
+            (
+                model.name,
+                _version(model.champions.get("Production")),
+                _version(model.champions.get("Staging")),
+                _version(model.latest_version),
+                ", ".join(f"@{alias} v{version}" for alias, version in sorted(model.aliases.items())),
+                ago(model.updated_ms),
+            )
+            for model in found
+        ],
+        empty="No registered models yet. Give log_model a registered_model_name.",
+        right=("PRODUCTION", "STAGING", "NEWEST"),
+    )
+
+
+@click.command(epilog=epilog("loopline models show taxifare_model"))
+@click.argument("name")
+@with_backend
+def show(backend: Backend, *, name: str, as_json: bool) -> None:
+    """Show a model and its versions."""
+    from loopline.cli.output import ago, print_facts, print_json, print_table
+    from loopline.records.operations import GetModel, ListVersions
+    from loopline.rules.words import number_words, size_words
+
+    model = backend.call(GetModel(name=name))
+    versions = backend.call(ListVersions(name=name))
+    if as_json:
+        print_json({"model": model, "versions": versions})
+        return
+    print_facts([("Model", model.name), ("Description", model.description)])
+    click.echo()
+    keys = sorted({key for version in versions for key in version.metrics})[:3]
+    print_table(
+        ("VERSION", "STAGE", "ALIASES", *keys, "REGISTERED", "BY", "RUN", "SIZE"),
+        [
+            (
+                f"v{version.version}",
+                version.stage.value,
+                ", ".join(f"@{alias}" for alias in version.aliases),
+                *(number_words(version.metrics[k]) if k in version.metrics else "" for k in keys),
+                ago(version.created_ms),
+                version.actor,
+                version.run_id[:8],
+                size_words(version.size_bytes),
+            )
+            for version in versions
+        ],
+        empty="It has no versions yet.",
+        right=("VERSION", "SIZE", *keys),
+    )
+
+
+@click.command(epilog=epilog("loopline models history taxifare_model"))
+@click.argument("name")
+@with_backend
+def history(backend: Backend, *, name: str, as_json: bool) -> None:
+    """Tell who moved which version when, and why."""
+    from loopline.cli.output import print_json, print_table
+    from loopline.records.operations import ListVersionEvents
+    from loopline.rules.words import time_words
+
+    events = backend.call(ListVersionEvents(name=name))
+    if as_json:
+        print_json(events)
+        return
+    print_table(
+        ("WHEN", "VERSION", "WHAT", "FROM", "TO", "WHO", "WHY"),
+        [
+            (
+                time_words(event.at_ms),
+                f"v{event.version}",
+                event.kind,
+                event.before,
+                event.after,
+                event.actor,
+                event.reason,
+            )
+            for event in events
+        ],
+        empty="Nobody has moved a version yet.",
+        right=("VERSION",),
+    )
+
+
+@click.command(
+    epilog=epilog(
+        "loopline models promote taxifare_model 3 --reason 'beats v2 by 23 %'",
+        "loopline models promote taxifare_model 2 --stage Staging",
+    )
+)
+@click.argument("name")
+@click.argument("version", type=click.IntRange(1))
+@with_backend
+@click.option(
+    "--stage",
+    default="Production",
+    show_default=True,
+    type=click.Choice(["None", "Staging", "Production", "Archived"], case_sensitive=False),
+    help="Where to move it.",
+)
+@click.option("--reason", default="", help="Why, kept in the history.")
+@click.option("--keep-others", is_flag=True, help="Do not archive what is in that stage now.")
+def promote(  # noqa: PLR0913 - options of a command
+    backend: Backend,
+    *,
+    name: str,
+    version: int,
+    stage: str,
+    reason: str,
+    keep_others: bool,
+    as_json: bool,
+) -> None:
+    """Move a version to a stage; the one there before is archived."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import TransitionStage
+
+    moved = backend.call(
+        TransitionStage(
+            name=name,
+            version=version,
+            stage=stage,
+            archive_existing=not keep_others,
+            reason=reason,
+            actor=_actor(),
+        )
+    )
+    if as_json:
+        print_json(moved)
+    else:
+        click.echo(f"{name} v{version} is in {moved.stage.value} now.")
+
+
+@click.command(
+    epilog=epilog(
+        "loopline models alias taxifare_model champion 3",
+        "loopline models alias taxifare_model champion --remove",
+    )
+)
+@click.argument("name")
+@click.argument("alias")
+@click.argument("version", type=click.IntRange(1), required=False)
+@with_backend
+@click.option("--remove", is_flag=True, help="Take the alias away.")
+def alias(
+    backend: Backend, *, name: str, alias: str, version: int | None, remove: bool, as_json: bool
+) -> None:
+    """Point an alias at a version, or take it away."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import RemoveAlias, SetAlias
+
+    if remove == (version is not None):
+        msg = "Give a VERSION to point the alias at, or --remove to take it away."
+        raise click.UsageError(msg)
+    if version is None:
+        model = backend.call(RemoveAlias(name=name, alias=alias, actor=_actor()))
+        changed: object = model
+        said = f"{name} has no alias @{alias} now."
+    else:
+        changed = backend.call(SetAlias(name=name, alias=alias, version=version, actor=_actor()))
+        said = f"@{alias} of {name} is v{version} now."
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(said)
+
+
+def _version(number: int | None) -> str:
+    return f"v{number}" if number else ""
+
+
+def _actor() -> str:
+    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
+
+
+models = LazyGroup(
+    "models",
+    help="Look at registered models and promote versions.",
+    table={
+        "list": (f"{__name__}:list_", "List registered models."),
+        "show": (f"{__name__}:show", "Show a model and its versions."),
+        "promote": (
+            f"{__name__}:promote",
+            "Move a version to a stage; the one there before is archived.",
+        ),
+        "history": (f"{__name__}:history", "Tell who moved which version when, and why."),
+        "alias": (f"{__name__}:alias", "Point an alias at a version, or take it away."),
+    },
+)

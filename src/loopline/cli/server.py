@@ -1,0 +1,93 @@
+"""``loopline server``: the API and the pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from loopline.cli import options
+from loopline.server import DEFAULT_HOST, DEFAULT_PORT
+from loopline.settings import tracking_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["listening", "server"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def listening(command: F) -> F:
+    """Give a command the options of a server."""
+    for option in reversed(
+        (
+            click.option("--host", default=DEFAULT_HOST, show_default=True, help="Where to listen."),
+            click.option(
+                "--port",
+                default=DEFAULT_PORT,
+                show_default=True,
+                type=click.IntRange(0, 65_535),
+                help="Port to listen on; 0 takes any free one.",
+            ),
+            click.option(
+                "--insecure",
+                is_flag=True,
+                help="Listen beyond this machine although there is no authentication yet.",
+            ),
+            click.option(
+                "--allow-host",
+                "allowed_hosts",
+                multiple=True,
+                metavar="NAME:PORT",
+                help="Answer to this name too, such as the one of an SSH tunnel.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=options.epilog(
+        "loopline server", "loopline server --port 0", "loopline server --uri ~/taxifare/.loopline"
+    )
+)
+@options.uri
+@listening
+@options.as_json
+def server(
+    *,
+    uri: str | None,
+    host: str,
+    port: int,
+    insecure: bool,
+    allowed_hosts: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Serve the API and the web pages.
+
+    It makes due flow runs and closes lost runs by itself. Ctrl-C or SIGTERM stops it; requests in
+    hand are finished first. With --json, one line with its URL says that it is ready.
+    """
+    from loopline.cli.logs import log_to_stderr
+    from loopline.cli.output import print_json
+    from loopline.server.serve import serve
+
+    address = tracking_address(uri)
+    log_to_stderr()
+
+    def ready(url: str) -> None:
+        if as_json:
+            print_json({"url": url, "store": str(address)})
+        else:
+            click.echo(f"Loopline serves {address} at {url} (Ctrl-C stops it)")
+
+    serve(
+        address,
+        host=host,
+        port=port,
+        insecure=insecure,
+        allowed_hosts=allowed_hosts,
+        on_ready=ready,
+    )

@@ -1,0 +1,172 @@
+"""Running the taxi-fare example month by month, in a home of its own, to its story."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loopline.backend.recorder import get_recorder, set_tracking_uri
+from loopline.demo.story import MonthLine, Story, draw_picture, sum_up
+from loopline.demo.watched import WatchedExecutor
+from loopline.errors import MissingExtraError, NotFoundError
+from loopline.registry import list_models
+from loopline.tracking import fluent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loopline.demo.data_source import TaxiData
+
+__all__ = ["STEPS", "check_extras", "make_demo_home", "run_taxifare"]
+
+#: Tasks of a month's flow run, in the order they run, and what a person sees meanwhile.
+STEPS = {
+    "evaluate_production": "scoring the Production model",
+    "train_challenger": "training a challenger",
+    "compare": "comparing the two",
+    "promote_if_better": "deciding",
+    "notify": "telling",
+}
+
+DEMO_FOLDER = ".loopline-demo"
+MODEL_NAME = "taxifare_model"
+
+
+def check_extras(model: str) -> None:
+    """Check, before any work, that what the demo needs is installed.
+
+    Raises:
+        MissingExtraError: It is not; the message says how to get it.
+    """
+    needed = [(name, "demo") for name in ("numpy", "pandas", "pyarrow", "sklearn", "skops")]
+    if model == "keras":
+        needed.append(("keras", "keras"))
+    for module, extra in needed:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(module, extra=extra, purpose="The taxi demo")
+
+
+def make_demo_home(given: Path | None) -> tuple[Path, Path]:
+    """Choose where the demo records, and where its picture goes.
+
+    Without a wish, each run of the demo gets a folder of its own, ``.loopline-demo/1``, ``2``, …:
+    the story then begins with no model, as it should; nothing of the user's own home is touched,
+    whatever ``LOOPLINE_URI`` says; and older stories can still be looked at, from inside their
+    folders, where every command finds their home.
+
+    Returns:
+        The home and the folder of the picture.
+    """
+    if given is not None:
+        home = given.expanduser().resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        return home, home
+    parent = Path.cwd() / DEMO_FOLDER
+    parent.mkdir(exist_ok=True)
+    number = 1 + max((int(f.name) for f in parent.iterdir() if f.name.isdecimal()), default=0)
+    while True:
+        try:
+            (parent / str(number)).mkdir()
+            break
+        except FileExistsError:  # Another demo began at the same moment.
+            number += 1
+    home = parent / str(number) / ".loopline"
+    home.mkdir()
+    return home, home.parent
+
+
+def run_taxifare(
+    data: TaxiData,
+    *,
+    home: Path,
+    pictures: Path,
+    model: str = "sklearn",
+    on_step: Callable[[str, str], None] = lambda _month, _step: None,
+    on_month: Callable[[MonthLine], None] = lambda _line: None,
+) -> Story:
+    """Run the example's flow for each month, and record and draw what came of it.
+
+    Args:
+        data: The months of trips.
+        home: Where everything is recorded.
+        pictures: Folder for the picture.
+        model: ``"sklearn"`` or ``"keras"``.
+        on_step: Told the month and the task that begins.
+        on_month: Told each month's line.
+
+    Raises:
+        FlowError: A month's flow run failed; its log says why.
+    """
+    began = time.monotonic()
+    set_tracking_uri(home)
+    name = _free_model_name()
+    example = _import_example()
+    month = [data.months[0]]
+    executor = WatchedExecutor(lambda task: on_step(month[0], task))
+    lines = []
+    folder = str(data.folder)
+    for line in example.run_months(model=model, name=name, data=folder, executor=executor):
+        lines.append(msgspec.convert(line, MonthLine))
+        on_month(lines[-1])
+        month[0] = data.months[min(len(lines), len(data.months) - 1)]
+    story = Story(
+        origin=data.origin,
+        is_simulated=data.is_simulated,
+        model=model,
+        model_name=name,
+        home=str(home),
+        summary=sum_up(lines, data.origin),
+        months=lines,
+    )
+    picture = pictures / ("fare-error-simulated.svg" if data.is_simulated else "fare-error.svg")
+    picture.write_text(draw_picture(story), encoding="utf-8")
+    run_id = _record(story, picture)
+    get_recorder().flush()
+    return msgspec.structs.replace(
+        story, run_id=run_id, picture=str(picture), seconds=round(time.monotonic() - began, 1)
+    )
+
+
+def _record(story: Story, picture: Path) -> str:
+    """Record the errors over time in a run of their own; return its id."""
+    with fluent.start_run(run_name="fare error over time") as run:
+        fluent.set_tags({"data.origin": story.origin, "summary": story.summary})
+        fluent.log_params({"model": story.model, "model_name": story.model_name})
+        for step, line in enumerate(story.months):
+            if line.production is not None:
+                fluent.log_metric("production_rmse", line.production, step=step)
+            if line.challenger is not None:
+                fluent.log_metric("challenger_rmse", line.challenger, step=step)
+        fluent.log_artifact(picture)
+        return run.info.run_id
+
+
+def _free_model_name() -> str:
+    """Take the model's name, or one with a number when an earlier story has it."""
+    taken = {model.name for model in list_models()}
+    name, number = MODEL_NAME, 1
+    while name in taken:
+        number += 1
+        name = f"{MODEL_NAME}_{number}"
+    return name
+
+
+def _import_example() -> Any:  # noqa: ANN401 - a module that is not part of this package
+    """Import ``taxifare.main``: from the repository, or from where the wheel has it."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "_examples", package.parents[1] / "examples"):
+        if (folder / "taxifare" / "main.py").is_file():
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+            return importlib.import_module("taxifare.main")
+    msg = (
+        "The example taxifare is not installed with this copy of Loopline. Install the wheel "
+        "again, or run the demo from a clone of the repository."
+    )
+    raise NotFoundError(msg)

@@ -1,0 +1,33 @@
+"""A server over the taxi-fare story, shared by the tests that only read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from loopline.backend.local import LocalBackend
+from loopline.settings import Address
+from tests.server import story
+from tests.server.running import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Served(NamedTuple):
+    """A server over the story."""
+
+    url: str
+    flow_runs: list[str]
+    address: Address
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = Address("home", str(tmp_path_factory.mktemp("story") / ".loopline"))
+    backend = LocalBackend(home)
+    flow_runs = story.fill(backend, tmp_path_factory.mktemp("files"))
+    backend.close()
+    with running(home) as url:
+        yield Served(url, flow_runs, home)
