@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.server.running import running
 
 from loopline.backend.http import HttpBackend
 from loopline.backend.local import LocalBackend
 from loopline.settings import Address
-from tests.server.running import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.server.story import points, send
 
 from loopline.errors import ConflictError, FilterError, InvalidInputError, NotFoundError
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.flows import FlowCode, FlowGraph, GraphTask, LogLine, StateKind
 from loopline.records.tracking import RunStatus
-from tests.server.story import points, send
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,9 @@ START_MS = 1_675_245_600_000
 def start_run(backend: Backend, **fields: object) -> str:
     run_id = uuid.uuid4().hex
     started = facts.RunStarted(
-        run_id=run_id, start_ms=START_MS, **{"experiment": "wagoncab taxifare", **fields}  # type: ignore[arg-type]
+        run_id=run_id,
+        start_ms=START_MS,
+        **{"experiment": "wagoncab taxifare", **fields},  # type: ignore[arg-type]
     )
     send(backend, started)
     return run_id
@@ -55,7 +57,9 @@ def test_what_was_sent_is_read_back(backend: Backend) -> None:
         facts.ParamsLogged(run_id=run_id, params={"row_count": "100000"}),
         facts.TagsSet(run_id=run_id, tags={"team": "fares"}),
         points(run_id, "rmse", [5.0, 3.74], start_ms=START_MS),
-        facts.RunEnded(run_id=run_id, status=RunStatus.FINISHED, end_ms=START_MS + 9, duration_ms=9),
+        facts.RunEnded(
+            run_id=run_id, status=RunStatus.FINISHED, end_ms=START_MS + 9, duration_ms=9
+        ),
     )
 
     run = backend.call(ops.GetRun(run_id=run_id))
@@ -212,8 +216,7 @@ def test_many_threads_may_use_it_at_once(backend: Backend) -> None:
     run_ids: list[str] = []
 
     def work() -> None:
-        for _ in range(5):
-            run_ids.append(start_run(backend))
+        run_ids.extend(start_run(backend) for _ in range(5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.server.running import running
 
 from loopline.backend.http import HttpBackend
 from loopline.errors import (
@@ -21,7 +22,6 @@ from loopline.errors import (
 )
 from loopline.records import operations as ops
 from loopline.settings import Address
-from tests.server.running import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,9 @@ QUESTION = ops.ListExperiments()
 
 
 @contextmanager
-def answering(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
+def answering(
+    *answers: bytes | Callable[[socket.socket], None],
+) -> Iterator[tuple[str, list[bytes]]]:
     """A server that answers each connection with the next of some bytes, and keeps what came."""
     listener = socket.create_server(("127.0.0.1", 0))
     seen: list[bytes] = []
@@ -126,7 +128,11 @@ def test_a_server_that_always_hangs_up_is_unavailable() -> None:
 
 def test_an_answer_that_takes_too_long_is_not_asked_for_twice() -> None:
     heard = threading.Event()
-    with answering(lambda _connection: heard.wait(10) and None) as (url, seen):
+
+    def hold(_connection: socket.socket) -> None:
+        heard.wait(10)
+
+    with answering(hold) as (url, seen):
         with pytest.raises(BackendUnavailableError, match="did not answer within"):
             backend_at(url, timeout_s=0.2).call(QUESTION)
         heard.set()
@@ -200,7 +206,9 @@ def test_a_forked_child_does_not_speak_into_its_parents_connection(tmp_path: Pat
         backend.call(QUESTION)
         kept = [connection.sock.getsockname() for connection in backend._connections._idle]
 
-        child = multiprocessing.get_context("fork").Process(target=exit_with_answer, args=(backend,))
+        child = multiprocessing.get_context("fork").Process(
+            target=exit_with_answer, args=(backend,)
+        )
         child.start()
         child.join(20)
 

@@ -30,13 +30,13 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def taxi_flow(first_row: int = 0, minutes: int = 300) -> Flow:
-    @task
     def evaluate(next_row: int) -> float:
         return 5.81 + next_row
 
+    evaluate.__module__ = "__main__"  # As in a script: the tests' folder does not travel.
     schedule = IntervalSchedule(interval=timedelta(minutes=minutes))
     with Flow("wagonwab taxifare workflow", schedule=schedule) as flow:
-        evaluate(first_row)
+        task(evaluate)(first_row)
     return flow
 
 

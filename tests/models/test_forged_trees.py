@@ -86,11 +86,11 @@ def test_a_forged_boosted_tree_is_found(
     rows: NDArray[np.float64], fares: NDArray[np.float64], column: str, value: int, fault: str
 ) -> None:
     model = grown(rows, fares)
-    nodes = model._predictors[0][0].nodes  # noqa: SLF001
+    nodes = model._predictors[0][0].nodes
     nodes[column][0] = value
     if column == "bitset_idx":
         nodes["is_categorical"][0] = 1
-        nodes["feature_idx"][0] = int(np.flatnonzero(model._bin_mapper.is_categorical_)[0])  # noqa: SLF001
+        nodes["feature_idx"][0] = int(np.flatnonzero(model._bin_mapper.is_categorical_)[0])
     with pytest.raises(IntegrityError, match=fault):
         check_trees(model)
 
@@ -99,8 +99,8 @@ def test_a_number_taken_for_a_category_is_found(
     rows: NDArray[np.float64], fares: NDArray[np.float64]
 ) -> None:
     model = grown(rows, fares)
-    nodes = model._predictors[0][0].nodes  # noqa: SLF001
-    nodes["feature_idx"][0] = int(np.flatnonzero(model._bin_mapper.is_categorical_ == 0)[0])  # noqa: SLF001
+    nodes = model._predictors[0][0].nodes
+    nodes["feature_idx"][0] = int(np.flatnonzero(model._bin_mapper.is_categorical_ == 0)[0])
     nodes["is_categorical"][0] = 1
     with pytest.raises(IntegrityError, match="takes a number for a category"):
         check_trees(model)

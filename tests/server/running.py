@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     """A whole answer of a server."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
     @property

@@ -69,14 +69,20 @@ def fill(backend: Backend, folder: Path) -> list[str]:
         _training_run(backend, number, month, error, blobs, flow_runs[number - 1])
         backend.call(
             ops.RegisterVersion(
-                name=MODEL, run_id=run_id(number), artifact_path="model", actor="vera",
+                name=MODEL,
+                run_id=run_id(number),
+                artifact_path="model",
+                actor="vera",
                 description=f"trained for {month}",
             )
         )
         if month in {"2022-03", "2023-02"}:
             backend.call(
                 ops.TransitionStage(
-                    name=MODEL, version=number, stage="Production", actor="gate",
+                    name=MODEL,
+                    version=number,
+                    stage="Production",
+                    actor="gate",
                     reason=f"fare error {error} on {month}, 23 % better, beyond a 95 % bootstrap",
                 )
             )
@@ -85,7 +91,7 @@ def fill(backend: Backend, folder: Path) -> list[str]:
     return flow_runs
 
 
-def _training_run(  # noqa: PLR0913, PLR0917 - one line of the story
+def _training_run(
     backend: Backend,
     number: int,
     month: str,
@@ -120,7 +126,10 @@ def _training_run(  # noqa: PLR0913, PLR0917 - one line of the story
         points(run, "loss/train", [value * 0.9 for value in loss], start_ms=start_ms),
         *(
             facts.ArtifactLogged(
-                run_id=run, path=path, sha256=blobs[name][0], size_bytes=blobs[name][1],
+                run_id=run,
+                path=path,
+                sha256=blobs[name][0],
+                size_bytes=blobs[name][1],
                 at_ms=start_ms,
             )
             for path, name in (("model/model.skops", "model.skops"), ("report.html", "report.html"))
@@ -128,7 +137,9 @@ def _training_run(  # noqa: PLR0913, PLR0917 - one line of the story
         facts.InputLogged(
             run_id=run,
             dataset=Dataset(
-                name=f"green taxi {month}", digest=f"{number:064x}", rows=68_211,
+                name=f"green taxi {month}",
+                digest=f"{number:064x}",
+                rows=68_211,
                 source=f"data/green_tripdata_{month}.parquet",
             ),
             context="training",
@@ -144,23 +155,37 @@ def _unusual_runs(backend: Backend) -> None:
     send(
         backend,
         facts.RunStarted(
-            run_id=run_id(11), experiment=EXPERIMENT, name="killed in the night",
-            start_ms=NOW_MS - HOUR_MS, user="vera",
+            run_id=run_id(11),
+            experiment=EXPERIMENT,
+            name="killed in the night",
+            start_ms=NOW_MS - HOUR_MS,
+            user="vera",
         ),
         facts.ParamsLogged(run_id=run_id(11), params={"model": "keras"}),
         facts.ParamsLogged(run_id=run_id(11), params={"model": "sklearn"}),
         facts.RunEnded(
-            run_id=run_id(11), status=RunStatus.FAILED, end_ms=NOW_MS - HOUR_MS + 5000,
-            reason="process died (pid 4242 on cab-7)", adopted=True,
+            run_id=run_id(11),
+            status=RunStatus.FAILED,
+            end_ms=NOW_MS - HOUR_MS + 5000,
+            reason="process died (pid 4242 on cab-7)",
+            adopted=True,
         ),
         facts.RunStarted(
-            run_id=run_id(12), experiment=EXPERIMENT, name="still training",
-            start_ms=NOW_MS - 90_000, user="vera", parent_run_id=run_id(5),
+            run_id=run_id(12),
+            experiment=EXPERIMENT,
+            name="still training",
+            start_ms=NOW_MS - 90_000,
+            user="vera",
+            parent_run_id=run_id(5),
         ),
         points(run_id(12), "val_rmse", [9.0, 7.5, 6.1], start_ms=NOW_MS - 80_000),
         facts.RunStarted(
-            run_id=run_id(13), experiment=HOSTILE, name=HOSTILE + "x" * 200, start_ms=NOW_MS - DAY_MS,
-            user=HOSTILE, tags={"note": HOSTILE},
+            run_id=run_id(13),
+            experiment=HOSTILE,
+            name=HOSTILE + "x" * 200,
+            start_ms=NOW_MS - DAY_MS,
+            user=HOSTILE,
+            tags={"note": HOSTILE},
         ),
         facts.ParamsLogged(run_id=run_id(13), params={"a/b c": HOSTILE}),
         points(run_id(13), "nan", [math.nan, math.inf, -math.inf, 1.5], start_ms=NOW_MS),
@@ -196,7 +221,10 @@ def _flow(backend: Backend) -> list[str]:
     )
     backend.call(
         ops.RegisterFlow(
-            project=HOSTILE, name="a/b " + HOSTILE, fingerprint="e" * 64, graph=GRAPH,
+            project=HOSTILE,
+            name="a/b " + HOSTILE,
+            fingerprint="e" * 64,
+            graph=GRAPH,
             code=flows.FlowCode(kind="import", entry="flow:flow"),
         )
     )
@@ -212,7 +240,10 @@ def _flow_run(backend: Backend, number: int, *, fails: bool, runs: bool) -> str:
     length = 60_000 + 9_000 * number
     asked = backend.call(
         ops.CreateFlowRun(
-            project=PROJECT, name=FLOW, scheduled_ms=at, run_name=f"night-shift-{number}",
+            project=PROJECT,
+            name=FLOW,
+            scheduled_ms=at,
+            run_name=f"night-shift-{number}",
             parameters={"next_row": 68_211 * number},
         )
     )
@@ -228,11 +259,16 @@ def _flow_run(backend: Backend, number: int, *, fails: bool, runs: bool) -> str:
 
     def task(slug: str, kind: flows.StateKind, at_ms: int, message: str = "") -> facts.TaskRunState:
         return facts.TaskRunState(
-            flow_run_id=flow_run, task_slug=slug, state=kind, at_ms=at_ms, message=message,
-            attempt=1, token=token,
+            flow_run_id=flow_run,
+            task_slug=slug,
+            state=kind,
+            at_ms=at_ms,
+            message=message,
+            attempt=1,
+            token=token,
         )
 
-    story = [
+    story: list[facts.Fact] = [
         flow(state.RUNNING, at),
         task("eval_perf-1", state.RUNNING, at + 500),
         task("eval_perf-1", state.SUCCESS, at + 9_000),
@@ -240,7 +276,9 @@ def _flow_run(backend: Backend, number: int, *, fails: bool, runs: bool) -> str:
     ]
     if fails:
         story += [
-            task("train_model-1", state.FAILED, at + length, "ValueError: no rows in chunk 2022-12"),
+            task(
+                "train_model-1", state.FAILED, at + length, "ValueError: no rows in chunk 2022-12"
+            ),
             task("notify-1", state.TRIGGER_FAILED, at + length, "train_model-1 failed"),
             flow(state.FAILED, at + length, "Some reference tasks failed: train_model-1"),
         ]
@@ -256,7 +294,11 @@ def _flow_run(backend: Backend, number: int, *, fails: bool, runs: bool) -> str:
         (20, "train_model-1", "68,211 rows, 4,811 cleaned away"),
         (30, "train_model-1", "8 % of passenger_count imputed"),
         (20, "notify-1", "Past perf: 3.78, new perf: 3.74"),
-        *([(40, "train_model-1", "ValueError: no rows in chunk " + "2022-12 " * 30)] if fails else []),
+        *(
+            [(40, "train_model-1", "ValueError: no rows in chunk " + "2022-12 " * 30)]
+            if fails
+            else []
+        ),
         (20, "notify-1", HOSTILE),
     ]
     send(
@@ -265,7 +307,11 @@ def _flow_run(backend: Backend, number: int, *, fails: bool, runs: bool) -> str:
         facts.LogsWritten(
             lines=[
                 flows.LogLine(
-                    flow_run_id=flow_run, task_slug=slug, at_ms=at + 700 * i, level=level, message=text
+                    flow_run_id=flow_run,
+                    task_slug=slug,
+                    at_ms=at + 700 * i,
+                    level=level,
+                    message=text,
                 )
                 for i, (level, slug, text) in enumerate(lines)
             ]

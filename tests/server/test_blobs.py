@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.server import story
+from tests.server.running import Answer, ask
 
 from loopline.server.blobs import attachment
 from loopline.server.ranges import parse_range
-from tests.server import story
-from tests.server.running import Answer, ask
 
 if TYPE_CHECKING:
     from tests.server.conftest import Served
@@ -92,7 +93,9 @@ def test_an_artifact_is_found_by_its_path(served: Served) -> None:
     assert deep.body == b"a model" * 1000
 
 
-@pytest.mark.parametrize("path", ["nothing", "model", "../../loopline.db", "..%2f..%2floopline.db", "%00"])
+@pytest.mark.parametrize(
+    "path", ["nothing", "model", "../../loopline.db", "..%2f..%2floopline.db", "%00"]
+)
 def test_a_path_that_is_no_artifact_is_no_file(served: Served, path: str) -> None:
     answer = ask(served.url, "GET", f"/runs/{story.run_id(1)}/artifacts/{path}")
     assert answer.status in {400, 404}
@@ -122,3 +125,16 @@ def test_a_range_is_the_bytes_it_names(size: int, data: st.DataObject) -> None:
     assert parse_range(f"bytes={first}-{last}", size) == (first, min(size, last + 1))
     assert parse_range(f"bytes={first}-", size) == (first, size)
     assert parse_range(f"bytes=-{first + 1}", size) == (size - first - 1, size)
+
+
+def test_a_damaged_blob_ends_short_of_its_length(served: Served) -> None:
+    content = b"a model" * 300_000
+    digest = sha256(content).hexdigest()
+    assert put(served, content).status == 201
+    stored = Path(served.address.text) / "blobs" / digest[:2] / digest
+    stored.chmod(0o644)
+    stored.write_bytes(content[:-1] + b"L")
+
+    with pytest.raises(http.client.IncompleteRead):
+        get(served, digest=digest)
+    assert get(served, digest=digest, Range="bytes=0-9").status == 500

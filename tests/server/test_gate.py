@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.server.running import ask
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import ForbiddenError
@@ -15,7 +16,6 @@ from loopline.server.app import create_app
 from loopline.server.gate import PERMISSIONS, PUBLIC, GuardedRoute, host_names
 from loopline.server.serve import serve
 from loopline.settings import Address
-from tests.server.running import ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,11 @@ def test_every_route_declares_a_permission(tmp_path: Path) -> None:
     for route in routes:
         assert isinstance(route, GuardedRoute), f"{route} declares no permission"
         assert route.permission in PERMISSIONS
-    public = [route.path for route in routes if getattr(route, "permission", "") == PUBLIC]
+    public = [
+        route.path
+        for route in routes
+        if isinstance(route, GuardedRoute) and route.permission == PUBLIC
+    ]
     assert public == ["/health"]
 
 
@@ -53,7 +57,13 @@ def test_operations_keep_the_permission_of_the_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "localhost", "localhost:1", "localhost.evil.example:{port}", "127.0.0.1:{port}.evil"],
+    [
+        "evil.example",
+        "localhost",
+        "localhost:1",
+        "localhost.evil.example:{port}",
+        "127.0.0.1:{port}.evil",
+    ],
 )
 def test_a_host_this_server_is_not_known_by_is_refused(served: Served, host: str) -> None:
     port = served.url.rpartition(":")[2]
@@ -62,7 +72,9 @@ def test_a_host_this_server_is_not_known_by_is_refused(served: Served, host: str
     assert "--allow-host" in answer.text
 
 
-@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LOCALHOST:{port}"])
+@pytest.mark.parametrize(
+    "host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LOCALHOST:{port}"]
+)
 def test_every_loopback_name_is_known(served: Served, host: str) -> None:
     port = served.url.rpartition(":")[2]
     assert ask(served.url, "GET", "/health", headers={"Host": host.format(port=port)}).status == 200

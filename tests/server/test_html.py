@@ -59,10 +59,18 @@ def test_attributes_are_written_as_python_can_name_them() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["javascript:alert(1)", " javascript:alert(1)", "JaVaScRiPt:x", "data:text/html,x", "//evil.example", "/\\evil.example", ""],
+    [
+        "javascript:alert(1)",
+        " javascript:alert(1)",
+        "JaVaScRiPt:x",
+        "data:text/html,x",
+        "//evil.example",
+        "/\\evil.example",
+        "",
+    ],
 )
 def test_an_address_that_is_code_or_elsewhere_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="Begin|begin"):
+    with pytest.raises(ValueError, match="begin it with"):
         link_to(address, "fare")
 
 

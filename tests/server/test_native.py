@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.server import story
+from tests.server.running import Answer, ask
 
 from loopline.errors import InvalidInputError
 from loopline.records.facts import Batch
@@ -17,8 +20,6 @@ from loopline.records.operations import OPERATIONS, GetRun, SearchRuns
 from loopline.records.tracking import Run, RunStatus
 from loopline.server import wire
 from loopline.server.openapi import openapi_document
-from tests.server import story
-from tests.server.running import Answer, ask
 
 if TYPE_CHECKING:
     from tests.server.conftest import Served
@@ -77,11 +78,10 @@ def test_a_body_of_another_type_is_refused(served: Served, kind: str) -> None:
         ("search-runs", {"max_results": 2**70}, "max_results"),
         ("search-runs", {"max_results": 10**9}, "max_results"),
         ("search-runs", {"experiment_ids": ["1"] * 10_001}, "10,000"),
-        ("search-runs", {"experiment_ids": ["9" * 30]}, ""),
         ("search-runs", {"page_token": "not one of ours"}, ""),
         ("search-runs", {"filter": "a" * 100_000}, ""),
-        ("search-runs", b"[" * 100_000, "too deep"),
-        ("get-metric-history", {"run_id": story.run_id(1), "key": "rmse", "max_points": -1}, ""),
+        ("create-flow-run", b'{"parameters": {"a": ' + b"[" * 100_000, "too deep"),
+        ("get-experiment", {"name": "taxi\0fare"}, "NUL"),
         ("transition-stage", {"name": story.MODEL, "version": 1, "stage": "Nowhere"}, "stage"),
         ("transition-stage", {"name": story.MODEL, "version": 2**63, "stage": "Staging"}, ""),
         ("get-logs", {"flow_run_id": "0", "after": 2**64 - 1}, ""),
@@ -181,16 +181,14 @@ def test_every_reference_of_the_openapi_document_leads_somewhere() -> None:
 @settings(deadline=None)
 @given(st.floats() | st.lists(st.floats()) | st.dictionaries(st.text(), st.floats()))
 def test_every_number_is_json(value: object) -> None:
-    json.loads(wire.encode(value, JSON), parse_constant=lambda word: pytest.fail(word))
+    json.loads(wire.encode(value, JSON), parse_constant=pytest.fail)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([JSON, MSGPACK]))
-def test_random_bytes_are_an_invalid_input(body: bytes, kind: str) -> None:
-    try:
+def test_random_bytes_are_a_request_or_an_invalid_input(body: bytes, kind: str) -> None:
+    with contextlib.suppress(InvalidInputError):
         wire.decode(body, SearchRuns, kind)
-    except InvalidInputError as error:
-        assert str(error).endswith(".")
 
 
 def test_a_fault_inside_is_logged_and_not_told(

@@ -128,7 +128,7 @@ def test_a_run_can_go_on_later() -> None:
     found = loopline.get_run(run.run_id)
     assert found.status is RunStatus.FINISHED
     assert found.name == run.name
-    assert loopline.get_metric_history(run.run_id, "rmse").values == [4.0, 3.0]
+    assert loopline.get_metric_history(run.run_id, "rmse").steps == [0, 1]
 
 
 def test_threads_and_asyncio_tasks_have_active_runs_of_their_own() -> None:

@@ -22,7 +22,7 @@ def main() -> None:
 
     # The scheduler's clock: the store decides what is due by it.
     serving.open_backend = open_backend  # type: ignore[attr-defined]
-    serving.serve(parse_address(home), port=0, on_ready=lambda url: print(url, flush=True))  # noqa: T201
+    serving.serve(parse_address(home), port=0, on_ready=lambda url: print(url, flush=True))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopline.records.facts import LogsWritten
-from loopline.records.flows import FlowRun, FlowRunLease, FlowVersion, FlowGraph
+from loopline.records.flows import FlowGraph, FlowRun, FlowRunLease, FlowVersion
 from loopline.worker.assignment import Assignment, read_assignment, write_assignment
 from loopline.worker.output import OutputPump, split_lines
 
+if TYPE_CHECKING:
+    from loopline.records.facts import LogsWritten
 
+
+@settings(deadline=None)
 @given(text=st.text(st.sampled_from("ab \n"), max_size=60), cut=st.integers(0, 60))
 def test_lines_are_the_same_however_the_output_arrives(text: str, cut: int) -> None:
     early, rest = split_lines(text[:cut])

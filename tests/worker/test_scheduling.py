@@ -10,13 +10,14 @@ import textwrap
 import threading
 from typing import TYPE_CHECKING
 
+from tests.worker.workshop import wait
+
 from loopline.backend.local import LocalBackend
 from loopline.backend.recorder import close_recorders
 from loopline.records.flows import FlowCode, FlowGraph, IntervalClock, ScheduleSpec
 from loopline.records.operations import ClaimFlowRun, ListFlowRuns, RegisterFlow
 from loopline.settings import Address
 from loopline.worker import run_worker
-from tests.worker.workshop import wait
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.worker.workshop import TAXIFARE, wait
 
 from loopline.backend.local import LocalBackend
 from loopline.records.flows import FlowCode, FlowGraph, IntervalClock, ScheduleSpec, StateKind
@@ -22,11 +23,11 @@ from loopline.records.operations import (
     RegisterFlow,
 )
 from loopline.rules.timetable import next_times
-from tests.worker.workshop import TAXIFARE, wait
 
 if TYPE_CHECKING:
-    from loopline.records.flows import LogLine
     from tests.worker.workshop import Workshop
+
+    from loopline.records.flows import LogLine
 
 WAGONWAB = """
     from taxifare.interface.main import preprocess, train, evaluate

@@ -19,7 +19,7 @@ def main() -> None:
     address = parse_address(uri)
     if address.kind == "home":
         # The scheduler's clock: the store decides what is due by it.
-        get_recorder(address.text)._backend = LocalBackend(  # noqa: SLF001
+        get_recorder(address.text)._backend = LocalBackend(
             address, clock=lambda: time.time_ns() // 1_000_000 + int(ahead_ms)
         )
     stop, stop_now = stop_on_signals()

@@ -118,7 +118,7 @@ def train_on(
     maker = model_module(model)
 
     loopline.set_experiment(params.EXPERIMENT)
-    with loopline.start_run(run_name=f"train on {months}") as run:
+    with loopline.start_run(run_name=f"train on {months}"):
         loopline.set_tags({"data.origin": trips.origin, "cleaning": str(report)})
         loopline.log_params({
             **maker.params(),
@@ -126,12 +126,10 @@ def train_on(
             "first_row": learned[0].first_row,
             "next_row": learned[-1].next_row,
             "rows": report.kept,
-        })
-        loopline.log_metrics({
-            "rows_before_cleaning": report.rows,
             "rows_dropped": report.rows - report.kept,
             "passengers_imputed": report.imputed,
         })
+        loopline.log_dict(report._asdict(), "cleaning.json")
         for chunk in learned:
             loopline.log_input(trips.dataset(chunk.month), context="training")
         fitted = maker.fit(features, fares)
@@ -139,7 +137,7 @@ def train_on(
     version = registry.register_model(
         info.model_uri,
         name,
-        description=f"{maker.params()['model']} trained on {months} ({trips.origin})",
+        description=f"{model}, trained on {months} ({trips.origin})",
         tags={"data.origin": trips.origin, "months": months},
     )
     print(f"v{version.version} of {name}: {report.kept:,} trips of {months} learned")

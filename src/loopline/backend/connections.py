@@ -36,11 +36,12 @@ CONNECT_S = 5.0
 #: connection was closed by the server just as we used it.
 PAUSES_S = (0.0, 0.3)
 
+
 class Answer(NamedTuple):
     """A whole answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 

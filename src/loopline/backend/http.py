@@ -115,7 +115,9 @@ class HttpBackend:
         if answer.status == http.client.OK:
             return int(answer.headers["Content-Length"])
         # An answer to HEAD has no words in it; a GET of nothing has.
-        answer = self._connections.exchange("GET", _blob_path(sha256), headers={"Range": "bytes=0-0"})
+        answer = self._connections.exchange(
+            "GET", _blob_path(sha256), headers={"Range": "bytes=0-0"}
+        )
         raise error_from_answer(answer.status, answer.body, self._address)
 
     def read_blob(self, sha256: str) -> Iterator[bytes]:
@@ -136,7 +138,7 @@ class HttpBackend:
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Download a blob into an unnamed temporary file; see ``Backend.open_blob``."""
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             for chunk in self.read_blob(sha256):
                 file.write(chunk)

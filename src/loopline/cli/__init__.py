@@ -55,10 +55,12 @@ def main() -> None:
         sys.exit(FAILED)
     except BrokenPipeError:
         # Whoever read the output has enough (`| head`); Python must not complain at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(FAILED)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{where}. Check the path, then retry.", err=True)
+        click.echo(
+            f"Error: {error.strerror or error}{where}. Check the path, then retry.", err=True
+        )
         sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["artifacts"]
 
 
-@click.command("list", epilog=epilog("loopline artifacts list 4f1d2c", "loopline artifacts list 4f1d2c model"))
+@click.command(
+    "list", epilog=epilog("loopline artifacts list 4f1d2c", "loopline artifacts list 4f1d2c model")
+)
 @click.argument("run_id")
 @click.argument("path", default="")
 @with_backend
@@ -46,7 +48,8 @@ def list_(backend: Backend, *, run_id: str, path: str, as_json: bool) -> None:
 
 @click.command(
     epilog=epilog(
-        "loopline artifacts download 4f1d2c", "loopline artifacts download 4f1d2c model --to ./model"
+        "loopline artifacts download 4f1d2c",
+        "loopline artifacts download 4f1d2c model --to ./model",
     )
 )
 @click.argument("run_id")
@@ -60,7 +63,10 @@ def list_(backend: Backend, *, run_id: str, path: str, as_json: bool) -> None:
     help="Folder to write to.",
 )
 def download(backend: Backend, *, run_id: str, path: str, to: Path, as_json: bool) -> None:
-    """Download the files of a run, or one file or folder of it; each is checked by its hash."""
+    """Download the files of a run, or one file or folder of it.
+
+    Each file is checked by its hash before it gets its name.
+    """
     from loopline.cli.output import print_json
     from loopline.cli.runs import find_run
     from loopline.rules.words import count_words, size_words
@@ -121,7 +127,7 @@ artifacts = LazyGroup(
         "list": (f"{__name__}:list_", "List every file of a run, or of a folder of it."),
         "download": (
             f"{__name__}:download",
-            "Download the files of a run, or one file or folder of it; each is checked by its hash.",
+            "Download the files of a run, or one file or folder of it.",
         ),
     },
 )

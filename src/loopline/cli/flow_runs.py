@@ -134,9 +134,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
     type=click.Choice(list(LEVELS), case_sensitive=False),
     help="Only lines of this level and above.",
 )
-def logs(
-    backend: Backend, *, flow_run_id: str, follow: bool, level: str, as_json: bool
-) -> int:
+def logs(backend: Backend, *, flow_run_id: str, follow: bool, level: str, as_json: bool) -> int:
     """Show the log of a flow run."""
     from loopline.cli.follow import follow_flow_run, print_lines, read_lines
     from loopline.cli.output import print_json

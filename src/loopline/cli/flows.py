@@ -22,7 +22,9 @@ __all__ = ["flows"]
 flow_argument = click.argument("flow", metavar="PROJECT/FLOW")
 
 
-@click.command("list", epilog=epilog("loopline flows list", "loopline flows list --project wagoncab"))
+@click.command(
+    "list", epilog=epilog("loopline flows list", "loopline flows list --project wagoncab")
+)
 @with_backend
 @click.option("--project", default="", help="Only flows of this project.")
 def list_(backend: Backend, *, as_json: bool, project: str) -> None:
@@ -50,7 +52,7 @@ def list_(backend: Backend, *, as_json: bool, project: str) -> None:
             )
             for flow in found
         ],
-        empty="No flows yet. Register one: flow.register(\"project\").",
+        empty='No flows yet. Register one: flow.register("project").',
         right=("VERSION",),
     )
 
@@ -132,7 +134,9 @@ def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None
     elif version.schedule is None:
         click.echo(f"{version.name} has no schedule; it runs only when asked.")
     else:
-        click.echo(f"The schedule of {version.name} ({describe(version.schedule)}) is {switch} now.")
+        click.echo(
+            f"The schedule of {version.name} ({describe(version.schedule)}) is {switch} now."
+        )
 
 
 @click.command(
@@ -152,7 +156,7 @@ def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None
 )
 @click.option("--name", default="", help="A name for the flow run.")
 @click.option("--follow", is_flag=True, help="Show its log until it has finished.")
-def run(  # noqa: PLR0913 - options of a command
+def run(
     backend: Backend,
     *,
     flow: str,

@@ -48,9 +48,7 @@ def read_lines(
     """Read every line after a position."""
     lines: list[LogLine] = []
     while True:
-        asked = GetLogs(
-            flow_run_id=flow_run_id, after=after, limit=LINES, least_level=least_level
-        )
+        asked = GetLogs(flow_run_id=flow_run_id, after=after, limit=LINES, least_level=least_level)
         some = backend.call(asked)
         lines += some
         if len(some) < LINES:

@@ -36,7 +36,9 @@ def list_(backend: Backend, *, as_json: bool) -> None:
                 _version(model.champions.get("Production")),
                 _version(model.champions.get("Staging")),
                 _version(model.latest_version),
-                ", ".join(f"@{alias} v{version}" for alias, version in sorted(model.aliases.items())),
+                ", ".join(
+                    f"@{alias} v{version}" for alias, version in sorted(model.aliases.items())
+                ),
                 ago(model.updated_ms),
             )
             for model in found
@@ -133,7 +135,7 @@ def history(backend: Backend, *, name: str, as_json: bool) -> None:
 )
 @click.option("--reason", default="", help="Why, kept in the history.")
 @click.option("--keep-others", is_flag=True, help="Do not archive what is in that stage now.")
-def promote(  # noqa: PLR0913 - options of a command
+def promote(
     backend: Backend,
     *,
     name: str,

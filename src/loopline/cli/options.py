@@ -25,7 +25,11 @@ uri = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 limit = click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 50_000), help="At most so many."
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 50_000),
+    help="At most so many.",
 )
 
 

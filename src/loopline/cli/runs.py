@@ -23,7 +23,9 @@ SHOWN_METRICS = 3
 
 @click.command(
     "list",
-    epilog=epilog("loopline runs list", 'loopline runs list --experiment "wagoncab taxifare" --json'),
+    epilog=epilog(
+        "loopline runs list", 'loopline runs list --experiment "wagoncab taxifare" --json'
+    ),
 )
 @with_backend
 @click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
@@ -48,7 +50,7 @@ def list_(
 @click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
 @click.option("--order-by", metavar="FIELD", help="Such as 'metrics.rmse ASC'.")
 @limit
-def search(  # noqa: PLR0913 - options of a command
+def search(
     backend: Backend,
     *,
     filter_: str,
@@ -115,7 +117,7 @@ def show(backend: Backend, *, run_id: str, as_json: bool) -> None:
             click.echo(f"  {item.reason}")
 
 
-def _list(  # noqa: PLR0913 - what a search has
+def _list(
     backend: Backend,
     filter_: str,
     experiment: str | None,
@@ -154,7 +156,10 @@ def _list(  # noqa: PLR0913 - what a search has
                 ago(run.start_ms),
                 _duration(run),
                 run.experiment_name,
-                *(number_words(run.metrics[key].value) if key in run.metrics else "" for key in keys),
+                *(
+                    number_words(run.metrics[key].value) if key in run.metrics else ""
+                    for key in keys
+                ),
             )
             for run in page.runs
         ],

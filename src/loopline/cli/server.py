@@ -22,7 +22,9 @@ def listening(command: F) -> F:
     """Give a command the options of a server."""
     for option in reversed(
         (
-            click.option("--host", default=DEFAULT_HOST, show_default=True, help="Where to listen."),
+            click.option(
+                "--host", default=DEFAULT_HOST, show_default=True, help="Where to listen."
+            ),
             click.option(
                 "--port",
                 default=DEFAULT_PORT,

@@ -17,7 +17,9 @@ WATCH_EVERY_S = 0.5
 
 
 @click.command(
-    epilog=options.epilog("loopline worker", "loopline worker --slots 4 --uri http://localhost:5050")
+    epilog=options.epilog(
+        "loopline worker", "loopline worker --slots 4 --uri http://localhost:5050"
+    )
 )
 @options.uri
 @click.option(
@@ -51,9 +53,7 @@ def worker(*, uri: str | None, slots: int, lease_s: float, name: str, parent: in
         watch.start()
     address = tracking_address(uri)
     click.echo(f"Worker for {address} is looking for due flow runs (Ctrl-C stops it)", err=True)
-    run_worker(
-        address, name=name, slots=slots, lease_s=lease_s, stop=stop, stop_now=stop_now
-    )
+    run_worker(address, name=name, slots=slots, lease_s=lease_s, stop=stop, stop_now=stop_now)
 
 
 def _stop_without(parent: int, stop: threading.Event, stop_now: threading.Event) -> None:

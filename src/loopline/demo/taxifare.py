@@ -135,9 +135,13 @@ def run_taxifare(
 
 def _record(story: Story, picture: Path) -> str:
     """Record the errors over time in a run of their own; return its id."""
-    with fluent.start_run(run_name="fare error over time") as run:
+    label = f" ({story.origin})" if story.is_simulated else ""
+    with fluent.start_run(run_name=f"fare error over time{label}") as run:
         fluent.set_tags({"data.origin": story.origin, "summary": story.summary})
-        fluent.log_params({"model": story.model, "model_name": story.model_name})
+        steps = ", ".join(f"{step}: {line.month}" for step, line in enumerate(story.months))
+        fluent.log_params(
+            {"model": story.model, "model_name": story.model_name, "steps": steps}
+        )
         for step, line in enumerate(story.months):
             if line.production is not None:
                 fluent.log_metric("production_rmse", line.production, step=step)

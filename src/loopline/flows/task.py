@@ -326,22 +326,14 @@ class FunctionTask(Task, Generic[P, R]):
         """Return the signature of the function."""
         return _signature_of(self.fn)
 
-    # The first form checks arguments; the others are for calls about the flow. Results are Any:
-    # they are tasks while the flow is built, and values of any type where they are arguments.
+    # The first form is what editors show. The second lets parameters, tasks and structures of
+    # them stand for arguments of any type, and takes what is about the flow; building the flow
+    # checks the arguments' names. Results are Any: tasks here, values of any type there.
     @overload  # type: ignore[override]
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...  # noqa: ANN401
 
     @overload
-    def __call__(self, *args: Any, upstream_tasks: Iterable[object], **kwargs: Any) -> Any: ...  # noqa: ANN401
-
-    @overload
-    def __call__(self, *args: Any, task_args: Mapping[str, Any], **kwargs: Any) -> Any: ...  # noqa: ANN401
-
-    @overload
-    def __call__(self, *args: Any, flow: Flow, **kwargs: Any) -> Any: ...  # noqa: ANN401
-
-    @overload
-    def __call__(self, *args: Any, mapped: bool, **kwargs: Any) -> Any: ...  # noqa: ANN401
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: ANN401
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Add a copy of the task to the flow of the ``with`` block; see ``Task.__call__``."""

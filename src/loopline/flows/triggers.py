@@ -26,7 +26,8 @@ __all__ = [
     "trigger_name",
 ]
 
-Trigger = Callable[[Mapping[Any, Any]], bool]
+#: Gets edge → state; a ``dict``, so that own functions may ask for one or for any mapping.
+Trigger = Callable[[dict[Any, Any]], bool]
 
 
 def _ask(name: str, upstream_states: Mapping[Edge, State]) -> bool:

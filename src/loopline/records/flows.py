@@ -158,7 +158,7 @@ class FlowCode(Record, frozen=True, kw_only=True):
 
     Attributes:
         kind: ``"pickle"`` (cloudpickle by value) or ``"import"`` (module and attribute).
-        blob: SHA-256 of the pickle or of the source bundle.
+        blob: SHA-256 of the pickle: of the flow or, for ``"import"``, of its executor alone.
         bundle: SHA-256 of a zip of local modules that go on ``sys.path``; empty: none.
         entry: ``"module:attribute"`` for ``"import"``.
         python: Minor version that a pickle needs, such as ``"3.11"``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.models.address import RegistryAddress, RunAddress, parse_model_address
@@ -66,7 +68,7 @@ def register_model(
             artifact_path=address.path,
             description=description,
             tags=tags or {},
-            actor=user_name(),
+            actor=_actor(),
         )
     )
 
@@ -99,7 +101,7 @@ def transition_stage(
             stage=str(stage),
             archive_existing=archive_existing,
             reason=reason,
-            actor=user_name(),
+            actor=_actor(),
         )
     )
 
@@ -107,13 +109,13 @@ def transition_stage(
 def set_alias(name: str, alias: str, version: int | str) -> ModelVersion:
     """Point an alias at a version; ``models:/name@alias`` then means it."""
     return get_recorder().call(
-        SetAlias(name=name, alias=alias, version=_number(version), actor=user_name())
+        SetAlias(name=name, alias=alias, version=_number(version), actor=_actor())
     )
 
 
 def remove_alias(name: str, alias: str) -> RegisteredModel:
     """Take an alias away; the version it pointed at stays."""
-    return get_recorder().call(RemoveAlias(name=name, alias=alias, actor=user_name()))
+    return get_recorder().call(RemoveAlias(name=name, alias=alias, actor=_actor()))
 
 
 def get_version(
@@ -177,6 +179,11 @@ def _resolve(address: RegistryAddress) -> ModelVersion:
     return get_version(
         address.name, address.version or None, stage=address.stage, alias=address.alias
     )
+
+
+def _actor() -> str:
+    """Tell who acts; looked up each time, for one process may act for several people."""
+    return os.environ.get("LOOPLINE_ACTOR") or user_name()
 
 
 def _number(version: int | str) -> int:

@@ -15,7 +15,11 @@ __all__ = [
 ]
 
 _STEPS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-_SIZES = ("bytes", "kB", "MB", "GB", "TB")
+_SIZES = ("kB", "MB", "GB", "TB")
+_KILO = 1_000
+
+#: What a calendar of Python's can say; a clock may be set to anything.
+_YEAR_9999_MS = 253_370_764_800_000
 
 #: Milliseconds under which a distance in time is "just now".
 _NOW_MS = 1_500
@@ -25,7 +29,7 @@ def duration_words(duration_ms: float | None) -> str:
     """Say how long something took: "350 ms", "4.2 s", "3 m 20 s", "2 h 5 m"; empty for None."""
     if duration_ms is None:
         return ""
-    if duration_ms < 1_000:
+    if duration_ms < 1_000:  # noqa: PLR2004 - a second
         return f"{max(0, round(duration_ms))} ms"
     seconds = duration_ms / 1_000
     if seconds < 9.95:  # noqa: PLR2004 - above, a tenth of a second is noise
@@ -50,20 +54,17 @@ def time_words(at_ms: int | None) -> str:
     """Write a time down in UTC: "2023-02-01 04:30:00 UTC"; empty for None or 0."""
     if not at_ms:
         return ""
+    if not 0 < at_ms < _YEAR_9999_MS:
+        return f"{at_ms} ms"
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def size_words(size_bytes: int) -> str:
     """Say a size: "512 bytes", "1.4 MB"."""
-    size = float(size_bytes)
-    for unit in _SIZES[:-1]:
-        if size < 1_000:  # noqa: PLR2004 - decimal units
-            break
-        size /= 1_000
-    else:
-        unit = _SIZES[-1]
-    if unit == "bytes":
+    if size_bytes < _KILO:
         return "1 byte" if size_bytes == 1 else f"{size_bytes} bytes"
+    step = min(int(math.log(size_bytes, _KILO) + 1e-9), len(_SIZES))
+    size, unit = size_bytes / _KILO**step, _SIZES[step - 1]
     return f"{size:.1f} {unit}" if size < 99.95 else f"{size:.0f} {unit}"  # noqa: PLR2004
 
 

@@ -20,7 +20,7 @@ from loopline.server.gate import GuardedRoute
 from loopline.server.ranges import parse_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from starlette.requests import Request
 
@@ -105,7 +105,7 @@ async def send_blob(
     if request.method == "HEAD":
         return Response(status_code=200, headers=headers)
     if part is None:
-        chunks = backend.read_blob(sha256)
+        chunks = _checked(await threads.run(backend.read_blob, sha256))
     else:
         chunks = _part(await threads.run(backend.open_blob, sha256), start, end)
     return StreamingResponse(
@@ -135,7 +135,7 @@ def _upload_folder(backend: Backend) -> Path:
 
 
 def _new_file(folder: Path) -> BinaryIO:
-    return tempfile.NamedTemporaryFile(  # type: ignore[return-value] # noqa: SIM115
+    return tempfile.NamedTemporaryFile(  # type: ignore[return-value]
         dir=folder, prefix="upload-", delete=False
     )
 
@@ -145,7 +145,18 @@ def _append(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
     file.write(chunk)
 
 
-def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def _checked(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """Hold each chunk back until the next one came: the last follows the check of the hash."""
+    held = b""
+    for chunk in chunks:
+        if held:
+            yield held
+        held = chunk
+    if held:
+        yield held
+
+
+def _part(file: BinaryIO, start: int, end: int) -> Generator[bytes, None, None]:
     with file:
         file.seek(start)
         left = end - start

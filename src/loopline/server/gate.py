@@ -135,7 +135,9 @@ class Gate:
         refusal = self._refusal(scope)
         if refusal is not None:
             body = body_of(refusal)
-            answer = plain_error(refusal.status, body.pop("error_code"), body.pop("message"), **body)
+            answer = plain_error(
+                refusal.status, body.pop("error_code"), body.pop("message"), **body
+            )
             await answer(scope, receive, sender)
             return
         self._inside += 1
@@ -221,7 +223,9 @@ def _check_site(scope: Scope, headers: Headers, *, is_page: bool) -> LooplineErr
     if site in {"none", "same-origin"}:
         return None
     follows_link = (
-        is_page and not writes and headers.get("sec-fetch-mode") == "navigate"
+        is_page
+        and not writes
+        and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )
     if follows_link:

@@ -34,7 +34,11 @@ class Janitor:
     """
 
     def __init__(
-        self, backend: Backend, *, adopt: Callable[[], object] | None = None, every_s: float = EVERY_S
+        self,
+        backend: Backend,
+        *,
+        adopt: Callable[[], object] | None = None,
+        every_s: float = EVERY_S,
     ) -> None:
         self._backend = backend
         self._adopt = adopt
@@ -66,7 +70,8 @@ class Janitor:
             woke = now
             if now - listening_since > SILENT_S:
                 self._do(
-                    "closing lost runs", lambda: self._backend.call(CloseLostRuns(silent_s=SILENT_S))
+                    "closing lost runs",
+                    lambda: self._backend.call(CloseLostRuns(silent_s=SILENT_S)),
                 )
             if self._stop.wait(self._every_s):
                 return

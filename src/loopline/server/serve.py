@@ -15,7 +15,7 @@ import uvicorn
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.open import open_backend
 from loopline.backend.recorder import home_of
-from loopline.errors import ConflictError, ForbiddenError, InvalidInputError
+from loopline.errors import ConflictError, ForbiddenError, InvalidInputError, LooplineError
 from loopline.server import DEFAULT_HOST, DEFAULT_PORT
 from loopline.server.app import create_app
 from loopline.server.gate import host_names
@@ -37,6 +37,9 @@ GRACE_S = 4
 
 #: Seconds an idle connection is kept: longer than a worker's pause between two questions.
 IDLE_S = 75
+
+#: Connections that may wait to be accepted.
+BACKLOG = 2048
 
 
 def serve(
@@ -147,7 +150,9 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit
             self.should_exit = True
 
-        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -170,22 +175,33 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise _cannot_listen(host, port, error) from None
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None)
-        if number == errno.EADDRINUSE:
-            msg = (
-                f"Port {port} is in use on {host}. Stop what listens there, or choose another: "
-                "--port 0 takes any free one."
-            )
-            raise ConflictError(msg) from None
-        if number == errno.EACCES:
-            msg = f"Port {port} is for administrators. Choose one above 1023 with --port."
-            raise ForbiddenError(msg) from None
-        msg = f"Cannot listen on {host}:{port} ({error}). Give --host an address of this machine."
-        raise InvalidInputError(msg) from None
+        # Already here, so that a second server on this port fails now and not in its loop.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from None
     return listener
+
+
+def _cannot_listen(host: str, port: int, error: Exception) -> LooplineError:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return ConflictError(
+            f"Port {port} is in use on {host}. Stop what listens there, or choose another: "
+            "--port 0 takes any free one."
+        )
+    if number == errno.EACCES:
+        return ForbiddenError(
+            f"Port {port} is for administrators. Choose one above 1023 with --port."
+        )
+    return InvalidInputError(
+        f"Cannot listen on {host}:{port} ({error}). Give --host an address of this machine."
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator
 
 __all__ = ["Threads"]
 
@@ -29,11 +30,26 @@ class Threads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
-    async def stream(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield what a blocking iterator yields, each chunk made in a thread."""
-        done = b""  # Chunks are never empty, so that an empty one can mean the end.
-        while chunk := await self.run(next, chunks, done):
-            yield chunk
+    async def stream(self, chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+        """Yield what a blocking generator yields, each chunk made in a thread.
+
+        The generator is closed at the end, also when the client has gone away before it.
+        """
+        lock = threading.Lock()  # A cancelled request may leave `next` running in its thread.
+
+        def following() -> bytes:
+            with lock:
+                return next(chunks, b"")  # Chunks are never empty: an empty one is the end.
+
+        def close() -> None:
+            with lock:
+                chunks.close()
+
+        try:
+            while chunk := await self.run(following):
+                yield chunk
+        finally:
+            self._pool.submit(close)
 
     def close(self) -> None:
         """Wait for the work in hand and let the threads go."""

@@ -50,9 +50,7 @@ def encode(value: object, kind: str) -> bytes:
     return msgspec.json.encode(plain(value))
 
 
-def decode(
-    body: bytes, type_: type[T], kind: str, *, most_items: int | None = MOST_ITEMS
-) -> T:
+def decode(body: bytes, type_: type[T], kind: str, *, most_items: int | None = MOST_ITEMS) -> T:
     """Decode a request.
 
     Raises:

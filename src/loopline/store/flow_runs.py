@@ -17,10 +17,11 @@ from loopline.records.flows import (
     FlowRunPage,
     FlowVersion,
     LogLine,
+    ScheduleSpec,
     StateKind,
     TaskRun,
 )
-from loopline.rules.timetable import next_times
+from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
@@ -46,10 +47,30 @@ __all__ = [
 _flow = schema.flow
 _version = schema.flow_version
 _run = schema.flow_run
+#: How far back a due time that passed unseen is still made up for.
+LOOK_BACK_MS = 24 * 3600 * 1000
+PAGE = 1000
 
 
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _missed(schedule: ScheduleSpec, materialised_ms: int, now_ms: int) -> list[ScheduledTime]:
+    """Find the newest due time that passed unseen, if there is one."""
+    after = _at(max(materialised_ms, now_ms - LOOK_BACK_MS))
+    newest: list[ScheduledTime] = []
+    while times := next_times(schedule, after, PAGE):
+        passed = [time for time in times if _ms(time.at) <= now_ms]
+        newest = passed[-1:] or newest
+        if len(passed) < PAGE:
+            break
+        after = passed[-1].at
+    return newest
 
 
 def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRun) -> FlowRun:
@@ -130,8 +151,8 @@ def materialise_schedules(
 ) -> int:
     """Make the flow runs due within ``ahead_s`` seconds; answer how many are new.
 
-    Due times that passed while nothing was materialising are left out: a fare model is not
-    retrained forty times on the morning after a long weekend.
+    Of the due times that passed while nothing was materialising only the newest is made up for:
+    a fare model is not retrained forty times on the morning after a long weekend, but once.
     """
     now_ms = store.clock()
     until_ms = now_ms + int(call.ahead_s * 1000)
@@ -148,9 +169,10 @@ def materialise_schedules(
         version = version_record(connection, version_id)
         if version.schedule is None:
             continue
-        after_ms = max(materialised_ms, now_ms - 1)
-        after = datetime.fromtimestamp(after_ms / 1000, UTC)
-        times = next_times(version.schedule, after, call.most_per_flow)
+        times = [
+            *_missed(version.schedule, materialised_ms, now_ms),
+            *next_times(version.schedule, _at(max(materialised_ms, now_ms)), call.most_per_flow),
+        ]
         due = [time for time in times if _ms(time.at) <= until_ms]
         for time in due:
             _insert_run(
@@ -163,7 +185,7 @@ def materialise_schedules(
                 is_automatic=True,
             )
         made += len(due)
-        reached_ms = _ms(due[-1].at) if len(due) == call.most_per_flow else until_ms
+        reached_ms = _ms(due[-1].at) if len(due) >= call.most_per_flow else until_ms
         connection.execute(
             update(_flow).where(_flow.c.id == flow_id).values(materialised_ms=reached_ms)
         )

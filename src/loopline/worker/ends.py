@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
     from loopline.records.flows import FlowRunLease
 
-__all__ = ["IN_HAND", "stop_group", "tell_exit", "write_end"]
+__all__ = ["stop_group", "tell_exit", "write_end"]
 
 #: States of what somebody is working on.
-IN_HAND = frozenset({StateKind.RUNNING, StateKind.SUBMITTED})
+_IN_HAND = frozenset({StateKind.RUNNING, StateKind.SUBMITTED})
 
 
 def write_end(recorder: Recorder, lease: FlowRunLease, state: StateKind, message: str) -> None:
@@ -33,7 +33,7 @@ def write_end(recorder: Recorder, lease: FlowRunLease, state: StateKind, message
     at_ms = time.time_ns() // 1_000_000
     flow_run_id = lease.flow_run.flow_run_id
     for task in recorder.call(ListTaskRuns(flow_run_id=flow_run_id)):
-        if task.state in IN_HAND:
+        if task.state in _IN_HAND:
             recorder.record(
                 TaskRunState(
                     flow_run_id=flow_run_id,

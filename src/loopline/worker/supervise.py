@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from loopline.errors import BackendUnavailableError, LeaseLostError, LooplineError
+from loopline.errors import (
+    BackendUnavailableError,
+    LeaseLostError,
+    LooplineError,
+    StorageFullError,
+)
 from loopline.flows.logs import PRINTS_ARE_LOGGED
-from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
-from loopline.records.flows import FlowRun, FlowRunLease, LogLine, StateKind
-from loopline.records.operations import GetFlowRun, ListTaskRuns, ReleaseFlowRun, RenewLease
+from loopline.records.flows import StateKind
+from loopline.records.operations import GetFlowRun, ReleaseFlowRun, RenewLease
 from loopline.worker.assignment import Assignment, write_assignment
+from loopline.worker.ends import stop_group, tell_exit, write_end
 from loopline.worker.leftovers import bring_in
 from loopline.worker.output import OutputPump
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loopline.backend.recorder import Recorder
+    from loopline.records.flows import FlowRun, FlowRunLease
 
 __all__ = ["Supervised"]
 
@@ -42,6 +46,7 @@ _GRACE_S = 2.0
 
 #: How long to wait for output that something outside the process group still holds open.
 _OUTPUT_S = 5.0
+
 
 class _Ended(Enum):
     """Why a process is no longer there."""
@@ -145,7 +150,10 @@ class Supervised:
         )
         output.start(cast("BinaryIO", process.stdout), cast("BinaryIO", process.stderr))
         with suppress(BrokenPipeError):  # It died at once; its exit code tells.
-            write_assignment(process.stdin, Assignment(lease=self.lease, uri=uri, folder=folder))
+            write_assignment(
+                cast("BinaryIO", process.stdin),
+                Assignment(lease=self.lease, uri=uri, folder=folder),
+            )
         waiter = threading.Thread(
             target=self._wait_for, args=(process,), name="loopline-wait", daemon=True
         )
@@ -210,7 +218,7 @@ class Supervised:
                     self._give_back()
                 else:
                     self._record_end(ended, process.returncode, last_line)
-            except (BackendUnavailableError, OSError) as error:
+            except (BackendUnavailableError, StorageFullError, OSError) as error:
                 if self._hand_back.is_set():
                     log.warning("%s is left to its lease: %s", self.flow_run_id, error)
                     return
@@ -239,9 +247,7 @@ class Supervised:
             log.info("Flow run %s ended: %s %s", self.flow_run_id, run.state, run.message)
             return
         if ended is _Ended.CANCELLED:
-            state, message = StateKind.CANCELLED, run.message or "cancelled"
-            if not run.message or run.state in IN_HAND:
-                message = "cancelled while it ran"
+            state, message = StateKind.CANCELLED, "cancelled while it ran"
         else:
             state, message = StateKind.FAILED, tell_exit(exit_code)
             if last_line:

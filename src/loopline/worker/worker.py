@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import signal
 import socket
 import threading
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from random import uniform
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
@@ -120,8 +120,8 @@ class Worker:
             if not self._failures:
                 log.warning("No work can be had now, trying again: %s", error)
             self._failures += 1
-            longest = min(self._poll_s * 2**self._failures, _LONGEST_BACKOFF_S)
-            return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            longest = min(self._poll_s * 2.0 ** min(self._failures, 16), _LONGEST_BACKOFF_S)
+            return longest * uniform(0.5, 1.0)  # noqa: S311 - no secret
         if self._failures:
             log.warning("The connection to %s works again", self.address)
             self._failures = 0

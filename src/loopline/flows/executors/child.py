@@ -106,7 +106,7 @@ def settle_records() -> None:
         return
     for each in list(recorder._recorders.values()):  # noqa: SLF001 - see flush_recorders
         try:
-            each.flush(5.0)
+            each.flush(2.0)
         except LooplineError:
             continue
 

@@ -131,7 +131,7 @@ class _Worker(threading.Thread):
                 timer.cancel()
         if outcome is not None:
             return outcome
-        code = process.wait()
+        code = _bury(process)
         self._process = None
         return timed_out(call) if late.is_set() else _died(call, process.pid, code)
 
@@ -155,7 +155,10 @@ class _Worker(threading.Thread):
         return None
 
     def _alive(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            _bury(self._process)
+            self._process = None
+        if self._process is None:
             environment = dict(os.environ)
             if self._address:
                 environment["LOOPLINE_URI"] = self._address
@@ -177,14 +180,20 @@ class _Worker(threading.Thread):
             return
         with suppress(OSError):
             write_message(_stdin(process), "stop")
-        process.wait()
-        _stdin(process).close()
-        if process.stdout is not None:
-            process.stdout.close()
+        _bury(process)
 
 
 def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
     return cast("BinaryIO", process.stdin)  # It was opened with pipes.
+
+
+def _bury(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process to end and close what led to it; return its exit code."""
+    code = process.wait()
+    with suppress(OSError):  # What was still on its way to it is lost with it.
+        _stdin(process).close()
+    cast("BinaryIO", process.stdout).close()
+    return code
 
 
 def pack_call(call: Call) -> bytes:

@@ -81,14 +81,24 @@ def flow_run_page(request: PageRequest) -> Page:
 
 def _overview(run: FlowRun, now_ms: int) -> Markup:
     parameters = [
-        tag("div", tag("code", name), f" = {value!r}") for name, value in sorted(run.parameters.items())
+        tag("div", tag("code", name), f" = {value!r}")
+        for name, value in sorted(run.parameters.items())
     ]
     late_ms = (run.start_ms or now_ms) - run.scheduled_ms
     late = f", {duration_words(late_ms)} late" if late_ms > 10_000 and run.is_automatic else ""  # noqa: PLR2004
     return parts.facts(
         [
             ("Flow run id", tag("code", run.flow_run_id)),
-            ("Due", join(time_words(run.scheduled_ms), " (", parts.when(run.scheduled_ms, now_ms), late, ")")),
+            (
+                "Due",
+                join(
+                    time_words(run.scheduled_ms),
+                    " (",
+                    parts.when(run.scheduled_ms, now_ms),
+                    late,
+                    ")",
+                ),
+            ),
             ("Started", time_words(run.start_ms)),
             ("Duration", parts.spent(run, now_ms)),
             ("Started by", "its schedule" if run.is_automatic else "hand"),
@@ -198,11 +208,15 @@ def _log(request: PageRequest, run: FlowRun) -> Markup:
         )
         for name in LEVELS
     ]
-    nothing = "No log lines yet." if not run.state.is_finished else "It wrote no log lines like that."
+    nothing = (
+        "No log lines yet." if not run.state.is_finished else "It wrote no log lines like that."
+    )
     cut = (
         tag(
-            "p", f"The newest {LINES} lines. All of them: ",
-            tag("code", f"loopline flow-runs logs {run.flow_run_id}"), class_="soft small",
+            "p",
+            f"The newest {LINES} lines. All of them: ",
+            tag("code", f"loopline flow-runs logs {run.flow_run_id}"),
+            class_="soft small",
         )
         if len(lines) == LINES
         else None
@@ -244,7 +258,12 @@ def _events(events: list[FlowRunEvent]) -> Markup | None:
         )
         for event in reversed(shown)
     ]
-    columns = (Column("When", "nowrap"), Column("What", "name"), Column("State", "nowrap"), Column("Message", "text"))
+    columns = (
+        Column("When", "nowrap"),
+        Column("What", "name"),
+        Column("State", "nowrap"),
+        Column("Message", "text"),
+    )
     return parts.section(
         "History",
         parts.table(columns, rows, label="History"),

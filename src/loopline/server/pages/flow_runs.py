@@ -56,14 +56,18 @@ def flow_runs_page(request: PageRequest) -> Page:
     elif states:
         listed = parts.empty(f"No flow run is {chosen.lower()}.")
     else:
-        listed = parts.empty("No flow runs yet. Run a registered flow:", "loopline flows run PROJECT/FLOW")
+        listed = parts.empty(
+            "No flow runs yet. Run a registered flow:", "loopline flows run PROJECT/FLOW"
+        )
     body = join(
         tag("h1", "Flow runs"),
         tag(
             "section",
             tag("nav", choices, class_="choices", aria_label="State"),
             listed,
-            tag("p", link_to(older, f"Next {ROWS} flow runs"), class_="pager") if following else None,
+            tag("p", link_to(older, f"Next {ROWS} flow runs"), class_="pager")
+            if following
+            else None,
         ),
     )
     return Page("Flow runs", body, 0, "Flow runs")

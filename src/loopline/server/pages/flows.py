@@ -55,7 +55,7 @@ def flows_page(request: PageRequest) -> Page:
             flow.project,
             bars(flow.recent),
             schedule_words(flow),
-            distance_words(flow.next_ms, request.now_ms) if flow.next_ms else "–",
+            distance_words(flow.next_ms, request.now_ms) if flow.next_ms else "-",
             f"v{flow.version}",
         )
         for flow in found
@@ -63,7 +63,9 @@ def flows_page(request: PageRequest) -> Page:
     body = (
         parts.table(columns, rows, label="Flows")
         if rows
-        else parts.empty("No flows yet. Register one and start a worker:", FIRST_FLOW, "loopline worker")
+        else parts.empty(
+            "No flows yet. Register one and start a worker:", FIRST_FLOW, "loopline worker"
+        )
     )
     return Page("Flows", join(tag("h1", "Flows"), tag("section", body)), 0, "Flows")
 
@@ -138,7 +140,7 @@ def bars(recent: Sequence[FlowRun]) -> Markup:
             y=f"{BARS_HEIGHT - height:.1f}",
             width=BAR_WIDTH,
             height=f"{height:.1f}",
-            rx=1.5,
+            rx="1.5",
             class_=f"fill-{parts.tone(run.state)}",
         )
         drawn.append(link_to(addresses.flow_run_url(run.flow_run_id), bar, aria_label=said))
@@ -172,7 +174,11 @@ def _overview(flow: FlowVersion, request: PageRequest) -> Markup:
             (
                 "Parameters",
                 [
-                    tag("div", tag("code", item.name), " (required)" if item.required else f" = {item.default!r}")
+                    tag(
+                        "div",
+                        tag("code", item.name),
+                        " (required)" if item.required else f" = {item.default!r}",
+                    )
                     for item in flow.graph.parameters
                 ]
                 or None,

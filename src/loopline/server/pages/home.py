@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopline.records.flows import StateKind
-from loopline.records.operations import ListFlowRuns, ListFlows, ListModels, ResolveModel, SearchRuns
+from loopline.records.operations import (
+    ListFlowRuns,
+    ListFlows,
+    ListModels,
+    ResolveModel,
+    SearchRuns,
+)
 from loopline.records.registry import Stage
 from loopline.rules.words import distance_words, number_words, time_words
 from loopline.server.pages import addresses, parts
@@ -170,7 +176,9 @@ def _first_steps() -> Markup:
         tag(
             "div",
             parts.section("Track a run", parts.command(FIRST_RUN)),
-            parts.section("Automate it", parts.command(FIRST_FLOW), parts.command("loopline worker")),
+            parts.section(
+                "Automate it", parts.command(FIRST_FLOW), parts.command("loopline worker")
+            ),
             class_="columns",
         ),
         parts.section(

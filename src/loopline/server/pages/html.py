@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Child", "Markup", "document", "join", "link_to", "tag", "trusted", "url"]
 
@@ -42,7 +41,7 @@ class Markup:
         return f"Markup({self.text!r})"
 
 
-Child: TypeAlias = "Markup | str | int | float | None | Iterable[Child]"
+Child: TypeAlias = "Markup | str | int | float | Iterable[Child] | None"
 
 
 def trusted(text: str) -> Markup:

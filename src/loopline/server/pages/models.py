@@ -118,7 +118,9 @@ def _versions(model: RegisteredModel, versions: list[ModelVersion], request: Pag
     ]
     later = start + ROWS
     following = (
-        link_to(f"{addresses.model_url(model.name)}?from={later}", f"Older than v{shown[-1].version}")
+        link_to(
+            f"{addresses.model_url(model.name)}?from={later}", f"Older than v{shown[-1].version}"
+        )
         if later < len(versions)
         else None
     )
@@ -185,7 +187,9 @@ def _move(event: VersionEvent) -> Child:
 
 
 def _loading(model: RegisteredModel) -> Markup:
-    target = Stage.PRODUCTION if Stage.PRODUCTION in model.champions else str(model.latest_version or 1)
+    target = (
+        Stage.PRODUCTION if Stage.PRODUCTION in model.champions else str(model.latest_version or 1)
+    )
     code = f'loopline.load_model("models:/{model.name}/{target}")'
     promote = (
         f"loopline models promote {model.name} {model.latest_version or 1} "
@@ -199,7 +203,7 @@ def _champion(model: RegisteredModel, stage: Stage) -> Child:
 
 
 def _version_link(name: str, version: int) -> Child:
-    return link_to(addresses.model_url(name, version), f"v{version}") if version else "–"
+    return link_to(addresses.model_url(name, version), f"v{version}") if version else "-"
 
 
 def _aliases(model: RegisteredModel) -> Child:

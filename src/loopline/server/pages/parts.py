@@ -112,7 +112,11 @@ def section(title: str, *body: Child, count: int | None = None, id_: str | None 
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[Child]], *, label: str, id_: str | None = None
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Child]],
+    *,
+    label: str,
+    id_: str | None = None,
 ) -> Markup:
     """A table that scrolls sideways by itself when it is wider than the page."""
     styles = [column.style or None for column in columns]

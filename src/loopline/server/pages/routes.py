@@ -26,7 +26,7 @@ from loopline.server.pages.run import chart, run_page
 from loopline.server.pages.runs import experiment_page, experiments_page, runs_page
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from starlette.requests import Request
 

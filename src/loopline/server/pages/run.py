@@ -86,6 +86,9 @@ def chart(request: PageRequest) -> str:
     history = request.backend.call(
         GetMetricHistory(run_id=request.names[0], key=key, max_points=CHART_POINTS)
     )
+    if not history.total:
+        msg = f"The run has no metric {key!r}. Its page lists those it has."
+        raise NotFoundError(msg)
     shown = len(history.values)
     points = count_words(history.total, "point")
     # The reduced points keep every extreme; still, a chart says when it is not all there is.
@@ -113,7 +116,10 @@ def _why(run: Run) -> Markup | None:
     if not run.start_ms:
         return parts.note(
             "The start of this run has not arrived yet: another process holds it in its journal. "
-            "Run ", tag("code", "loopline sync"), " on the machine where it began.", kind="warn",
+            "Run ",
+            tag("code", "loopline sync"),
+            " on the machine where it began.",
+            kind="warn",
         )
     return None
 
@@ -201,9 +207,7 @@ def _artifacts(request: PageRequest, run: Run) -> Markup:
     above, _, _ = path.rpartition("/")
     up = link_to(_folder(run, above), "↑ up") if path else None
     if not files:
-        nothing = parts.empty(
-            "This run has no files.", 'loopline.log_artifact("report.html")'
-        )
+        nothing = parts.empty("This run has no files.", 'loopline.log_artifact("report.html")')
         return parts.section("Artifacts", up, nothing, id_="artifacts")
     rows = [
         (

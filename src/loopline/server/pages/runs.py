@@ -57,7 +57,9 @@ def experiments_page(request: PageRequest) -> Page:
         if rows
         else parts.empty("No experiments yet. The first run makes one:", FIRST_RUN)
     )
-    return Page("Experiments", join(tag("h1", "Experiments"), tag("section", body)), 0, "Experiments")
+    return Page(
+        "Experiments", join(tag("h1", "Experiments"), tag("section", body)), 0, "Experiments"
+    )
 
 
 def experiment_page(request: PageRequest) -> Page:
@@ -66,7 +68,9 @@ def experiment_page(request: PageRequest) -> Page:
     body = join(
         parts.crumbs(link_to("/experiments", "Experiments")),
         tag("h1", experiment.name),
-        _search(request, addresses.experiment_url(experiment.experiment_id), [experiment.experiment_id]),
+        _search(
+            request, addresses.experiment_url(experiment.experiment_id), [experiment.experiment_id]
+        ),
     )
     return Page(experiment.name, body, 0, "Experiments")
 
@@ -196,7 +200,9 @@ def _sorting(text: str, field: str, path: str, filter_: str, order: str) -> Mark
     """A head that sorts by its column; once more turns it round."""
     arrow = {f"{field} ASC": " ▲", f"{field} DESC": " ▼"}.get(order, "")
     turned = f"{field} ASC" if order == f"{field} DESC" else f"{field} DESC"
-    return link_to(_at(path, {"filter": filter_, "order": turned}), text, arrow, title=f"Sort by {text}")
+    return link_to(
+        _at(path, {"filter": filter_, "order": turned}), text, arrow, title=f"Sort by {text}"
+    )
 
 
 def _at(path: str, query: dict[str, str]) -> str:

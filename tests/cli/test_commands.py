@@ -1,0 +1,195 @@
+"""What each command shows and does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.server import story
+from tests.server.running import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Shell
+
+FLOW = f"{story.PROJECT}/{story.FLOW}"
+
+
+def test_runs_are_listed_with_their_metrics(shell: Shell) -> None:
+    ran = shell("runs", "list", "--experiment", story.EXPERIMENT)
+    head, *rows = ran.out.splitlines()
+    assert ran.code == 0
+    assert head.split() == [
+        "ID", "NAME", "STATUS", "STARTED", "DURATION", "EXPERIMENT", "loss/train", "rmse", "val_rmse",
+    ]  # fmt: skip
+    assert any("train on 2023-02" in row and "4.46" in row for row in rows)
+    assert "\x1b" not in ran.out  # Nothing is drawn into a pipe.
+
+
+def test_runs_are_found_by_a_filter_in_order(shell: Shell) -> None:
+    ran = shell("runs", "search", "metrics.rmse < 4", "--order-by", "metrics.rmse DESC", "--json")
+    assert [run["name"][-7:] for run in ran.json] == ["2022-12", "2022-08", "2022-03"]
+
+
+def test_a_wrong_filter_is_shown_at_its_character_with_code_1(shell: Shell) -> None:
+    ran = shell("runs", "search", "metrics.rmse ~ 4")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert ran.err.startswith("Error: Expected")
+    assert "metrics.rmse ~ 4\n               ^" in ran.err
+
+
+def test_a_run_is_shown_by_the_first_letters_of_its_id(shell: Shell) -> None:
+    ran = shell("runs", "show", story.run_id(5))
+    for words in ("train on 2023-02", "FINISHED", "row_count", "4.46", "team"):
+        assert words in ran.out
+    assert "Several" in shell("runs", "show", "0" * 20).err
+    assert "loopline runs list" in shell("runs", "show", "f" * 10).err
+
+
+def test_json_spells_numbers_that_json_lacks(shell: Shell) -> None:
+    run = shell("runs", "show", story.run_id(13), "--json").json["run"]
+    assert run["metrics"]["inf"]["value"] == "Infinity"
+
+
+def test_what_was_refused_is_shown(shell: Shell) -> None:
+    assert "1 record refused for good" in shell("runs", "show", story.run_id(11)).out
+
+
+def test_a_limit_says_that_there_is_more(shell: Shell) -> None:
+    ran = shell("runs", "list", "--limit", "2")
+    assert len(ran.out.splitlines()) == 3
+    assert "--limit" in ran.err
+
+
+def test_experiments_are_listed(shell: Shell) -> None:
+    assert story.EXPERIMENT in shell("experiments", "list").out
+
+
+def test_models_are_listed_shown_and_their_history_told(shell: Shell) -> None:
+    assert "@champion v5" in shell("models", "list").out
+    assert "Archived" in shell("models", "show", story.MODEL).out
+    events = shell("models", "history", story.MODEL, "--json").json
+    assert {"stage", "created", "alias"} <= {event["kind"] for event in events}
+
+
+def test_a_version_is_promoted_with_a_reason(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPLINE_ACTOR", "vera")
+    ran = shell("models", "promote", story.MODEL, "2", "--stage", "staging", "--reason", "a look")
+    assert ran.out == f"{story.MODEL} v2 is in Staging now.\n"
+    newest = shell("models", "history", story.MODEL, "--json").json[0]
+    assert (newest["actor"], newest["after"], newest["reason"]) == ("vera", "Staging", "a look")
+
+
+def test_an_alias_is_pointed_and_taken_away(shell: Shell) -> None:
+    assert shell("models", "alias", story.MODEL, "night", "3").out.endswith("is v3 now.\n")
+    assert shell("models", "alias", story.MODEL, "night", "--remove").code == 0
+    assert shell("models", "alias", story.MODEL, "night").code == 2
+
+
+def test_flows_are_listed_with_their_schedule_in_words(shell: Shell) -> None:
+    row = next(line for line in shell("flows", "list").out.splitlines() if FLOW in line)
+    assert "every 5 hours" in row
+
+
+def test_a_flow_is_found_by_a_part_of_its_name(shell: Shell) -> None:
+    assert story.PROJECT in shell("flows", "show", "wagonwab").out
+    ran = shell("flows", "show", "wagonwob")
+    assert ran.code == 1
+    assert "loopline flows list" in ran.err
+
+
+def test_a_schedule_is_switched_off_and_on(shell: Shell) -> None:
+    assert "is off now" in shell("flows", "schedule", "off", FLOW).out
+    assert "off: every 5 hours" in shell("flows", "list").out
+    assert "is on now" in shell("flows", "schedule", "on", FLOW).out
+
+
+def test_a_flow_run_is_asked_for_with_parameters_and_cancelled(shell: Shell) -> None:
+    asked = shell(
+        "flows", "run", FLOW, "--param", "next_row=12", "--name", "by hand", "--json"
+    ).json
+    assert asked["parameters"] == {"next_row": 12}
+    assert "Cancelled" in shell("flow-runs", "cancel", asked["flow_run_id"], "--reason", "oh").out
+    assert shell("flows", "run", FLOW, "--param", "next_row").code == 1
+    wrong = shell("flows", "run", FLOW, "--param", "nxt_row=1")
+    assert "next_row" in wrong.err
+
+
+def test_following_a_finished_flow_run_prints_its_log_and_how_it_ended(shell: Shell) -> None:
+    ran = shell("flow-runs", "logs", shell.flow_runs[2], "--follow")
+    assert ran.code == 1
+    assert "8 % of passenger_count imputed" in ran.out
+    assert "ended as Failed" in ran.err
+    assert shell("flow-runs", "logs", shell.flow_runs[0], "--follow").code == 0
+
+
+def test_log_lines_are_filtered_by_level(shell: Shell) -> None:
+    ran = shell("flow-runs", "logs", shell.flow_runs[2], "--level", "error")
+    assert [line.split()[1] for line in ran.out.splitlines()] == ["ERROR"]
+
+
+def test_flow_runs_are_listed_by_state_and_shown(shell: Shell) -> None:
+    failed = shell("flow-runs", "list", "--state", "failed", "--json").json
+    assert {run["name"] for run in failed} == {"night-shift-3", "night-shift-6"}
+    assert "TriggerFailed" in shell("flow-runs", "show", failed[0]["flow_run_id"][:12]).out
+    assert "Did you mean 'Failed'" in shell("flow-runs", "list", "--state", "Faild").err
+
+
+def test_artifacts_are_listed_and_downloaded_whole(shell: Shell, tmp_path: Path) -> None:
+    run = story.run_id(1)
+    assert "model/model.skops" in shell("artifacts", "list", run).out
+    assert "2 files" in shell("artifacts", "download", run, "--to", str(tmp_path)).out
+    assert (tmp_path / "model" / "model.skops").read_bytes() == b"a model" * 1000
+    one = shell(
+        "artifacts", "download", run, "report.html", "--to", str(tmp_path / "one"), "--json"
+    )
+    assert one.json == [str(tmp_path / "one" / "report.html")]
+    missing = shell("artifacts", "download", run, "nothing", "--to", str(tmp_path))
+    assert (missing.code, "artifacts list" in missing.err) == (1, True)
+
+
+def test_a_home_is_made_once(shell: Shell, tmp_path: Path) -> None:
+    first = shell("init", str(tmp_path), "--json").json
+    assert first == {"home": str(tmp_path / ".loopline"), "created": True}
+    assert "there already" in shell("init", str(tmp_path)).out
+
+
+def test_there_is_nothing_to_sync_when_nothing_is_left(shell: Shell) -> None:
+    assert shell("sync", "--json").json == {"sent": {}, "kept": {}}
+
+
+def test_a_folder_without_a_journal_is_refused(shell: Shell, tmp_path: Path) -> None:
+    ran = shell("sync", str(tmp_path))
+    assert (ran.code, "No journal" in ran.err) == (1, True)
+
+
+def test_the_version_is_told(shell: Shell) -> None:
+    assert shell("version", "--json").json["records_to"] == str(shell.home)
+
+
+def test_commands_work_on_a_server_too(shell: Shell) -> None:
+    from loopline.settings import Address
+
+    here = shell("runs", "list", "--json").json
+    with running(Address("home", str(shell.home))) as url:
+        there = shell("runs", "list", "--json", "--uri", url).json
+    assert there == here
+
+
+def test_an_unreachable_server_is_an_error_with_the_next_step(shell: Shell) -> None:
+    ran = shell("runs", "list", "--uri", "http://127.0.0.1:9")
+    assert ran.code == 1
+    assert "loopline server" in ran.err
+    assert len(ran.err.splitlines()) <= 2
+    assert "Traceback" not in ran.err
+
+
+def test_an_empty_store_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    for noun in ("runs", "models", "flows", "flow-runs"):
+        ran = shell(noun, "list", "--uri", str(tmp_path / "empty"))
+        assert (ran.code, ran.out) == (0, "")
+        assert ran.err.startswith("No ")
+        assert json.loads(shell(noun, "list", "--json", "--uri", str(tmp_path / "empty")).out) == []

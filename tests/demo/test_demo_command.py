@@ -1,0 +1,228 @@
+"""``loopline demo taxifare`` behaves: exit codes, Ctrl-C, a second run, and the server it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pyarrow import parquet
+
+from loopline.backend.open import open_backend
+from loopline.demo import TAXI_MONTHS
+from loopline.demo.simulated_city import make_month
+from loopline.demo.story import MonthLine, Story, draw_picture, draw_text, make_table, sum_up
+from loopline.demo.taxifare import check_extras, make_demo_home
+from loopline.errors import MissingExtraError
+from loopline.records.operations import ListVersions, SearchRuns
+from loopline.settings import parse_address
+
+DEMO = [sys.executable, "-m", "loopline.cli", "demo", "taxifare"]
+
+
+@pytest.fixture(scope="module")
+def small_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the first trips of each month of the simulated city."""
+    folder = tmp_path_factory.mktemp("small")
+    for month in TAXI_MONTHS:
+        path = folder / f"green_tripdata_{month}.parquet"
+        parquet.write_table(make_month(month).slice(0, 1500), path)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPLINE_NO_CAPTURE", "1")
+
+
+@pytest.fixture(scope="module")
+def interrupted(
+    small_months: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int, str]:
+    """A home in which a demo was stopped in its third month; its exit code and error output."""
+    home = tmp_path_factory.mktemp("interrupted") / "home"
+    with subprocess.Popen(
+        [*DEMO, "--data", str(small_months), "--home", str(home), "--exit"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "LOOPLINE_NO_CAPTURE": "1"},
+    ) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if line.startswith("2022-03"):
+                break
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate()
+    return home, run.returncode, stderr
+
+
+def test_ctrl_c_in_the_middle_ends_cleanly_with_130(interrupted: tuple[Path, int, str]) -> None:
+    _, code, stderr = interrupted
+    assert code == 130
+    assert "Traceback" not in stderr
+    assert "Stopped. Run it again to begin anew." in stderr
+
+
+def test_a_second_run_in_one_home_tells_its_own_story_and_leaves_a_server(
+    interrupted: tuple[Path, int, str], small_months: Path
+) -> None:
+    home, _, _ = interrupted
+    options = ["--data", str(small_months), "--home", str(home), "--json", "--port", "0"]
+    with subprocess.Popen(
+        [*DEMO, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        shown = ""
+        while "Ctrl-C stops the server" not in shown:
+            line = demo.stderr.readline()
+            assert line, shown
+            shown += line
+        link = re.search(r"See it at (\S+)", shown)
+        assert link is not None
+        page = _get(link[1])
+        demo.send_signal(signal.SIGINT)
+        stdout, stderr = demo.communicate()
+    assert demo.returncode == 0
+    assert "Traceback" not in stderr
+
+    # It begins without a Production model again: the first one's is another model.
+    story = json.loads(stdout)
+    assert story["model_name"] == "taxifare_model_2"
+    assert "2022-02: no Production model of taxifare_model_2 yet" in shown
+    assert story["months"][1]["decision"].startswith("promoted v1: there was no champion")
+    check_labels(story, page, shown)
+
+
+def check_labels(story: dict[str, Any], page: str, shown: str) -> None:
+    """Check that simulated trips are labelled wherever they show."""
+    assert story["is_simulated"]
+    assert story["origin"] == "simulated city"
+    assert "simulated city" in story["summary"]
+    assert "fare error over time (simulated city)" in page
+    assert "those of a simulated city" in shown
+    assert "Fare error month by month: simulated city" in shown
+    assert "2022-02 (simulated city): promoted v1" in shown
+    picture = Path(story["picture"])
+    assert "SIMULATED CITY" in picture.read_text()
+    assert "simulated" in picture.name
+
+    backend = open_backend(parse_address(story["home"]))
+    try:
+        runs = backend.call(SearchRuns()).runs
+        assert {run.tags["data.origin"] for run in runs} == {"simulated city"}
+        for version in backend.call(ListVersions(name="taxifare_model_2")):
+            assert "simulated city" in version.description
+            assert version.tags["data.origin"] == "simulated city"
+    finally:
+        backend.close()
+
+
+def test_a_missing_month_ends_with_1_and_its_name(small_months: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for path in small_months.iterdir():
+        if "2023-02" not in path.name:
+            (tmp_path / "data" / path.name).hardlink_to(path)
+    done = subprocess.run(
+        [*DEMO, "--data", "data", "--exit"], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "green_tripdata_2023-02.parquet is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / ".loopline-demo").exists()
+
+
+def test_a_wrong_option_ends_with_2() -> None:
+    done = subprocess.run([*DEMO, "--model", "xgboost"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "sklearn" in done.stderr
+
+
+def test_each_run_gets_a_home_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    homes = [make_demo_home(None) for _ in range(3)]
+    assert [home.relative_to(tmp_path).as_posix() for home, _ in homes] == [
+        f".loopline-demo/{number}/.loopline" for number in (1, 2, 3)
+    ]
+    assert all(pictures == home.parent for home, pictures in homes)
+    wished = make_demo_home(tmp_path / "mine")
+    assert wished == (tmp_path / "mine", tmp_path / "mine")
+
+
+def test_what_is_not_installed_is_said_with_the_way_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "skops", None)  # How Python marks what cannot be imported.
+    with pytest.raises(MissingExtraError, match=r'pip install "loopline\[demo\]"'):
+        check_extras("sklearn")
+
+
+# --- the end of the story ---------------------------------------------------------------------
+
+LINES = [
+    MonthLine(month="2022-01", rows=57691, decision="nothing to train on yet"),
+    MonthLine(
+        month="2022-02", rows=64303, challenger=3.8, challenger_version=1,
+        decision="promoted v1: there was no champion to compare with", promoted=True, version=1,
+    ),
+    MonthLine(
+        month="2023-01", rows=63913, production=5.92, challenger=5.68, challenger_version=2,
+        decision="kept v1: v2 is better by 4.1 %, below the 5 % asked for", version=1,
+    ),
+]  # fmt: skip
+
+
+def _story(*, is_simulated: bool) -> Story:
+    origin = "simulated city" if is_simulated else "TLC green-taxi trips"
+    return Story(
+        origin=origin,
+        is_simulated=is_simulated,
+        model="sklearn",
+        model_name="taxifare_model",
+        home="home",
+        summary=sum_up(LINES, origin),
+        months=LINES,
+    )
+
+
+def test_the_summary_is_told_from_the_numbers() -> None:
+    assert _story(is_simulated=False).summary == (
+        "On TLC green-taxi trips, the Production model was off by 5.92 dollars in 2023-01, 5.92 in "
+        "2023-01 at its worst, and 5.92 in 2023-01. Promoted: v1 in 2022-02."
+    )
+    assert sum_up(LINES[:2], "simulated city") == (
+        "On simulated city, no model was in Production yet."
+    )
+
+
+@pytest.mark.parametrize("is_simulated", [False, True])
+def test_the_picture_and_the_table_say_what_the_trips_are(*, is_simulated: bool) -> None:
+    story = _story(is_simulated=is_simulated)
+    assert ("SIMULATED CITY" in draw_picture(story)) is is_simulated
+    assert "v1 promoted" in draw_picture(story)
+    assert story.origin in str(make_table(story).title)
+    assert story.origin in draw_text(story, width=78)
+
+
+def _get(url: str) -> str:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=20)
+    try:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read().decode()
+    finally:
+        connection.close()

@@ -1,0 +1,83 @@
+"""A recorder that keeps facts in a list, for tests of the engine alone."""
+
+from __future__ import annotations
+
+import io
+from hashlib import sha256
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
+from loopline.records.flows import StateKind, TaskRun
+from loopline.settings import Address
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+    from loopline.records.facts import Fact
+
+__all__ = ["ListRecorder"]
+
+
+class ListRecorder:
+    """Keeps facts and bytes in memory."""
+
+    def __init__(self) -> None:
+        self.address = Address("home", "")
+        self.facts: list[Fact] = []
+        self.blobs: dict[str, bytes] = {}
+
+    @property
+    def backend(self) -> Backend:
+        return cast("Backend", self)  # The engine opens blobs there, nothing else.
+
+    def record(self, fact: Fact, /) -> None:
+        self.facts.append(fact)
+
+    def stage_bytes(self, data: bytes, /) -> tuple[str, int]:
+        digest = sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return digest, len(data)
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        return io.BytesIO(self.blobs[digest])
+
+    def states(self, slug: str, map_index: int = -1) -> list[StateKind]:
+        """List the states a task went through."""
+        return [fact.state for fact in self.task_facts(slug, map_index)]
+
+    def task_facts(self, slug: str, map_index: int = -1) -> list[TaskRunState]:
+        """List what was recorded of a task."""
+        return [
+            fact
+            for fact in self.facts
+            if isinstance(fact, TaskRunState)
+            and (fact.task_slug, fact.map_index) == (slug, map_index)
+        ]
+
+    def flow_facts(self) -> list[FlowRunState]:
+        """List what was recorded of the flow run."""
+        return [fact for fact in self.facts if isinstance(fact, FlowRunState)]
+
+    def lines(self) -> list[tuple[str, int, str]]:
+        """List log lines: task, level, text."""
+        return [
+            (line.task_slug, line.level, line.message)
+            for fact in self.facts
+            if isinstance(fact, LogsWritten)
+            for line in fact.lines
+        ]
+
+    def task_runs(self) -> list[TaskRun]:
+        """Make the records another worker would be given."""
+        latest: dict[tuple[str, int], TaskRun] = {}
+        for fact in self.facts:
+            if isinstance(fact, TaskRunState):
+                latest[fact.task_slug, fact.map_index] = TaskRun(
+                    flow_run_id=fact.flow_run_id,
+                    task_slug=fact.task_slug,
+                    map_index=fact.map_index,
+                    state=fact.state,
+                    message=fact.message,
+                    attempt=fact.attempt,
+                    result=fact.result,
+                )
+        return list(latest.values())
