@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopline import Flow, Parameter, lifecycle, registry, task
-from loopline.lifecycle import Decision
-
 from taxifare import params
 from taxifare.interface import main as interface
 from taxifare.ml_logic.data import chunk_of, chunks, load, source
+
+if TYPE_CHECKING:
+    from loopline.lifecycle import Decision
 
 __all__ = ["build_flow"]
 

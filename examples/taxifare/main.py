@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-
 from taxifare import params
 from taxifare.flow import build_flow
 from taxifare.ml_logic.data import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["run_months"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
@@ -18,6 +17,10 @@ from loopline.demo.data_source import SIMULATED_KEY
 from loopline.demo.download import DownloadError, download, is_reachable
 from loopline.demo.simulated_city import make_month
 from loopline.errors import LooplineError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 #: What the site does to a file: it fails this often first, in this way.
 Fault = tuple[str, int]
@@ -125,9 +128,7 @@ def test_a_folder_may_hold_the_months_itself_or_in_green(
     assert data.count_rows("2022-03") == 2000
 
 
-def test_the_environment_names_a_folder_too(
-    months: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_names_a_folder_too(months: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPLINE_TAXI_DATA", str(months))
     assert find_taxi_data().folder == months
 

@@ -1,4 +1,4 @@
-"""``loopline demo taxifare`` behaves: exit codes, Ctrl-C, a second run, and the server it leaves."""
+"""``loopline demo taxifare`` behaves: exit codes, Ctrl-C, a second run, the server it leaves."""
 
 from __future__ import annotations
 
@@ -142,14 +142,14 @@ def test_a_missing_month_ends_with_1_and_its_name(small_months: Path, tmp_path: 
 
 
 def test_a_wrong_option_ends_with_2() -> None:
-    done = subprocess.run([*DEMO, "--model", "xgboost"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*DEMO, "--model", "xgboost"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "sklearn" in done.stderr
 
 
-def test_each_run_gets_a_home_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_run_gets_a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     homes = [make_demo_home(None) for _ in range(3)]
     assert [home.relative_to(tmp_path).as_posix() for home, _ in homes] == [

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import loopline
 import pandas as pd
 import pytest
+from pyarrow import parquet
+
+import loopline
 from loopline import registry
 from loopline.backend.recorder import close_recorders
 from loopline.demo import TAXI_MONTHS
 from loopline.demo.simulated_city import make_month
 from loopline.models import pyfunc
-from pyarrow import parquet
 from taxifare.flow import build_flow
 from taxifare.interface.main import evaluate, pred, preprocess, train
 from taxifare.ml_logic import data
@@ -111,7 +112,7 @@ def test_a_version_keeps_what_it_learned_from(capsys: pytest.CaptureFixture[str]
     assert int(version.params["rows"]) + int(version.params["rows_dropped"]) == 2 * ROWS
     run = loopline.get_run(version.run_id)
     assert run.tags["data.origin"] == "simulated city"
-    assert "unknown passenger counts taken as 1" in run.tags["cleaning"]
+    assert "passenger counts imputed" in run.tags["cleaning"]
 
     model = pyfunc.load_model("models:/taxifare_model/1")
     assert model.signature is not None

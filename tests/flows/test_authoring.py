@@ -230,7 +230,7 @@ def test_a_trigger_of_ones_own_is_not_taken_for_a_built_in_one() -> None:
     with Flow("taxi fares") as flow:
         own()
         shadow()
-    assert [each.trigger for each in flow.graph().tasks] == ["<lambda>", "own all_failed"]
+    assert [each.trigger for each in flow.graph().tasks] == ["bool", "own all_failed"]
 
 
 @pytest.mark.parametrize(

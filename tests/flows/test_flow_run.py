@@ -13,7 +13,8 @@ import pytest
 from loopline.backend.recorder import close_recorders, get_recorder
 from loopline.errors import FlowBuildError, InvalidInputError
 from loopline.flows import Flow, Parameter, context, task
-from loopline.flows.schedules import IntervalSchedule
+from loopline.flows.clocks import IntervalClock
+from loopline.flows.schedules import IntervalSchedule, Schedule
 from loopline.records.flows import StateKind
 from loopline.records.operations import (
     GetFlowRunGraph,
@@ -136,6 +137,27 @@ def test_a_flow_with_a_schedule_waits_for_each_of_its_times(
     assert len(due) == 2
     assert all(each > now for each in due)
     assert capsys.readouterr().out.count("runs next at") == 2
+
+
+@pytest.mark.usefixtures("home")
+def test_a_clock_gives_parameters_and_the_caller_overrules_them() -> None:
+    seen = []
+
+    @task
+    def note(month: str, depth: int) -> None:
+        seen.append((month, depth))
+
+    start = datetime.now(UTC) + timedelta(seconds=0.2)
+    clock = IntervalClock(
+        timedelta(days=1),
+        start_date=start,
+        end_date=start + timedelta(hours=1),
+        parameter_defaults={"month": "2022-03", "depth": 3},
+    )
+    with Flow("scheduled", schedule=Schedule([clock])) as flow:
+        note(Parameter("month"), Parameter("depth"))
+    flow.run(depth=5)
+    assert seen == [("2022-03", 5)]
 
 
 @pytest.mark.usefixtures("home")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike
 
 from loopline.errors import InvalidInputError
 from loopline.rules.gates import (
@@ -21,6 +21,9 @@ from loopline.rules.gates import (
     decide_nothing,
     score,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 GATE = Gate()
 FARE_ERRORS = np.random.default_rng(20221201).normal(0, 4, size=5000)

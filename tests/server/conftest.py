@@ -29,5 +29,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     backend = LocalBackend(home)
     flow_runs = story.fill(backend, tmp_path_factory.mktemp("files"))
     backend.close()
-    with running(home) as url:
+    with pytest.MonkeyPatch.context() as patch, running(home) as url:
+        # The story's running run has no writer that gives signs of life.
+        patch.setattr("loopline.server.janitor.SILENT_S", 3600.0)
         yield Served(url, flow_runs, home)

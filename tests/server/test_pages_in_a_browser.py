@@ -71,7 +71,8 @@ def test_every_page_fits_and_has_no_errors(
         if wide > 0:
             problems.append(f"{path} is {wide} pixels too wide at {width}")
         broken = page.evaluate(
-            "[...document.images].filter(i => i.loading != 'lazy' && !i.naturalWidth).map(i => i.src)"
+            "[...document.images].filter(i => i.loading != 'lazy' && !i.naturalWidth)"
+            ".map(i => i.src)"
         )
         problems.extend(f"{path} shows no picture {source}" for source in broken)
         if PICTURES:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import loopline
 import pandas as pd
-from loopline import lifecycle, registry
-from loopline.errors import NotFoundError
-from loopline.models import pyfunc
 
+import loopline
+from loopline import lifecycle, registry
+from loopline.models import pyfunc
 from taxifare import params
 from taxifare.ml_logic.data import Chunk, chunk_at, chunks, chunks_from, load, source
 from taxifare.ml_logic.models import model_module
@@ -20,9 +19,9 @@ from taxifare.ml_logic.preprocess import CleaningReport, make_features, sum_repo
 
 if TYPE_CHECKING:
     import numpy as np
-    from loopline.lifecycle import Decision
-    from loopline.registry import ModelVersion
     from numpy.typing import NDArray
+
+    from loopline.lifecycle import Decision
 
 __all__ = ["compare", "evaluate", "pred", "preprocess", "train", "train_on"]
 
@@ -82,9 +81,7 @@ def evaluate(
     """
     chunk = chunk_at(first_row, data)
     trips = load(chunk, data)
-    found = lifecycle.evaluate(
-        name, trips.features, trips.fares, stage=stage, metric=params.METRIC
-    )
+    found = lifecycle.evaluate(name, trips.features, trips.fares, stage=stage, metric=params.METRIC)
     if found is None:
         print(f"{chunk.month}: no {stage} model of {name} yet")
         return None
@@ -120,15 +117,17 @@ def train_on(
     loopline.set_experiment(params.EXPERIMENT)
     with loopline.start_run(run_name=f"train on {months}"):
         loopline.set_tags({"data.origin": trips.origin, "cleaning": str(report)})
-        loopline.log_params({
-            **maker.params(),
-            "months": months,
-            "first_row": learned[0].first_row,
-            "next_row": learned[-1].next_row,
-            "rows": report.kept,
-            "rows_dropped": report.rows - report.kept,
-            "passengers_imputed": report.imputed,
-        })
+        loopline.log_params(
+            {
+                **maker.params(),
+                "months": months,
+                "first_row": learned[0].first_row,
+                "next_row": learned[-1].next_row,
+                "rows": report.kept,
+                "rows_dropped": report.rows - report.kept,
+                "passengers_imputed": report.imputed,
+            }
+        )
         loopline.log_dict(report._asdict(), "cleaning.json")
         for chunk in learned:
             loopline.log_input(trips.dataset(chunk.month), context="training")
@@ -153,7 +152,7 @@ def compare(
     data: str | None = None,
 ) -> Decision:
     """Compare a new version with the one in a stage, on a chunk that neither has seen."""
-    champion = _in_stage(name, stage)
+    champion = next((v for v in registry.list_versions(name) if v.stage == stage), None)
     known = champion.version if champion else None
     following = {chunk.first_row: chunk for chunk in chunks(data)}
     if first_row not in following:
@@ -171,28 +170,25 @@ def compare(
     with loopline.start_run(run_name=f"compare on {chunk.month}"):
         loopline.log_input(source(data).dataset(chunk.month), context="evaluation")
         decision = lifecycle.compare(name, version, trips.features, trips.fares, stage=stage)
-        loopline.set_tags({
-            "data.origin": source(data).origin,
-            "cleaning": str(trips.report),
-            "decision": decision.sentence,
-        })
+        loopline.set_tags(
+            {
+                "data.origin": source(data).origin,
+                "cleaning": str(trips.report),
+                "decision": decision.sentence,
+            }
+        )
         loopline.log_params({"month": chunk.month, "challenger": version, "champion": known or ""})
         if decision.score is not None:
             loopline.log_metric("challenger_rmse", decision.score)
         if decision.comparison is not None:
             found = decision.comparison
-            loopline.log_metrics({
-                "champion_rmse": found.champion,
-                "gain": found.gain,
-                "gain_low": found.low,
-                "gain_high": found.high,
-                "p": found.p,
-            })
+            loopline.log_metrics(
+                {
+                    "champion_rmse": found.champion,
+                    "gain": found.gain,
+                    "gain_low": found.low,
+                    "gain_high": found.high,
+                    "p": found.p,
+                }
+            )
     return decision
-
-
-def _in_stage(name: str, stage: str) -> ModelVersion | None:
-    try:
-        return registry.get_version(name, stage=stage)
-    except NotFoundError:
-        return None

@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import pandas as pd
-from loopline.demo import TaxiData, find_taxi_data
 
+from loopline.demo import TaxiData, find_taxi_data
 from taxifare.ml_logic.preprocess import COLUMNS, CleaningReport, clean, make_features
 
 __all__ = ["Chunk", "Trips", "chunk_at", "chunk_of", "chunks", "chunks_from", "load", "source"]

@@ -48,15 +48,17 @@ def build(features: np.ndarray) -> keras.Model:
     distance, hour, weekday, passengers = (inputs[:, i : i + 1] for i in (0, 1, 2, 5))
     day = hour * (2 * math.pi / 24)
     week = weekday * (2 * math.pi / 7)
-    numbers = layers.Concatenate()([
-        distance,
-        ops.log1p(distance),
-        ops.sin(day),
-        ops.cos(day),
-        ops.sin(week),
-        ops.cos(week),
-        passengers,
-    ])
+    numbers = layers.Concatenate()(
+        [
+            distance,
+            ops.log1p(distance),
+            ops.sin(day),
+            ops.cos(day),
+            ops.sin(week),
+            ops.cos(week),
+            passengers,
+        ]
+    )
     scale = layers.Normalization()
     scale.adapt(keras.Model(inputs, numbers).predict(features, batch_size=8192, verbose=0))
     zones = ops.cast(ops.clip(inputs[:, 3:5], 0, ZONES - 1), "int32")

@@ -48,16 +48,20 @@ class CleaningReport(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in a line."""
-        why = ", ".join(f"{count:,} {rule}" for rule, count in self.dropped.items() if count)
+        why = ", ".join(f"{rule} {count:,}" for rule, count in self.dropped.items() if count)
         gone = self.rows - self.kept
+        part = f"{100 * gone / max(self.rows, 1):.1f} %"
         return (
-            f"{self.rows:,} trips, {gone:,} dropped ({gone / max(self.rows, 1):.1%})"
-            f"{': ' + why if why else ''}; {self.imputed:,} unknown passenger counts taken as 1"
+            f"{self.rows:,} trips, {gone:,} dropped ({part}{': ' + why if why else ''}), "
+            f"{self.imputed:,} passenger counts imputed"
         )
 
 
 def clean(trips: pd.DataFrame, month: str) -> tuple[pd.DataFrame, CleaningReport]:
-    """Keep the trips that can be true, and fill in unknown passenger counts.
+    """Keep the trips that can be true, and take an unknown passenger count as 1.
+
+    Kept are fares of 1 to 150 dollars, distances between 0 and 100 miles, durations of 1 minute
+    to 3 hours, trips that begin in their month, and zones that are known.
 
     Args:
         trips: With ``COLUMNS``, as TLC publishes them.
@@ -68,13 +72,11 @@ def clean(trips: pd.DataFrame, month: str) -> tuple[pd.DataFrame, CleaningReport
     start = pd.Timestamp(f"{month}-01")
     # A comparison with a missing value is False: such a trip breaks the rule.
     rules = {
-        "with no fare of 1 to 150 dollars": trips["fare_amount"].between(1, 150),
-        "with no distance of 0 to 100 miles": trips["trip_distance"].between(
-            0, 100, inclusive="neither"
-        ),
-        "not 1 minute to 3 hours long": seconds.between(60, 3 * 3600),
-        "not begun in their month": (pickup >= start) & (pickup < start + pd.DateOffset(months=1)),
-        "with no known zone": trips["PULocationID"].notna() & trips["DOLocationID"].notna(),
+        "fare": trips["fare_amount"].between(1, 150),
+        "distance": trips["trip_distance"].between(0, 100, inclusive="neither"),
+        "duration": seconds.between(60, 3 * 3600),
+        "month": (pickup >= start) & (pickup < start + pd.DateOffset(months=1)),
+        "zone": trips["PULocationID"].notna() & trips["DOLocationID"].notna(),
     }
     alive = np.ones(len(trips), dtype=bool)
     dropped = {}

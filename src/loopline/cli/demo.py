@@ -59,7 +59,7 @@ def demo() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the story as JSON, and nothing else.")
 @click.pass_context
-def taxifare(  # noqa: PLR0913, PLR0917 - its options
+def taxifare(
     context: click.Context,
     data: Path | None,
     model: str,
@@ -102,6 +102,7 @@ def _tell(data: Path | None, model: str, home: Path | None, *, as_json: bool) ->
     with contextlib.redirect_stdout(out), _show_download(console) as on_progress:
         trips = find_taxi_data(data, announce=console.print, on_progress=on_progress)
     place, pictures = make_demo_home(home)
+    console.print(f"Trips: {trips.origin}, {trips.months[0]} to {trips.months[-1]}, {trips.folder}")
     if trips.is_simulated:
         console.print("The trips are those of a [bold]simulated city[/bold], not real ones.")
     with contextlib.redirect_stdout(out), _show_months(console, trips) as (on_step, on_month):

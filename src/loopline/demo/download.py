@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -94,8 +94,9 @@ def download(
     Raises:
         DownloadError: In the end it could not be had.
     """
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        part = Path(file.name)
+    number, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    part = Path(name)
+    with os.fdopen(number, "w+b") as file:
         try:
             _fetch_all(url, file, target.name, on_progress, wait_s)
             file.flush()
@@ -104,6 +105,7 @@ def download(
             if trouble:
                 msg = f"{target.name} {trouble}"
                 raise DownloadError(msg)
+            part.chmod(0o644)  # A temporary file is private; this one is not.
             part.replace(target)
         finally:
             with contextlib.suppress(FileNotFoundError):

@@ -1,15 +1,14 @@
 """A simulated city: months of taxi trips for when there is no network, dirty rows included.
 
-The city has 263 zones on a map, three airports-worth of habits in one (an airport with a flat
-fare), rush hours that slow the traffic, and a meter whose tariff rises in December 2022. The same
-month is the same file on every machine. Nothing here is fitted to real trips, and each file says
-in its own metadata that it is simulated.
+The city has 263 zones on a map, an airport with a flat fare, rush hours that slow the traffic, and
+a meter whose tariff rises in December 2022. A month is the same trips on every machine. Nothing
+here is fitted to real trips, and each file says in its own metadata that it is simulated.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Columns = dict[str, NDArray[Any]]
 
 __all__ = ["CITY_VERSION", "TARIFF_CHANGE", "make_month", "write_month"]
 
@@ -98,15 +98,19 @@ def make_month(month: str) -> pa.Table:
     is_agreed = random.random(count) < 0.06  # noqa: PLR2004
     fare = np.where(is_agreed, np.round(fare * random.lognormal(0.2, 0.5, count)), fare)
     fare = np.where(is_flat | is_agreed, fare, np.round(fare * 2) / 2)
-    passengers = random.choice([1.0, 2.0, 3.0, 5.0], p=[0.82, 0.11, 0.04, 0.03], size=count)
-    dropoff = pickup + np.maximum(np.round(minutes * 60), 1).astype(np.int64)
-
-    _soil(random, pickup, dropoff, miles, fare, passengers)
-    order = np.argsort(pickup, kind="stable")
-    return _table(
-        *(part[order] for part in (pickup, dropoff, start, end, miles, fare, passengers)),
-        rush=np.where(is_rush, 1.0, 0.0)[order],
-    )
+    trips: Columns = {
+        "pickup": pickup,
+        "dropoff": pickup + np.maximum(np.round(minutes * 60), 1).astype(np.int64),
+        "start": start,
+        "end": end,
+        "miles": miles,
+        "fare": fare,
+        "rush": np.where(is_rush, 1.0, 0.0),
+        "passengers": random.choice([1.0, 2.0, 3.0, 5.0], p=[0.82, 0.11, 0.04, 0.03], size=count),
+    }
+    _soil(random, trips)
+    order = np.argsort(trips["pickup"], kind="stable")
+    return _table({name: column[order] for name, column in trips.items()})
 
 
 def _pickup_times(random: np.random.Generator, year: int, month: int, count: int) -> Ints:
@@ -116,7 +120,9 @@ def _pickup_times(random: np.random.Generator, year: int, month: int, count: int
     first = np.datetime64(datetime(year, month, 1), "s").astype(np.int64)  # noqa: DTZ001
     after = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - the city's clock
     days = int((np.datetime64(after, "s").astype(np.int64) - first) // 86_400)
-    busy = np.array([4, 3, 2, 2, 2, 3, 6, 9, 11, 10, 9, 9, 10, 10, 11, 13, 14, 15, 14, 12, 10, 9, 7, 5])
+    busy = np.array(
+        [4, 3, 2, 2, 2, 3, 6, 9, 11, 10, 9, 9, 10, 10, 11, 13, 14, 15, 14, 12, 10, 9, 7, 5]
+    )
     hour = random.choice(24, p=busy / busy.sum(), size=count)
     day = random.integers(days, size=count)
     return np.asarray(first + day * 86_400 + hour * 3600 + random.integers(3600, size=count))
@@ -143,75 +149,59 @@ def _places(random: np.random.Generator, count: int) -> tuple[Ints, Ints, Floats
     return start + 1, end + 1, air
 
 
-def _soil(  # noqa: PLR0913, PLR0917 - the columns
-    random: np.random.Generator,
-    pickup: Ints,
-    dropoff: Ints,
-    miles: Floats,
-    fare: Floats,
-    passengers: Floats,
-) -> None:
+def _soil(random: np.random.Generator, trips: Columns) -> None:
     """Put in the mistakes that real records have, in place."""
     import numpy as np
 
-    count = len(fare)
+    count = len(trips["fare"])
 
     def some(part: float) -> NDArray[np.bool_]:
         return np.asarray(random.random(count) < part)
 
-    fare[some(0.004)] *= -1
-    fare[int(random.integers(count))] = 429_490.0  # A meter once claimed this.
-    unmoved = some(0.035)
-    miles[unmoved] = 0.0
-    miles[some(0.0003)] = 68_000.0
+    trips["fare"][some(0.004)] *= -1  # Refunds.
+    trips["fare"][int(random.integers(count))] = 429_490.0  # A meter once claimed this.
+    trips["miles"][some(0.035)] = 0.0
+    trips["miles"][some(0.0003)] = 68_000.0
     forgotten = some(0.006)  # The meter was switched off a day later, or at once.
-    dropoff[forgotten] = pickup[forgotten] + random.choice([86_340, 0, 12], size=forgotten.sum())
-    stray = some(0.0004)
-    pickup[stray] -= 4000 * 86_400
-    dropoff[stray] -= 4000 * 86_400
-    passengers[some(0.1)] = np.nan
+    late = random.choice([86_340, 0, 12], size=int(forgotten.sum()))
+    trips["dropoff"][forgotten] = trips["pickup"][forgotten] + late
+    stray = some(0.0004)  # A clock that stands at another year.
+    trips["pickup"][stray] -= 4000 * 86_400
+    trips["dropoff"][stray] -= 4000 * 86_400
+    trips["passengers"][some(0.1)] = np.nan
 
 
-def _table(  # noqa: PLR0913, PLR0917 - the columns
-    pickup: Ints,
-    dropoff: Ints,
-    start: Ints,
-    end: Ints,
-    miles: Floats,
-    fare: Floats,
-    passengers: Floats,
-    *,
-    rush: Floats,
-) -> pa.Table:
+def _table(trips: Columns) -> pa.Table:
     """Put the columns together as TLC does, and say that they are simulated."""
     import numpy as np
     import pyarrow as pa
 
     from loopline.demo.data_source import SIMULATED_KEY
 
-    known = ~np.isnan(passengers)
+    fare, count = trips["fare"], len(trips["fare"])
+    known = ~np.isnan(trips["passengers"])
     ones = np.where(known, 1.0, np.nan)
     time = pa.timestamp("us")
     surcharge = np.where(known, 0.3, 1.0)
     tax = np.where(fare > 0, 0.5, -0.5)
     columns = {
-        "VendorID": pa.array(np.where(start % 3, 2, 1)),
-        "lpep_pickup_datetime": pa.array(pickup * 1_000_000, time),
-        "lpep_dropoff_datetime": pa.array(dropoff * 1_000_000, time),
-        "store_and_fwd_flag": pa.array(np.where(known, "N", None)),
+        "VendorID": pa.array(np.where(trips["start"] % 3, 2, 1)),
+        "lpep_pickup_datetime": pa.array(trips["pickup"] * 1_000_000, time),
+        "lpep_dropoff_datetime": pa.array(trips["dropoff"] * 1_000_000, time),
+        "store_and_fwd_flag": pa.array(np.full(count, "N"), mask=~known),
         "RatecodeID": _floats(ones),
-        "PULocationID": pa.array(start),
-        "DOLocationID": pa.array(end),
-        "passenger_count": _floats(passengers),
-        "trip_distance": pa.array(miles),
+        "PULocationID": pa.array(trips["start"]),
+        "DOLocationID": pa.array(trips["end"]),
+        "passenger_count": _floats(trips["passengers"]),
+        "trip_distance": pa.array(trips["miles"]),
         "fare_amount": pa.array(fare),
-        "extra": pa.array(rush),
+        "extra": pa.array(trips["rush"]),
         "mta_tax": pa.array(tax),
-        "tip_amount": pa.array(np.zeros(len(fare))),
-        "tolls_amount": pa.array(np.zeros(len(fare))),
-        "ehail_fee": pa.nulls(len(fare)),
+        "tip_amount": pa.array(np.zeros(count)),
+        "tolls_amount": pa.array(np.zeros(count)),
+        "ehail_fee": pa.nulls(count),
         "improvement_surcharge": pa.array(surcharge),
-        "total_amount": pa.array(fare + rush + tax + surcharge),
+        "total_amount": pa.array(fare + trips["rush"] + tax + surcharge),
         "payment_type": _floats(ones),
         "trip_type": _floats(ones),
         "congestion_surcharge": _floats(ones * 0),

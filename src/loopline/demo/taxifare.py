@@ -139,9 +139,7 @@ def _record(story: Story, picture: Path) -> str:
     with fluent.start_run(run_name=f"fare error over time{label}") as run:
         fluent.set_tags({"data.origin": story.origin, "summary": story.summary})
         steps = ", ".join(f"{step}: {line.month}" for step, line in enumerate(story.months))
-        fluent.log_params(
-            {"model": story.model, "model_name": story.model_name, "steps": steps}
-        )
+        fluent.log_params({"model": story.model, "model_name": story.model_name, "steps": steps})
         for step, line in enumerate(story.months):
             if line.production is not None:
                 fluent.log_metric("production_rmse", line.production, step=step)

@@ -9,7 +9,7 @@ import ctypes
 import logging
 import threading
 import traceback
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,11 +81,13 @@ def run_attempt(call: Call, sink: Sink) -> Outcome:
         return _run(call, sink)
     box: list[Outcome] = []
     context = copy_context()
-    thread = threading.Thread(
-        target=lambda: box.append(context.run(_run, call, sink)),
-        name=f"loopline {call.where.task_slug}",
-        daemon=True,
-    )
+
+    def attempt() -> None:
+        with suppress(TaskTimeoutError):  # It was told to stop when it had just ended.
+            box.append(context.run(_run, call, sink))
+
+    name = f"loopline {call.where.task_slug}"
+    thread = threading.Thread(target=attempt, name=name, daemon=True)
     thread.start()
     thread.join(call.timeout_s)
     if not box:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.engine import run_flow
 from loopline.flows.order import count
+from loopline.rules.timetable import next_times
 
 if TYPE_CHECKING:
     from loopline.flows.executors.base import Executor
@@ -59,19 +60,21 @@ def run_here(
     if flow.schedule is None or on_schedule is False:
         check_parameters(flow, parameters)
         return run_flow(flow, parameters=parameters, executor=executor, echo=True)
+    spec = flow.schedule.spec()
     after = datetime.now(UTC)
     state: State | None = None
-    while times := flow.schedule.next(1, after=after):
-        after = due = times[0]
-        print(f"The flow {flow.name!r} runs next at {due.isoformat(timespec='seconds')}.")  # noqa: T201
-        while (rest_s := (due - datetime.now(UTC)).total_seconds()) > 0:
-            time.sleep(min(rest_s, _NAP_S))
-        check_parameters(flow, parameters)
+    while times := next_times(spec, after, 1):
+        due = times[0].at
+        local = due.astimezone().isoformat(sep=" ", timespec="seconds")
+        print(f"The flow {flow.name!r} runs next at {local}.")  # noqa: T201 - it may be long
+        _sleep_until(due)
+        given = {**times[0].parameters, **parameters}
+        check_parameters(flow, given)
         state = run_flow(
-            flow, parameters=parameters, executor=executor, scheduled_start_time=due, echo=True
+            flow, parameters=given, executor=executor, scheduled_start_time=due, echo=True
         )
         # Times that passed while the run took its time are not made up for.
-        after = max(after, datetime.now(UTC))
+        after = max(due, datetime.now(UTC))
     if state is None:
         msg = (
             f"The schedule of the flow {flow.name!r} has no more times. Run it once with "
@@ -79,3 +82,8 @@ def run_here(
         )
         raise InvalidInputError(msg)
     return state
+
+
+def _sleep_until(due: datetime) -> None:
+    while (rest_s := (due - datetime.now(UTC)).total_seconds()) > 0:
+        time.sleep(min(rest_s, _NAP_S))

@@ -80,6 +80,10 @@ class _Prints(io.TextIOBase):
     def flush(self) -> None:
         self.under.flush()
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # The base class has None.
+        return str(getattr(self.under, "encoding", None) or "utf-8")
+
     def writable(self) -> bool:
         return True
 

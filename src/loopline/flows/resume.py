@@ -29,6 +29,8 @@ def usable_task_runs(flow: Flow, earlier: Iterable[TaskRun]) -> list[TaskRun]:
     runs: dict[str, list[TaskRun]] = {}
     for run in earlier:
         runs.setdefault(run.task_slug, []).append(run)
+    if not runs:
+        return []
     kept: list[TaskRun] = []
     unfinished: set[str] = set()
     for task in reversed(flow.sorted_tasks()):

@@ -329,7 +329,7 @@ class FunctionTask(Task, Generic[P, R]):
     # The first form is what editors show. The second lets parameters, tasks and structures of
     # them stand for arguments of any type, and takes what is about the flow; building the flow
     # checks the arguments' names. Results are Any: tasks here, values of any type there.
-    @overload  # type: ignore[override]
+    @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...  # noqa: ANN401
 
     @overload

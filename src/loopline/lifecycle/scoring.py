@@ -38,8 +38,13 @@ class Evaluation(Record, frozen=True, kw_only=True):
 
 
 def evaluate(
-    name: str, inputs: Any, truth: ArrayLike, *, stage: str = "Production", metric: str = "rmse"
-) -> Evaluation | None:  # fmt: skip
+    name: str,
+    inputs: Any,  # noqa: ANN401 - whatever the model takes
+    truth: ArrayLike,
+    *,
+    stage: str = "Production",
+    metric: str = "rmse",
+) -> Evaluation | None:
     """Score the version in a stage on rows it has not seen.
 
     Args:
@@ -71,7 +76,7 @@ def evaluate(
 def compare(
     name: str,
     challenger: int,
-    inputs: Any,
+    inputs: Any,  # noqa: ANN401 - whatever the models take
     truth: ArrayLike,
     *,
     stage: str = "Production",

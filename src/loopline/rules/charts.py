@@ -148,10 +148,13 @@ def line_chart(  # noqa: PLR0913 - all but the first are named at the call
         make_scale(ys, is_log=log_y, from_zero=from_zero),
     )
     name = f"ll{crc32(repr((title, series)).encode()):08x}"
-    parts = [
+    start = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ll-chart" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" style="max-width:100%;height:auto" role="img" '
-        f'aria-labelledby="{name}t {name}d">',
+        f'aria-labelledby="{name}t {name}d">'
+    )
+    parts = [
+        start,
         f'<title id="{name}t">{_escape(title)}</title>',
         f'<desc id="{name}d">{_escape(description or _describe(series))}</desc>',
         f"<style>{CHART_CSS}</style>" if with_style else "",
@@ -286,11 +289,11 @@ def _dash(index: int) -> str:
     return f' stroke-dasharray="{dash}"' if dash else ""
 
 
-def _text(  # noqa: PLR0913, PLR0917 - a place, a text and how it stands there
-    x: float, y: float, text: str, anchor: str, *, style: str = "", extra: str = ""
-) -> str:
+def _text(x: float, y: float, text: str, anchor: str, *, style: str = "", extra: str = "") -> str:
     kind = f' class="{style}"' if style else ""
-    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra}>{_escape(text)}</text>'
+    return (
+        f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra}>{_escape(text)}</text>'
+    )
 
 
 def _escape(text: str) -> str:

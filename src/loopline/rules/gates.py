@@ -184,9 +184,10 @@ def decide(comparison: Comparison, gate: Gate, *, champion: int, challenger: int
     """
     old, new = f"v{champion}", f"v{challenger}"
     by = f"{abs(comparison.gain):.1%}".replace("%", " %")
+    to = "–" if comparison.low >= 0 else " to "  # noqa: RUF001 - a range
     span = (
         f"{comparison.confidence * 100:.3g} % interval "
-        f"{comparison.low * 100:.1f}–{comparison.high * 100:.1f} %"  # noqa: RUF001 - a range
+        f"{comparison.low * 100:.1f}{to}{comparison.high * 100:.1f} %"
     )
     promote = False
     if math.isnan(comparison.gain):
@@ -268,7 +269,8 @@ def _losses(errors: ArrayLike, metric: str) -> NDArray[np.float64]:
     if values.ndim != 1 or values.size == 0:
         msg = f"Errors must be one column with at least one row, not of shape {values.shape}."
         raise InvalidInputError(msg)
-    return np.square(values) if metric == "rmse" else np.abs(values)
+    with np.errstate(over="ignore"):  # A square beyond any number is an infinity.
+        return np.square(values) if metric == "rmse" else np.abs(values)
 
 
 def _total(mean: float, metric: str) -> float:
@@ -292,7 +294,7 @@ def _resample(losses: NDArray[np.float64], gate: Gate) -> NDArray[np.float64]:
         drawn = random.integers(rows, size=rows, dtype=np.int32)
         sums[index] = np.bincount(drawn, minlength=rows) @ losses  # How often each row came.
     old, new = sums[:, 0], sums[:, 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(old == 0, np.where(new == 0, 1.0, np.inf), new / old)
     return 1 - (np.sqrt(ratio) if gate.metric == "rmse" else ratio)
 

@@ -108,9 +108,7 @@ def _log_scale(low: float, high: float) -> Scale:
     last = max(last, first + 1)
     every = math.ceil((last - first) / MOST_TICKS)
     factors = (1.0, 2.0, 5.0) if last - first < FEW_DECADES else (1.0,)
-    ticks = [
-        factor * 10.0**power for power in range(first, last + 1, every) for factor in factors
-    ]
+    ticks = [factor * 10.0**power for power in range(first, last + 1, every) for factor in factors]
     start = max([tick for tick in ticks if tick <= low], default=low)
     end = min([tick for tick in ticks if tick >= high], default=high)
     if start == end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from loopline.rules.scales import can_show, make_scale, write_number
@@ -64,7 +65,7 @@ def text_chart(
 
     cells = [[" "] * room for _ in range(height)]
     for line in points:
-        for (x1, y1), (x2, y2) in zip(line, line[1:], strict=False):
+        for (x1, y1), (x2, y2) in itertools.pairwise(line):
             first, last = column(x1), column(x2)
             for at in range(first + 1, last):
                 y = y1 + (y2 - y1) * (at - first) / (last - first)

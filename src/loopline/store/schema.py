@@ -382,7 +382,6 @@ Index(
     flow_run.c.scheduled_ms,
     unique=True,
     sqlite_where=text("is_automatic = 1"),
-    postgresql_where=text("is_automatic"),
 )
 Index("ix_ll_flow_run_due", flow_run.c.state, flow_run.c.scheduled_ms)
 Index("ix_ll_flow_run_newest", flow_run.c.scheduled_ms.desc(), flow_run.c.flow_run_id)

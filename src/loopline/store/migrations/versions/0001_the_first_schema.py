@@ -258,7 +258,6 @@ def upgrade() -> None:
         ["flow_id", "scheduled_ms"],
         unique=True,
         sqlite_where=sa.text("is_automatic = 1"),
-        postgresql_where=sa.text("is_automatic"),
     )
     op.create_table(
         "ll_flow_version",

@@ -1,0 +1,129 @@
+"""A version is scored on new rows, compared with the champion, and promoted when it is better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyRegressor
+
+import loopline.sklearn
+from loopline.backend.recorder import close_recorders, set_tracking_uri
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.lifecycle import Gate, compare, decide_nothing, evaluate, notify, promote
+from loopline.registry import get_production, history, list_versions
+from loopline.tracking.fluent import get_run, start_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = "taxifare_model"
+TRIPS = np.zeros((200, 1))
+FARES = np.tile([9.0, 11.0], 100)  # Around 10 dollars, each off by 1.
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("LOOPLINE_NO_CAPTURE", "1")
+    set_tracking_uri(tmp_path / ".loopline")
+    yield
+    close_recorders()
+    set_tracking_uri(None)
+
+
+def register(fare: float) -> str:
+    """Register a model that says ``fare`` whatever the trip; return its run's id."""
+    model: Any = DummyRegressor(strategy="constant", constant=fare).fit(TRIPS, FARES)
+    with start_run() as run:
+        loopline.sklearn.log_model(
+            model, "model", input_example=TRIPS[:2], registered_model_name=NAME
+        )
+    return run.info.run_id
+
+
+def test_without_a_version_in_the_stage_there_is_no_score() -> None:
+    assert evaluate(NAME, TRIPS, FARES) is None
+    register(10.0)
+    assert evaluate(NAME, TRIPS, FARES) is None
+
+
+def test_the_version_in_production_is_scored_on_new_rows() -> None:
+    register(12.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    found = evaluate(NAME, TRIPS, FARES, metric="mae")
+    assert found is not None
+    assert (found.version, found.score, found.rows) == (1, 2.0, 200)
+
+
+def test_a_better_version_takes_the_champion_s_place_with_its_reason() -> None:
+    register(13.0)
+    first = compare(NAME, 1, TRIPS, FARES)
+    assert first.score == pytest.approx(np.sqrt(10))
+    assert promote(NAME, first)
+
+    register(10.0)
+    decision = compare(NAME, 2, TRIPS, FARES)
+    assert decision.comparison is not None
+    assert decision.comparison.gain == pytest.approx(1 - 1 / np.sqrt(10))
+    assert promote(NAME, decision)
+    champion = get_production(NAME)
+    assert champion is not None
+    assert champion.version == 2
+    assert [version.stage for version in list_versions(NAME)] == ["Production", "Archived"]
+    assert decision.sentence in {event.reason for event in history(NAME)}
+    assert decision.sentence.startswith("promoted v2 over v1: better by 68.4 %")
+
+
+def test_a_version_that_is_not_better_moves_nothing() -> None:
+    register(10.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    register(12.0)
+    decision = compare(NAME, 2, TRIPS, FARES, gate=Gate(metric="mae"))
+    assert not promote(NAME, decision)
+    assert decision.sentence == "kept v1: v2 is worse by 100.0 %"
+    champion = get_production(NAME)
+    assert champion is not None
+    assert champion.version == 1
+
+
+def test_the_champion_is_not_compared_with_itself() -> None:
+    register(10.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    assert compare(NAME, 1, TRIPS, FARES).sentence == "kept v1: it is in Production already"
+
+
+def test_another_stage_has_its_own_champion() -> None:
+    register(10.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES, stage="Staging"), stage="Staging")
+    assert evaluate(NAME, TRIPS, FARES, stage="Staging") is not None
+    assert evaluate(NAME, TRIPS, FARES) is None
+
+
+def test_a_decision_about_nothing_moves_nothing() -> None:
+    register(10.0)
+    assert not promote(NAME, decide_nothing(1, "no rows that neither has seen"))
+    assert get_production(NAME) is None
+
+
+def test_true_values_of_other_rows_are_refused() -> None:
+    register(10.0)
+    with pytest.raises(InvalidInputError, match="gave 200 numbers for 3 true values"):
+        compare(NAME, 1, TRIPS, FARES[:3])
+
+
+def test_a_version_that_does_not_exist_is_said() -> None:
+    register(10.0)
+    with pytest.raises(NotFoundError):
+        compare(NAME, 7, TRIPS, FARES)
+
+
+def test_people_are_told_and_the_run_keeps_what_they_were_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_id = register(10.0)
+    notify("2022-03: kept v1", run_id=run_id)
+    notify("Nothing about a run")
+    assert capsys.readouterr().out == "2022-03: kept v1\nNothing about a run\n"
+    assert get_run(run_id).tags["loopline.notification"] == "2022-03: kept v1"
