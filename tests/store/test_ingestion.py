@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event as sqlalchemy_event
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import ConflictError, NotFoundError
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.flows import StateKind
 from loopline.records.tracking import RunStatus
 from loopline.settings import Address
 
@@ -180,3 +182,49 @@ def test_what_does_not_exist_is_said_with_the_next_step(backend: LocalBackend) -
     send(backend, 0, STARTED)
     with pytest.raises(NotFoundError, match="Did you mean 'wagoncab taxifare'"):
         backend.call(ops.GetExperiment(name="wagoncab taxifair"))
+
+
+def test_a_value_that_no_database_holds_is_refused_alone(backend: LocalBackend) -> None:
+    receipt = send(
+        backend,
+        0,
+        STARTED,
+        f.RunStarted(run_id="later", experiment="fares", start_ms=2**64),
+        f.TagsSet(run_id="taxi", tags={"month": "2022-03"}),
+    )
+    assert receipt.refused == 1
+    assert receipt.acknowledged == 3
+    assert backend.call(ops.GetRun(run_id="taxi")).tags["month"] == "2022-03"
+    assert "database cannot hold it" in backend.call(ops.ListRefused(run_id="later"))[0].reason
+
+
+def test_a_fenced_holders_facts_are_refused(backend: LocalBackend) -> None:
+    def state(kind: StateKind, token: int) -> f.FlowRunState:
+        return f.FlowRunState(flow_run_id="night", state=kind, at_ms=1, token=token)
+
+    task = f.TaskRunState(
+        flow_run_id="night", task_slug="train-1", state=StateKind.SUCCESS, at_ms=2, token=1
+    )
+    send(backend, 0, state(StateKind.RUNNING, 2), task, state(StateKind.FAILED, 1))
+    assert backend.call(ops.GetFlowRun(flow_run_id="night")).state is StateKind.RUNNING
+    assert backend.call(ops.ListTaskRuns(flow_run_id="night")) == []
+    assert len(backend.call(ops.ListRefused(run_id="night"))) == 2
+
+
+def test_a_thousand_task_states_cost_a_few_statements(backend: LocalBackend) -> None:
+    facts: list[f.Fact] = [f.FlowRunState(flow_run_id="night", state=StateKind.RUNNING, at_ms=1)]
+    for task in range(500):
+        for kind in (StateKind.RUNNING, StateKind.SUCCESS):
+            slug = f"train-{task}"
+            facts.append(
+                f.TaskRunState(flow_run_id="night", task_slug=slug, state=kind, at_ms=2 + task)
+            )
+    statements = []
+    sqlalchemy_event.listen(
+        backend.store._engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+    )
+    send(backend, 0, *facts)
+    tasks = backend.call(ops.ListTaskRuns(flow_run_id="night"))
+    assert [task.task_slug for task in tasks] == [f"train-{task}" for task in range(500)]
+    assert {task.state for task in tasks} == {StateKind.SUCCESS}
+    assert sum("SELECT" not in statement for statement in statements) < 20

@@ -1,74 +1,220 @@
-"""Facts of flow runs: states checked against the fencing token, task states, logs."""
+"""Facts of flow runs: states checked against the fencing token, task states, logs.
+
+The facts of a batch are gathered and written together: a flow of a thousand tasks makes a few
+statements, not thousands.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
-from loopline.store.inserted import inserted_id
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from loopline.records import facts as f
 
-__all__ = [
-    "add_flow_run_event",
-    "add_logs",
-    "close_lost_flow_runs",
-    "set_flow_run_state",
-    "set_task_run_state",
-]
+__all__ = ["FlowFacts", "add_flow_run_event", "close_lost_flow_runs"]
 
 _flow_run = schema.flow_run
 _task_run = schema.task_run
 
-_STARTED = {StateKind.RUNNING}
+_event = schema.flow_run_event
+_TASK_KEY = ("flow_run_id", "task_slug", "map_index")
+
+#: A flow run by its id. Primary key look-up.
+FLOW_RUN = select(_flow_run).where(_flow_run.c.flow_run_id == bindparam("id"))
+#: One task run. Primary key look-up.
+TASK_RUN = select(_task_run).where(
+    _task_run.c.flow_run_id == bindparam("id"),
+    _task_run.c.task_slug == bindparam("slug"),
+    _task_run.c.map_index == bindparam("index"),
+)
+#: The number after that of the task run which joined a flow run last.
+NEXT_SEEN = select(func.coalesce(func.max(_task_run.c.seen), 0) + 1).where(
+    _task_run.c.flow_run_id == bindparam("id")
+)
+PUT_TASK_RUN = insert(_task_run).prefix_with("OR REPLACE", dialect="sqlite")
+ADD_EVENT = insert(_event)
+ADD_LINE = insert(schema.log_line)
 
 
-def set_flow_run_state(
-    connection: Connection, fact: f.FlowRunState, writer: str, now_ms: int
-) -> None:
-    """Move a flow run to a state; the first state of an unknown id makes the flow run."""
-    row = connection.execute(
-        select(_flow_run).where(_flow_run.c.flow_run_id == fact.flow_run_id)
-    ).first()
-    if row is None:
-        connection.execute(
-            insert(_flow_run).values(
-                flow_run_id=fact.flow_run_id,
-                flow_name=fact.flow_name or "flow",
-                name=fact.name,
-                parameters=msgspec.json.encode(fact.parameters).decode(),
-                graph=None if fact.graph is None else msgspec.json.encode(fact.graph).decode(),
-                state=fact.state,
-                message=fact.message,
-                scheduled_ms=fact.at_ms,
-                created_ms=now_ms,
-                start_ms=fact.at_ms if fact.state in _STARTED else None,
-                end_ms=fact.at_ms if fact.state.is_finished else None,
-                token=fact.token,
-                writer="" if fact.token else writer,
+class FlowFacts:
+    """The flow facts of one batch; ``write`` stores what was taken."""
+
+    def __init__(self, connection: Connection, writer: str, now_ms: int) -> None:
+        self._connection = connection
+        self._writer = writer
+        self._now_ms = now_ms
+        self._holders: dict[str, tuple[int, str] | None] = {}
+        self._tasks: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self._seen: dict[str, int] = {}
+        self._events: list[dict[str, Any]] = []
+        self._lines: list[dict[str, Any]] = []
+
+    def set_flow_run_state(self, fact: f.FlowRunState) -> None:
+        """Move a flow run to a state; the first state of an unknown id makes the flow run.
+
+        Raises:
+            ConflictError: Somebody else holds the flow run under a newer token.
+        """
+        row = self._connection.execute(FLOW_RUN, {"id": fact.flow_run_id}).first()
+        is_running = fact.state is StateKind.RUNNING
+        if row is None:
+            self._connection.execute(
+                insert(_flow_run).values(
+                    flow_run_id=fact.flow_run_id,
+                    flow_name=fact.flow_name or "flow",
+                    name=fact.name,
+                    parameters=msgspec.json.encode(fact.parameters).decode(),
+                    graph=None if fact.graph is None else msgspec.json.encode(fact.graph).decode(),
+                    state=fact.state,
+                    message=fact.message,
+                    scheduled_ms=fact.at_ms,
+                    created_ms=self._now_ms,
+                    start_ms=fact.at_ms if is_running else None,
+                    end_ms=fact.at_ms if fact.state.is_finished else None,
+                    token=fact.token,
+                    writer="" if fact.token else self._writer,
+                )
             )
-        )
-    else:
-        check_token(row, fact.token)
-        changes: dict[str, Any] = {"state": fact.state, "message": fact.message}
-        if fact.state in _STARTED and row.start_ms is None:
-            changes["start_ms"] = fact.at_ms
+            self._holders[fact.flow_run_id] = (fact.token, "")
+        else:
+            check_token(fact.flow_run_id, row.token, row.worker, fact.token)
+            changes: dict[str, Any] = {"state": fact.state, "message": fact.message}
+            if is_running and row.start_ms is None:
+                changes["start_ms"] = fact.at_ms
+            if fact.state.is_finished:
+                # A clock that jumped back must not make the run's duration negative.
+                changes["end_ms"] = max(fact.at_ms, row.start_ms or fact.at_ms)
+                changes["lease_until_ms"] = 0
+            self._connection.execute(
+                update(_flow_run)
+                .where(_flow_run.c.flow_run_id == fact.flow_run_id)
+                .values(**changes)
+            )
+        self._add_event(fact.flow_run_id, fact.at_ms, fact.state, fact.message)
+
+    def set_task_run_state(self, fact: f.TaskRunState) -> None:
+        """Move a task run to a state.
+
+        Raises:
+            ConflictError: Somebody else holds the flow run under a newer token.
+        """
+        holder = self._holder(fact.flow_run_id)
+        if holder is not None:
+            check_token(fact.flow_run_id, *holder, fact.token)
+        row = self._task(fact)
+        row["state"] = fact.state
+        row["message"] = fact.message
+        row["attempt"] = max(fact.attempt, row["attempt"])
+        if fact.state is StateKind.RUNNING and row["start_ms"] is None:
+            row["start_ms"] = fact.at_ms
+        row["end_ms"] = None
         if fact.state.is_finished:
-            # A clock that jumped back must not make the run's duration negative.
-            changes["end_ms"] = max(fact.at_ms, row.start_ms or fact.at_ms)
-            changes["lease_until_ms"] = 0
-        connection.execute(
-            update(_flow_run).where(_flow_run.c.flow_run_id == fact.flow_run_id).values(**changes)
+            start_ms = row["start_ms"]
+            row["end_ms"] = fact.at_ms if start_ms is None else max(fact.at_ms, start_ms)
+            row["result"] = fact.result
+        self._add_event(
+            fact.flow_run_id,
+            fact.at_ms,
+            fact.state,
+            fact.message,
+            task_slug=fact.task_slug,
+            map_index=fact.map_index,
+            attempt=fact.attempt,
         )
-    add_flow_run_event(connection, fact.flow_run_id, fact.at_ms, fact.state, fact.message)
+
+    def add_logs(self, fact: f.LogsWritten) -> None:
+        """Append log lines."""
+        self._lines += [
+            {
+                "flow_run_id": line.flow_run_id,
+                "task_slug": line.task_slug,
+                "at_ms": line.at_ms,
+                "level": line.level,
+                "message": line.message.replace("\0", "\N{SYMBOL FOR NULL}"),
+            }
+            for line in fact.lines
+        ]
+
+    def write(self) -> None:
+        """Store what was taken since the last time."""
+        for statement, rows in (
+            (PUT_TASK_RUN, list(self._tasks.values())),
+            (ADD_EVENT, self._events),
+            (ADD_LINE, self._lines),
+        ):
+            if rows:
+                self._connection.execute(statement, rows)
+        self._tasks, self._events, self._lines = {}, [], []
+
+    def _holder(self, flow_run_id: str) -> tuple[int, str] | None:
+        """Get token and worker of a flow run; None for one not known yet."""
+        if flow_run_id not in self._holders:
+            row = self._connection.execute(FLOW_RUN, {"id": flow_run_id}).first()
+            self._holders[flow_run_id] = None if row is None else (row.token, row.worker)
+        return self._holders[flow_run_id]
+
+    def _task(self, fact: f.TaskRunState) -> dict[str, Any]:
+        """Get the row of a task run, to be changed and written back."""
+        key = (fact.flow_run_id, fact.task_slug, fact.map_index)
+        known = self._tasks.get(key)
+        if known is None:
+            row = self._connection.execute(
+                TASK_RUN,
+                {"id": fact.flow_run_id, "slug": fact.task_slug, "index": fact.map_index},
+            ).first()
+            if row is not None:
+                known = dict(row._mapping)  # noqa: SLF001 - its public name for a row's columns
+            else:
+                known = {
+                    **dict(zip(_TASK_KEY, key, strict=True)),
+                    "attempt": 0,
+                    "start_ms": None,
+                    "result": "",
+                    "seen": self._next_seen(fact.flow_run_id),
+                }
+            self._tasks[key] = known
+        return known
+
+    def _next_seen(self, flow_run_id: str) -> int:
+        if flow_run_id not in self._seen:
+            self._seen[flow_run_id] = self._connection.execute(
+                NEXT_SEEN, {"id": flow_run_id}
+            ).scalar_one()
+        self._seen[flow_run_id] += 1
+        return self._seen[flow_run_id]
+
+    def _add_event(
+        self,
+        flow_run_id: str,
+        at_ms: int,
+        state: StateKind,
+        message: str,
+        *,
+        task_slug: str = "",
+        map_index: int = -1,
+        attempt: int = 0,
+    ) -> None:
+        self._events.append(
+            {
+                "flow_run_id": flow_run_id,
+                "at_ms": at_ms,
+                "state": state,
+                "message": message,
+                "task_slug": task_slug,
+                "map_index": map_index,
+                "attempt": attempt,
+                "actor": "",
+            }
+        )
 
 
 def close_lost_flow_runs(connection: Connection, reason: str, now_ms: int) -> None:
@@ -91,107 +237,28 @@ def close_lost_flow_runs(connection: Connection, reason: str, now_ms: int) -> No
         )
 
 
-def check_token(row: Row[Any], token: int) -> None:
+def check_token(flow_run_id: str, held: int, worker: str, token: int) -> None:
     """Refuse what comes from a holder that is no longer the newest one."""
-    if token != row.token:
+    if token != held:
         msg = (
-            f"The flow run {row.flow_run_id} went to {row.worker or 'another worker'} under "
-            f"token {row.token}; a record under token {token} comes too late."
+            f"The flow run {flow_run_id} went to {worker or 'another worker'} under "
+            f"token {held}; a record under token {token} comes too late."
         )
         raise ConflictError(msg)
 
 
-def set_task_run_state(connection: Connection, fact: f.TaskRunState) -> None:
-    """Move a task run to a state."""
-    run: Row[Any] | None = connection.execute(
-        select(_flow_run).where(_flow_run.c.flow_run_id == fact.flow_run_id)
-    ).first()
-    if run is not None:
-        check_token(run, fact.token)
-    which = (
-        (_task_run.c.flow_run_id == fact.flow_run_id)
-        & (_task_run.c.task_slug == fact.task_slug)
-        & (_task_run.c.map_index == fact.map_index)
-    )
-    row = connection.execute(select(_task_run).where(which)).first()
-    changes: dict[str, Any] = {
-        "state": fact.state,
-        "message": fact.message,
-        "attempt": max(fact.attempt, row.attempt if row else 0),
-    }
-    if fact.state in _STARTED and (row is None or row.start_ms is None):
-        changes["start_ms"] = fact.at_ms
-    if fact.state.is_finished:
-        start = row.start_ms if row is not None else None
-        changes["end_ms"] = max(fact.at_ms, start if start is not None else fact.at_ms)
-        changes["result"] = fact.result
-    else:
-        changes["end_ms"] = None
-    event = add_flow_run_event(
-        connection,
-        fact.flow_run_id,
-        fact.at_ms,
-        fact.state,
-        fact.message,
-        task_slug=fact.task_slug,
-        map_index=fact.map_index,
-        attempt=fact.attempt,
-    )
-    if row is None:
-        connection.execute(
-            insert(_task_run).values(
-                flow_run_id=fact.flow_run_id,
-                task_slug=fact.task_slug,
-                map_index=fact.map_index,
-                seen=event,
-                **changes,
-            )
-        )
-    else:
-        connection.execute(update(_task_run).where(which).values(**changes))
-
-
-def add_flow_run_event(  # noqa: PLR0913 - the columns of an event
+def add_flow_run_event(
     connection: Connection,
     flow_run_id: str,
     at_ms: int,
     state: StateKind,
     message: str = "",
     *,
-    task_slug: str = "",
-    map_index: int = -1,
-    attempt: int = 0,
     actor: str = "",
-) -> int:
-    """Append a change of state to a flow run's history; return the event's number."""
-    made = connection.execute(
-        insert(schema.flow_run_event).values(
-            flow_run_id=flow_run_id,
-            at_ms=at_ms,
-            state=state,
-            message=message,
-            task_slug=task_slug,
-            map_index=map_index,
-            attempt=attempt,
-            actor=actor,
+) -> None:
+    """Append a change of state to a flow run's history."""
+    connection.execute(
+        insert(_event).values(
+            flow_run_id=flow_run_id, at_ms=at_ms, state=state, message=message, actor=actor
         )
     )
-    return inserted_id(made)
-
-
-def add_logs(connection: Connection, fact: f.LogsWritten) -> None:
-    """Append log lines."""
-    if fact.lines:
-        connection.execute(
-            insert(schema.log_line),
-            [
-                {
-                    "flow_run_id": line.flow_run_id,
-                    "task_slug": line.task_slug,
-                    "at_ms": line.at_ms,
-                    "level": line.level,
-                    "message": line.message.replace("\0", "\N{SYMBOL FOR NULL}"),
-                }
-                for line in fact.lines
-            ],
-        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import facts as f
@@ -25,7 +26,7 @@ from loopline.rules.names import (
 )
 from loopline.store import experiments, schema
 from loopline.store.find import run_or_none
-from loopline.store.flow_facts import add_logs, set_flow_run_state, set_task_run_state
+from loopline.store.flow_facts import FlowFacts
 from loopline.store.inserted import inserted_id
 from loopline.store.metrics import add_points
 from loopline.store.runs import add_event, revive_runs
@@ -47,6 +48,15 @@ def ingest(store: Store, batch: f.Batch) -> f.Receipt:
     Raises:
         ConflictError: The batch begins past what is acknowledged: records are missing between.
     """
+    try:
+        return _ingest(store, batch, careful=False)
+    except (InvalidInputError, ValueError, OverflowError):
+        # The database itself would not have some value. Find out which fact it is and refuse
+        # that one: a poisoned record must not be sent again and again for ever.
+        return _ingest(store, batch, careful=True)
+
+
+def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
     with store.write() as connection:
         now_ms = store.clock()
         acknowledged = _meet_writer(connection, batch, now_ms)
@@ -60,7 +70,11 @@ def ingest(store: Store, batch: f.Batch) -> f.Receipt:
             raise ConflictError(msg)
         ingestion = _Ingestion(connection, batch, now_ms)
         for fact in batch.facts:
-            ingestion.take(fact)
+            if careful:
+                ingestion.take_carefully(fact)
+            else:
+                ingestion.take(fact)
+        ingestion.finish()
         connection.execute(
             update(_writer).where(_writer.c.writer == batch.writer).values(acknowledged=batch.end)
         )
@@ -101,17 +115,35 @@ class _Ingestion:
         self._adopted = batch.adopted
         self._now_ms = now_ms
         self._runs: dict[str, Row[Any]] = {}
+        self._flows = FlowFacts(connection, batch.writer, now_ms)
         self.refused = 0
 
     def take(self, fact: f.Fact) -> None:
-        """Store one fact, or note why it is refused."""
+        """Store one fact, or note why it is refused.
+
+        Whatever can be wrong with a fact is found before anything of it is written.
+        """
         try:
-            # What a refused fact may have written before the refusal is undone with it.
+            self._dispatch(fact)
+        except (InvalidInputError, ConflictError, NotFoundError) as error:
+            self._refuse(fact, str(error))
+
+    def take_carefully(self, fact: f.Fact) -> None:
+        """Store one fact such that the database's own refusal undoes this fact alone."""
+        try:
             with self._connection.begin_nested():
                 self._dispatch(fact)
+                self._flows.write()
         except (InvalidInputError, ConflictError, NotFoundError) as error:
-            self._runs.clear()
             self._refuse(fact, str(error))
+        except (IntegrityError, DataError, InterfaceError, ValueError, OverflowError) as error:
+            self._runs.clear()
+            self._flows = FlowFacts(self._connection, self._writer, self._now_ms)
+            self._refuse(fact, f"The database cannot hold it ({type(error).__name__}).")
+
+    def finish(self) -> None:
+        """Write what was gathered."""
+        self._flows.write()
 
     def _dispatch(self, fact: f.Fact) -> None:
         match fact:
@@ -134,11 +166,11 @@ class _Ingestion:
             case f.InputLogged():
                 self._input(fact)
             case f.FlowRunState():
-                set_flow_run_state(self._connection, fact, self._writer, self._now_ms)
+                self._flows.set_flow_run_state(fact)
             case f.TaskRunState():
-                set_task_run_state(self._connection, fact)
+                self._flows.set_task_run_state(fact)
             case f.LogsWritten():
-                add_logs(self._connection, fact)
+                self._flows.add_logs(fact)
 
     def _refuse(self, fact: f.Fact, reason: str) -> None:
         self.refused += 1
@@ -192,14 +224,16 @@ class _Ingestion:
     def _start(self, fact: f.RunStarted) -> None:
         known = run_or_none(self._connection, fact.run_id)
         is_new = known is None or known.is_stub
+        check_id("run id", fact.run_id)
+        self._check_tags(fact.tags)
+        if fact.experiment_id:
+            experiment = int(experiments.find(self._connection, fact.experiment_id).id)
+        else:
+            experiment = experiments.ensure(
+                self._connection, fact.experiment or "Default", self._now_ms
+            )
         run = self._run(fact.run_id)
         if is_new:
-            if fact.experiment_id:
-                experiment = int(experiments.find(self._connection, fact.experiment_id).id)
-            else:
-                experiment = experiments.ensure(
-                    self._connection, fact.experiment or "Default", self._now_ms
-                )
             self._connection.execute(
                 update(_run)
                 .where(_run.c.pk == run.pk)
@@ -279,6 +313,9 @@ class _Ingestion:
 
     def _params(self, fact: f.ParamsLogged) -> None:
         table = schema.param
+        for key, value in fact.params.items():
+            check_key("param", key)
+            check_param_value(key, value)
         run = self._run(fact.run_id)
         known = dict(
             self._connection.execute(
@@ -286,8 +323,6 @@ class _Ingestion:
             ).all()
         )
         for key, value in fact.params.items():
-            check_key("param", key)
-            check_param_value(key, value)
             if known.get(key, value) != value:
                 msg = (
                     "Changing param values is not allowed. Param with "
@@ -301,10 +336,8 @@ class _Ingestion:
 
     def _tags(self, fact: f.TagsSet) -> None:
         table = schema.tag
+        self._check_tags(fact.tags)
         run = self._run(fact.run_id)
-        for key, value in fact.tags.items():
-            check_key("tag", key)
-            check_tag_value(key, value)
         self._connection.execute(
             delete(table).where(table.c.run_pk == run.pk, table.c.key.in_(list(fact.tags)))
         )
@@ -313,6 +346,11 @@ class _Ingestion:
             self._connection.execute(
                 update(_run).where(_run.c.pk == run.pk).values(name=fact.tags["mlflow.runName"])
             )
+
+    def _check_tags(self, tags: dict[str, str]) -> None:
+        for key, value in tags.items():
+            check_key("tag", key)
+            check_tag_value(key, value)
 
     def _insert_texts(self, table: Any, run: Row[Any], texts: dict[str, str]) -> None:  # noqa: ANN401
         if texts:

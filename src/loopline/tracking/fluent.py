@@ -152,7 +152,8 @@ def start_run(
     user = user_name()
     texts.setdefault("mlflow.user", user)
     task = current_task.get()
-    experiment = "" if experiment_id else _experiment_name()
+    # An id is looked up, a name is not: a wrong id would leave the run without a home.
+    experiment = get_experiment(experiment_id).name if experiment_id else _experiment_name()
     run = ActiveRun(
         recorder,
         run_id or uuid.uuid4().hex,
@@ -164,7 +165,6 @@ def start_run(
         RunStarted(
             run_id=run.run_id,
             experiment=experiment,
-            experiment_id=experiment_id or "",
             name=name,
             start_ms=start_ms,
             user=user,
