@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -322,3 +323,10 @@ def test_the_same_ride_costs_more_from_december_2022() -> None:
     before, after = fares[:3], fares[3:]
     assert max(before) / min(before) < 1.05
     assert min(after) > 1.2 * max(before)
+
+
+def test_tasks_that_ask_at_once_get_the_same_whole_files(site: Site) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: find_taxi_data(announce=lambda _line: None), range(4)))
+    assert len(set(found)) == 1
+    assert len(site.requests) == 7

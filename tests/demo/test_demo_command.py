@@ -106,7 +106,7 @@ def check_labels(story: dict[str, Any], page: str, shown: str) -> None:
     """Check that simulated trips are labelled wherever they show."""
     assert story["is_simulated"]
     assert story["origin"] == "simulated city"
-    assert "simulated city" in story["summary"]
+    assert "Simulated city" in story["summary"]
     assert "fare error over time (simulated city)" in page
     assert "those of a simulated city" in shown
     assert "Fare error month by month: simulated city" in shown
@@ -198,11 +198,11 @@ def _story(*, is_simulated: bool) -> Story:
 
 def test_the_summary_is_told_from_the_numbers() -> None:
     assert _story(is_simulated=False).summary == (
-        "On TLC green-taxi trips, the Production model was off by 5.92 dollars in 2023-01, 5.92 in "
+        "TLC green-taxi trips: the Production model was off by 5.92 dollars in 2023-01, 5.92 in "
         "2023-01 at its worst, and 5.92 in 2023-01. Promoted: v1 in 2022-02."
     )
     assert sum_up(LINES[:2], "simulated city") == (
-        "On simulated city, no model was in Production yet."
+        "Simulated city: no model was in Production yet."
     )
 
 

@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loopline.rules.charts import CHART_CSS, DARK, LIGHT, Mark, Series, line_chart
@@ -35,6 +35,7 @@ def test_a_scale_holds_all_its_values_between_rising_ticks(
 
 
 @given(values=st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=20))
+@example([9.999999999999346e299])
 def test_a_log_scale_holds_all_its_values_too(values: list[float]) -> None:
     scale = make_scale(values, is_log=True)
     assert scale.is_log

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.rules.words import (
+    clock_words,
     count_words,
     distance_words,
     duration_words,
@@ -67,6 +68,7 @@ def test_times_are_written_in_utc() -> None:
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_no_clock_is_too_wrong_to_be_written(at_ms: int) -> None:
     assert isinstance(time_words(at_ms), str)
+    assert isinstance(clock_words(at_ms), str)
     assert isinstance(distance_words(at_ms, NOW_MS), str)
 
 

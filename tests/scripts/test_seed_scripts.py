@@ -156,9 +156,7 @@ def test_the_tracking_script_logs_and_registers_a_keras_model(
     if kind == "server":
         workshop.start_server(ahead_ms=0)
     script = tmp_path / "script.py"
-    script.write_text(
-        PRELUDE.format(uri=workshop.uri) + (HERE / "track_a_model.py").read_text()
-    )
+    script.write_text(PRELUDE.format(uri=workshop.uri) + (HERE / "track_a_model.py").read_text())
 
     run_script(
         script, workshop.uri, workshop.project, LOOPLINE_HOME=str(workshop.elsewhere / "own")

@@ -59,9 +59,16 @@ def read_lines(
 def print_lines(lines: Iterable[LogLine]) -> None:
     """Print lines as ``time level task message``, in this machine's time zone."""
     for line in lines:
-        at = datetime.fromtimestamp(line.at_ms / 1000).astimezone()
         level = LEVELS.get(line.level, str(line.level))
         task = f" {line.task_slug}" if line.task_slug else ""
         colour = "red" if line.level >= 40 else "yellow" if line.level >= 30 else None  # noqa: PLR2004
-        head = f"{at:%H:%M:%S} {level:<7}{task}"
+        head = f"{_clock(line.at_ms)} {level:<7}{task}"
         click.echo(f"{click.style(head, fg=colour, dim=colour is None)}  {line.message}")
+
+
+def _clock(at_ms: int) -> str:
+    """Write the time of day here; a clock that was set to nonsense still has its number."""
+    try:
+        return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"

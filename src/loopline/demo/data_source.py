@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -42,6 +43,10 @@ COLUMNS = {
     "trip_distance",
     "fare_amount",
 }
+
+
+#: Held while the cache is filled.
+_filling = Lock()
 
 
 class TaxiData(NamedTuple):
@@ -118,10 +123,12 @@ def find_taxi_data(
         return _open_folder(Path(named).expanduser())
     cache = _cache_folder()
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        missing = [month for month in TAXI_MONTHS if _trouble(cache / _file_name(month))]
-        reason = _fetch(missing, cache, announce, on_progress) if missing else ""
-        return TaxiData(cache, is_simulated=False) if not reason else _simulate(cache, announce)
+        with _filling:  # Two tasks of a flow may ask at once; one fetches for both.
+            cache.mkdir(parents=True, exist_ok=True)
+            missing = [month for month in TAXI_MONTHS if _trouble(cache / _file_name(month))]
+            if missing and not _fetch(missing, cache, announce, on_progress):
+                return _simulate(cache, announce)
+            return TaxiData(cache, is_simulated=False)
     except OSError as error:
         msg = (
             f"The months of trips cannot be kept in {cache}: {error}. "
@@ -159,8 +166,8 @@ def _fetch(
     cache: Path,
     announce: Callable[[str], None],
     on_progress: Progress | None,
-) -> str:
-    """Download months into the cache; answer why it failed, or nothing."""
+) -> bool:
+    """Download months into the cache; tell whether all of them came."""
     base = (os.environ.get("LOOPLINE_TAXI_URL") or TLC_URL).rstrip("/")
     host = urlsplit(base).hostname or base
     try:
@@ -174,8 +181,8 @@ def _fetch(
             f"No trips from {host} ({error}): using a simulated city instead. "
             "For real trips give --data DIR with TLC's monthly files."
         )
-        return str(error)
-    return ""
+        return False
+    return True
 
 
 def _simulate(cache: Path, announce: Callable[[str], None]) -> TaxiData:

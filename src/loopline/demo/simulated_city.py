@@ -55,14 +55,19 @@ NEW_TARIFF = Tariff(start=3.0, mile=3.5, slow_minute=0.7, airport=70.0)
 
 
 def write_month(month: str, path: Path) -> None:
-    """Write a month's file; it has its name only once it is whole."""
+    """Write a month's file; it has its name only once it is whole, whoever else writes it too."""
     import os
+    from pathlib import Path
+    from tempfile import mkstemp
 
     from pyarrow import parquet
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(number)
+    part = Path(name)
     try:
         parquet.write_table(make_month(month), part, compression="zstd")
+        part.chmod(0o644)  # A temporary file is private; this one is not.
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -138,15 +138,16 @@ def sum_up(months: list[MonthLine], origin: str) -> str:
     """Tell the story in a sentence or two, from the numbers alone."""
     scored = [line for line in months if line.production is not None]
     if not scored:
-        return f"On {origin}, no model was in Production yet."
+        return f"{origin[:1].upper()}{origin[1:]}: no model was in Production yet."
     worst = max(scored, key=lambda line: line.production or 0.0)
     first, last = scored[0], scored[-1]
     promoted = [f"v{line.version} in {line.month}" for line in months if line.promoted]
     moved = ", ".join(promoted) or "nothing"
     return (
-        f"On {origin}, the Production model was off by {_dollars(first.production)} dollars in "
-        f"{first.month}, {_dollars(worst.production)} in {worst.month} at its worst, and "
-        f"{_dollars(last.production)} in {last.month}. Promoted: {moved}."
+        f"{origin[:1].upper()}{origin[1:]}: the Production model was off by "
+        f"{_dollars(first.production)} dollars in {first.month}, {_dollars(worst.production)} in "
+        f"{worst.month} at its worst, and {_dollars(last.production)} in {last.month}. "
+        f"Promoted: {moved}."
     )
 
 

@@ -48,6 +48,7 @@ CHART_CSS = (
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 46, 50
 KEY_ROW = 20
 VALUE_ROOM = 10
+MARK_ROOM = 18
 #: About how wide a letter of the small text is, in pixels.
 LETTER = 6.8
 #: Above this many points a line has no dots of its own.
@@ -141,7 +142,7 @@ def line_chart(  # noqa: PLR0913 - all but the first are named at the call
     keys = list(_key_rows(series, width))
     area = _Area(
         LEFT,
-        TOP + KEY_ROW * max(1, len(keys)) + (VALUE_ROOM if show_values else 0),
+        TOP + KEY_ROW * max(1, len(keys)) + VALUE_ROOM * show_values + MARK_ROOM * bool(marks),
         width - RIGHT,
         height - BOTTOM,
         _x_scale([x for x, _ in known], x_names, marks),
@@ -162,7 +163,7 @@ def line_chart(  # noqa: PLR0913 - all but the first are named at the call
         f'<text class="title" x="{LEFT - 40}" y="28">{_escape(title)}</text>',
         *_draw_keys(keys),
         *_draw_axes(area, x_names, x_label, y_label),
-        *(part for mark in marks for part in _draw_mark(area, mark)),
+        *(part for mark in marks for part in _draw_mark(area, mark, VALUE_ROOM * show_values)),
     ]
     if not known:
         middle = (area.left + area.right) / 2, (area.top + area.bottom) / 2
@@ -262,12 +263,13 @@ def _draw_values(area: _Area, series: Sequence[Series]) -> Iterator[str]:
             yield _text(area.across(x), area.down(y) + lift, f"{y:.2f}", "middle", style=style)
 
 
-def _draw_mark(area: _Area, mark: Mark) -> Iterator[str]:
-    x = area.across(mark.x)
-    yield f'<path class="mark" d="M{x:.1f} {area.top:.1f}V{area.bottom:.1f}"/>'
-    near_end = x + len(mark.label) * LETTER > area.right
-    anchor, shift = ("end", -5) if near_end else ("start", 5)
-    yield _text(x + shift, area.bottom - 7, mark.label, anchor, style="halo")
+def _draw_mark(area: _Area, mark: Mark, gap: float) -> Iterator[str]:
+    """Draw an upright line with its word above the drawing area and the values' own ``gap``."""
+    x, top = area.across(mark.x), area.top - gap - 4
+    yield f'<path class="mark" d="M{x:.1f} {top:.1f}V{area.bottom:.1f}"/>'
+    half = len(mark.label) * LETTER / 2
+    middle = min(max(x, area.left + half), area.right - half)
+    yield _text(middle, top - 4, mark.label, "middle", style="halo")
 
 
 def _dot(x: float, y: float, index: int) -> str:

@@ -197,7 +197,7 @@ def decide(comparison: Comparison, gate: Gate, *, champion: int, challenger: int
             sentence += f", so {new} cannot be compared with it; move it by hand if it is good"
     elif comparison.gain <= 0:
         rule, sentence = "not better", f"kept {old}: {new} is worse by {by}"
-        if comparison.gain == 0:
+        if by == "0.0 %":
             sentence = f"kept {old}: {new} is no better"
         elif comparison.champion == 0:
             sentence = f"kept {old}: it makes no error at all on these rows"

@@ -105,6 +105,9 @@ def _round_step(step: float) -> float:
 
 def _log_scale(low: float, high: float) -> Scale:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    # Logarithms are rounded: 9.99…e299 has 300.
+    first -= 10.0**first > low
+    last += 10.0**last < high
     last = max(last, first + 1)
     every = math.ceil((last - first) / MOST_TICKS)
     factors = (1.0, 2.0, 5.0) if last - first < FEW_DECADES else (1.0,)

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 __all__ = [
+    "clock_words",
     "count_words",
     "distance_words",
     "duration_words",
@@ -57,6 +58,13 @@ def time_words(at_ms: int | None) -> str:
     if not 0 < at_ms < _YEAR_9999_MS:
         return f"{at_ms} ms"
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def clock_words(at_ms: int) -> str:
+    """Write the time of day in UTC: "04:30:00.125", as a log has it."""
+    if not 0 < at_ms < _YEAR_9999_MS:
+        return f"{at_ms} ms"
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def size_words(size_bytes: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loopline.records.flows import StateKind
@@ -15,7 +14,7 @@ from loopline.records.operations import (
     SearchRuns,
 )
 from loopline.rules.picture import draw_svg
-from loopline.rules.words import duration_words, time_words
+from loopline.rules.words import clock_words, duration_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_runs import flow_of
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, trusted
@@ -231,13 +230,12 @@ def _log(request: PageRequest, run: FlowRun) -> Markup:
 
 
 def _line(line: LogLine) -> Markup:
-    at = datetime.fromtimestamp(line.at_ms / 1000, UTC)
     level = "bad" if line.level >= 40 else "warn" if line.level >= 30 else "info"  # noqa: PLR2004
     name = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
     task = f"{line.task_slug}  " if line.task_slug else ""
     return tag(
         "li",
-        tag("time", at.strftime("%H:%M:%S.%f")[:-3], title=time_words(line.at_ms)),
+        tag("time", clock_words(line.at_ms), title=time_words(line.at_ms)),
         tag("span", name.get(line.level, str(line.level)), class_="level"),
         tag("span", tag("span", task, class_="task"), line.message, class_="line"),
         class_=f"level-{level}",
