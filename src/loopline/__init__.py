@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         errors,
         executors,
         keras,
+        lifecycle,
         models,
         registry,
         schedules,
@@ -83,6 +84,7 @@ __all__ = [
     "infer_signature",
     "keras",
     "last_active_run",
+    "lifecycle",
     "list_artifacts",
     "load_model",
     "log_artifact",
@@ -131,7 +133,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {
     **{name: f"loopline.{name}" for name in ("data", "errors", "executors", "keras", "models")},
-    **{name: f"loopline.{name}" for name in ("registry", "schedules", "sklearn")},
+    **{name: f"loopline.{name}" for name in ("lifecycle", "registry", "schedules", "sklearn")},
     **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
 }
 

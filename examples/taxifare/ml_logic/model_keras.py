@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import loopline
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def build(features: np.ndarray) -> keras.Model:
 
 
 def fit(features: pd.DataFrame, fares: pd.Series[float]) -> keras.Model:
-    """Train on trips and what they cost."""
+    """Train on trips and what they cost; log the mean absolute error after each epoch."""
     import keras
 
     keras.utils.set_random_seed(SEED)
@@ -83,7 +85,9 @@ def fit(features: pd.DataFrame, fares: pd.Series[float]) -> keras.Model:
     # The steps get smaller to the end, or the last batches decide what the model is.
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mae")
-    model.fit(matrix, target, epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
+    history = model.fit(matrix, target, epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
+    for epoch, loss in enumerate(history.history["loss"]):
+        loopline.log_metric("train_mae", loss, step=epoch)
     return model
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Recorder",
     "close_recorders",
+    "current_home",
     "get_recorder",
     "get_tracking_uri",
     "home_of",
@@ -346,17 +347,23 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         _current.append(tracking_address(str(uri)))
 
 
+def _current_address() -> Address:
+    return _current[0] if _current else tracking_address()
+
+
 def get_tracking_uri() -> str:
     """Tell where facts are recorded to."""
-    return (_current[0] if _current else tracking_address()).text
+    return _current_address().text
+
+
+def current_home() -> Path:
+    """Tell the home folder that belongs to where facts are recorded to."""
+    return home_of(_current_address())
 
 
 def get_recorder(uri: str | None = None) -> Recorder:
     """Get this process's recorder for an address, making it at first use."""
-    if uri is not None:
-        address = tracking_address(uri)
-    else:
-        address = _current[0] if _current else tracking_address()
+    address = _current_address() if uri is None else tracking_address(uri)
     recorder = _recorders.get(address)
     if recorder is None:
         with _registry_lock:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopline.backend.recorder import current_home
 from loopline.errors import InvalidInputError
 from loopline.records.flows import StateKind, TaskRun
 from loopline.rules.picture import draw_dot, draw_mermaid, draw_svg
-from loopline.settings import find_home
 
 if TYPE_CHECKING:
     from loopline.flows.flow import Flow
@@ -122,7 +122,7 @@ def _file_name(name: str) -> str:
 def _write_somewhere(name: str, text: str) -> Path:
     """Write to the home, or where that cannot be written, to a temporary folder."""
     try:
-        folder = find_home() / "pictures"
+        folder = current_home() / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_text(text, encoding="utf-8")

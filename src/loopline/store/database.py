@@ -150,6 +150,9 @@ def translated_errors(where: str) -> Iterator[None]:
         raise _translate(error.orig, where) from error
     except sqlite3.Error as error:
         raise _translate(error, where) from error
+    except OverflowError as error:
+        msg = "A number is beyond 2**63, which no database column holds. Give a smaller one."
+        raise InvalidInputError(msg) from error
 
 
 def _translate(error: Any, where: str) -> LooplineError:  # noqa: ANN401 - any driver's error

@@ -154,6 +154,9 @@ def materialise_schedules(
     Of the due times that passed while nothing was materialising only the newest is made up for:
     a fare model is not retrained forty times on the morning after a long weekend, but once.
     """
+    if call.most_per_flow < 1 or call.ahead_s < 0:
+        msg = "most_per_flow must be 1 or more, and ahead_s 0 or more."
+        raise InvalidInputError(msg)
     now_ms = store.clock()
     until_ms = now_ms + int(call.ahead_s * 1000)
     flows = connection.execute(

@@ -47,10 +47,19 @@ __all__ = [
 ]
 
 _run = schema.run
+#: Runs read with one statement; SQLite takes at most 32,766 values in one.
+TOGETHER = 500
 
 
 def records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Read runs whole: three look-ups for all of them together."""
+    """Read runs whole: three look-ups for some hundreds of them together."""
+    found: list[Run] = []
+    for start in range(0, len(rows), TOGETHER):
+        found += _records_of(connection, rows[start : start + TOGETHER])
+    return found
+
+
+def _records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
     pks = [row.pk for row in rows]
     params = _texts(connection, schema.param, pks)
     tags = _texts(connection, schema.tag, pks)
