@@ -59,6 +59,6 @@ python = $(or $(PYTHON),$(error Loopline needs Python 3.11 or newer, and found n
 # Runs every script that matches.
 define each
 set -e; for script in $(1); do \
-	if [ -e "$$script" ]; then echo "$$script"; $(BIN)/python "$$script" $(ARGS); \
+	if [ -e "$$script" ]; then echo "$$script"; PYTHONPATH=. $(BIN)/python "$$script" $(ARGS); \
 	else echo "There is no $(1) yet."; fi; done
 endef
