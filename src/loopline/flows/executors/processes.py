@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, cast
 
 from loopline.errors import FlowError
 from loopline.flows.attempt import Call, Outcome, timed_out
-from loopline.flows.executors.base import Pool
 from loopline.flows.executors.messages import read_message, unpack_outcome, write_message
+from loopline.flows.executors.queue_pool import QueuePool
 from loopline.flows.results import Result
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
+    import queue
     from typing import BinaryIO
 
     from loopline.flows.executors.base import Events
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ProcessPool", "cannot_send", "pack_call"]
 
 
-class ProcessPool(Pool):
+class ProcessPool(QueuePool["_Worker"]):
     """Up to ``size`` processes, each served by a thread here, started when there is work.
 
     The processes are new interpreters and not forks: nothing of this one's threads, locks and
@@ -34,39 +34,16 @@ class ProcessPool(Pool):
     """
 
     def __init__(self, events: Events, size: int, *, address: str = "") -> None:
-        self._events = events
-        self._size = size
+        super().__init__(events, size)
         self._address = address
-        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
-        self._workers: list[_Worker] = []
-        self._unfinished = 0
 
-    def submit(self, call: Call) -> None:
-        """Queue an attempt."""
-        self._unfinished += 1
-        self._calls.put(call)
-        if len(self._workers) < min(self._unfinished, self._size):
-            worker = _Worker(self._events, self._calls, self._outcomes, self._address)
-            self._workers.append(worker)
-            worker.start()
-
-    def wait(self, timeout_s: float | None) -> Outcome | None:
-        """Wait for an outcome."""
-        try:
-            outcome = self._outcomes.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        self._unfinished -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+    def _make_worker(self, number: int) -> _Worker:  # noqa: ARG002 - a process has a number of its own
+        return _Worker(self._events, self._calls, self._outcomes, self._address)
 
     def close(self, *, abandon: bool) -> None:
         """Stop the processes; ``abandon`` kills what still runs."""
         if abandon:
-            while not self._calls.empty():
-                self._calls.get()
+            self._drop_queued()
         for worker in self._workers:
             self._calls.put(None)
             if abandon:
