@@ -42,7 +42,7 @@ def main() -> None:
 
         def without_it() -> None:
             recorder.flush()
-            with recorder.working:  # The thread waits here: nothing is sent meanwhile.
+            with recorder.working[0]:  # The thread waits here: nothing is sent meanwhile.
                 for step in range(COUNT):
                     run.log_metric("mae", 3.9, step=step)
 

@@ -9,6 +9,7 @@
     ├── NotFoundError (also LookupError)           404
     ├── ConflictError                              409
     │   ├── AlreadyExistsError                     400, as MLflow answers it
+    │   ├── JournalClosedError                     409
     │   └── LeaseLostError                         409
     ├── ForbiddenError                             403
     ├── BackendUnavailableError                    503
@@ -42,6 +43,7 @@ __all__ = [
     "ForbiddenError",
     "IntegrityError",
     "InvalidInputError",
+    "JournalClosedError",
     "LeaseLostError",
     "LooplineError",
     "MissingExtraError",
@@ -125,6 +127,10 @@ class AlreadyExistsError(ConflictError):
 
 class LeaseLostError(ConflictError):
     """Somebody else holds the flow run now; the caller must stop working on it."""
+
+
+class JournalClosedError(ConflictError):
+    """The journal was closed, as at the end of the process; recording again makes a new one."""
 
 
 class ForbiddenError(LooplineError):

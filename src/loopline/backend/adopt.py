@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import warnings
 from typing import TYPE_CHECKING
 
 from loopline.backend.open import open_backend
@@ -65,23 +66,42 @@ def adopt(
         meta = read_meta(folder)
         target = parse_address(meta.address)
         if everything or target == address:
-            closed = _send(folder, meta, backend)
+            closed, damaged = _send(folder, meta, backend)
         else:
             other = open_backend(target)
             try:
-                closed = _send(folder, meta, other)
+                closed, damaged = _send(folder, meta, other)
             finally:
                 other.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        _put_away(folder, damaged=damaged)
     finally:
         os.close(handle)
     return closed
 
 
-def _send(folder: Path, meta: Meta, backend: Backend) -> list[str]:
+def _send(folder: Path, meta: Meta, backend: Backend) -> tuple[list[str], bool]:
+    """Send what can be read; tell the runs closed, and whether something could not be read."""
+    damaged = False
     for name in STREAMS:
         drain = StreamDrain(folder, name, meta, adopted=True)
         while drain.send_some(backend):
             pass
+        damaged = damaged or drain.is_damaged
     reason = f"process died (pid {meta.pid} on {meta.host})"
-    return backend.call(CloseLostRuns(writer=meta.writer, reason=reason))
+    return backend.call(CloseLostRuns(writer=meta.writer, reason=reason)), damaged
+
+
+def _put_away(folder: Path, *, damaged: bool) -> None:
+    """Delete a journal that was sent; keep one that holds more than could be read."""
+    if not damaged:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    kept = folder.parent.parent / "damaged"
+    kept.mkdir(exist_ok=True)
+    target = folder.rename(kept / folder.name)
+    warnings.warn(
+        f"A journal holds records that cannot be read, as after a power cut. What stood before "
+        f"them was sent; the rest is kept in {target}.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -11,24 +11,20 @@ import atexit
 import os
 import tempfile
 import threading
-import time
-import warnings
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from loopline.backend.adopt import adopt_orphans
 from loopline.backend.open import open_backend
-from loopline.errors import BackendUnavailableError, LooplineError
-from loopline.journal.drain import StreamDrain
+from loopline.backend.sender import Sender
+from loopline.errors import JournalClosedError
 from loopline.journal.home import make_home
-from loopline.journal.journal import STREAMS, Journal
 from loopline.records.facts import Fact, LogsWritten
-from loopline.records.operations import Heartbeat
-from loopline.settings import Address, find_home, number, tracking_address
+from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
+    from loopline.journal.journal import Journal
     from loopline.journal.stream import Stream
     from loopline.records.operations import Operation
 
@@ -44,12 +40,6 @@ __all__ = [
 
 R = TypeVar("R")
 
-#: Seconds between two looks for something to send.
-POLL_S = 0.1
-#: Seconds between two signs of life; well below the 30 after which a writer counts as lost.
-HEARTBEAT_S = 10.0
-#: Longest wait between two tries while the store is away.
-MAX_BACKOFF_S = 15.0
 #: How long the end of the process waits for a store that answers but has much to take.
 EXIT_WAIT_S = 60.0
 #: How long a fork waits for a thread that is in the middle of sending.
@@ -63,8 +53,6 @@ def home_of(address: Address) -> Path:
 
 class _Unopened:
     """Stands in for a stream until the first record, which makes the journal."""
-
-    tail = 0
 
     def __init__(self, recorder: Recorder, name: str) -> None:
         self._recorder = recorder
@@ -101,40 +89,30 @@ class Recorder:
 
     def _reset(self) -> None:
         """Begin with no journal, thread or backend: at first, and anew in a forked child."""
-        self._journal: Journal | None = None
+        self._sender: Sender | None = None
         self._facts: Stream | _Unopened = _Unopened(self, "facts")
         self._logs: Stream | _Unopened = _Unopened(self, "logs")
         self._backend: Backend | None = None
-        self._opening = threading.RLock()
-        #: Held while the thread works, so that a fork can wait for it to be idle.
-        self.working = threading.Lock()
-        self._wake = threading.Event()
-        self._progress = threading.Condition()
-        self._stop = False
-        self._problem: Exception | None = None
-        self._warned = False
-        self._drains: dict[str, StreamDrain] = {}
-        self._beat_at = 0.0
-        self._adopt_at = 0.0
-        self._thread: threading.Thread | None = None
+        # Two locks: a store that is slow to open must not keep anybody from its journal.
+        self._making = threading.Lock()
+        self._opening = threading.Lock()
 
     @property
     def journal(self) -> Journal:
-        """This process's journal, made at first use together with the thread that empties it."""
-        with self._opening:
-            if self._journal is None:
+        """This process's journal, made at first use together with the threads that empty it."""
+        with self._making:
+            if self._sender is None:
                 if self.address.kind == "home":
                     make_home(self.home)
-                journal = Journal(self.home / "journal", self.address.text)
-                self._drains = {
-                    name: StreamDrain(journal.folder, name, journal.meta) for name in STREAMS
-                }
-                self._journal, self._facts, self._logs = journal, journal.facts, journal.logs
-                self._thread = threading.Thread(
-                    target=self._run, name="loopline-drain", daemon=True
-                )
-                self._thread.start()
-            return self._journal
+                self._sender = Sender(self.home, self.address, lambda: self.backend)
+                self._facts = self._sender.journal.facts
+                self._logs = self._sender.journal.logs
+            return self._sender.journal
+
+    @property
+    def working(self) -> tuple[threading.Lock, ...]:
+        """Locks that the threads hold while they work."""
+        return () if self._sender is None else self._sender.working
 
     # --- recording ---
 
@@ -144,14 +122,18 @@ class Recorder:
         Raises:
             StorageFullError: The journal's disk is full.
         """
-        if isinstance(fact, LogsWritten):
-            self._logs.append(fact)
-        else:
-            self._facts.append(fact)
+        is_log = isinstance(fact, LogsWritten)
+        try:
+            (self._logs if is_log else self._facts).append(fact)
+        except JournalClosedError:  # Just closed by another thread: a new one takes its place.
+            (self._logs if is_log else self._facts).append(fact)
 
     def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp_ms: int) -> None:
         """Journal one point of a metric; see ``record``."""
-        self._facts.append_point(run_id, key, step, timestamp_ms, value)
+        try:
+            self._facts.append_point(run_id, key, step, timestamp_ms, value)
+        except JournalClosedError:
+            self._facts.append_point(run_id, key, step, timestamp_ms, value)
 
     def stage(self, source: Path) -> tuple[str, int]:
         """Copy a file into the journal; its bytes reach the blob store before later facts do.
@@ -208,89 +190,8 @@ class Recorder:
         Raises:
             BackendUnavailableError: It did not get there in time; it is kept and tried on.
         """
-        if self._journal is None or self._thread is None:
-            return
-        goals = {"facts": self._facts.tail, "logs": self._logs.tail}
-        until = time.monotonic() + timeout_s
-        self._wake.set()
-        with self._progress:
-            while not self._reached(goals):
-                left = until - time.monotonic()
-                if left <= 0 or not self._thread.is_alive():
-                    raise self._not_flushed()
-                self._wake.set()
-                self._progress.wait(min(left, 0.5))
-                if self._problem is not None and time.monotonic() > until - timeout_s + 2.0:
-                    raise self._not_flushed()
-
-    def _reached(self, goals: dict[str, int]) -> bool:
-        return all(self._drains[name].reached(goal) for name, goal in goals.items())
-
-    def _not_flushed(self) -> LooplineError:
-        if isinstance(self._problem, LooplineError):
-            return self._problem
-        return BackendUnavailableError(
-            f"What was recorded has not all reached {self.address} yet. It is safe in "
-            f"{self.journal.folder} and will be sent when the store answers."
-        )
-
-    # --- the thread ---
-
-    def _run(self) -> None:
-        backoff_s = 0.0
-        while not self._stop:
-            self._wake.wait(backoff_s or POLL_S)
-            self._wake.clear()
-            try:
-                with self.working:
-                    self._work()
-            except Exception as error:  # noqa: BLE001 - training goes on whatever the store does
-                backoff_s = min(max(0.5, backoff_s * 2), MAX_BACKOFF_S)
-                self._tell(error)
-            else:
-                backoff_s = 0.0
-                self._problem = None
-            with self._progress:
-                self._progress.notify_all()
-
-    def _work(self) -> None:
-        if self._idle() and not self._due():
-            return
-        backend = self.backend
-        # Both streams get their turn, however much the first has to send.
-        while sum(drain.send_some(backend) for drain in self._drains.values()):
-            with self._progress:
-                self._progress.notify_all()
-            if self._stop:
-                return
-        now = time.monotonic()
-        if now >= self._beat_at:
-            meta = self.journal.meta
-            backend.call(Heartbeat(writer=meta.writer, host=meta.host, pid=meta.pid))
-            self._beat_at = now + HEARTBEAT_S
-        if now >= self._adopt_at:
-            self._adopt_at = now + number("LOOPLINE_ADOPT_EVERY_S", 10.0)
-            adopt_orphans(self.home, self.address, backend)
-
-    def _idle(self) -> bool:
-        return self._reached({"facts": self._facts.tail, "logs": self._logs.tail})
-
-    def _due(self) -> bool:
-        """Whether a sign of life or a look for orphans is due; not before the first fact."""
-        has_written = any(drain.acknowledged for drain in self._drains.values())
-        return has_written and time.monotonic() >= min(self._beat_at, self._adopt_at)
-
-    def _tell(self, error: Exception) -> None:
-        """Keep the error for ``flush`` and warn once, not once a try."""
-        self._problem = error
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"Loopline cannot record to {self.address} now: {error} Work goes on; what is "
-                f"logged is kept in {self.journal.folder} and sent later.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        if self._sender is not None:
+            self._sender.flush(timeout_s)
 
     # --- the end ---
 
@@ -300,32 +201,19 @@ class Recorder:
         What cannot be sent stays in the journal's folder; the next process, a worker, a server
         on this machine or ``loopline sync`` brings it there.
         """
-        if self._journal is not None and self._thread is not None:
-            try:
-                self.flush(timeout_s)
-            except LooplineError as error:
-                self._report_left(error)
-            self._stop = True
-            self._wake.set()
-            self._thread.join(timeout=5.0)
-            is_empty = self._idle() and not self._thread.is_alive()
-            self._journal.close(remove=is_empty)
-        if self._backend is not None:
+        with self._making:
+            sender, self._sender = self._sender, None
+            self._facts, self._logs = _Unopened(self, "facts"), _Unopened(self, "logs")
+        if sender is not None:
+            sender.close(timeout_s)
+        if self._sender is None and self._backend is not None:
             self._backend.close()
-        self._reset()
-
-    def _report_left(self, error: LooplineError) -> None:
-        warnings.warn(
-            f"Not everything recorded has reached {self.address} ({error}) It is kept in "
-            f"{self.journal.folder}; `loopline sync` sends it.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+            self._backend = None
 
     def after_fork(self) -> None:
         """Begin anew in a forked child, without touching what is the parent's."""
-        if self._journal is not None:
-            self._journal.abandon()
+        if self._sender is not None:
+            self._sender.abandon()
         # Kept, so that nothing of the parent's is ever closed here by the garbage collector.
         _of_the_parent.append(self._backend)
         self._reset()
@@ -385,9 +273,10 @@ def _before_fork() -> None:
     """Wait for the threads to be idle: a lock held at a fork is held for ever in the child."""
     _registry_lock.acquire()
     _held.extend(
-        recorder.working
+        lock
         for recorder in _recorders.values()
-        if recorder.working.acquire(timeout=FORK_WAIT_S)
+        for lock in recorder.working
+        if lock.acquire(timeout=FORK_WAIT_S)
     )
 
 

@@ -109,11 +109,13 @@ class LocalBlobs:
                 )
                 raise IntegrityError(msg)
             target = self.path_of(digest)
-            if not target.exists():
+            if not target.parent.is_dir():
                 target.parent.mkdir(exist_ok=True)
-                temporary.chmod(0o444)
-                temporary.replace(target)
-                sync_folder(target.parent)
+                sync_folder(self.root)
+            temporary.chmod(0o444)
+            # Over what is there, too: should that be damaged, it is whole again now.
+            temporary.replace(target)
+            sync_folder(target.parent)
         except OSError as error:
             if error.errno in _DISK_FULL:
                 msg = f"No room for {size:,} more bytes in {self.root}. Free some space."

@@ -6,6 +6,8 @@ ended; so a batch whose answer was lost is simply sent again.
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import TYPE_CHECKING, Protocol
 
 from loopline.errors import ConflictError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sink", "StreamDrain"]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 #: Position at which a stream's first record will lie: up to there it is empty.
 EMPTY = position_of(1, FIRST)
 
@@ -69,13 +72,12 @@ class StreamDrain:
         page = self._reader.read(self.acknowledged)
         if page.end == self.acknowledged:
             return False
-        for fact in page.facts:
-            self._upload(sink, fact)
+        facts = [fact for fact in page.facts if self._upload(sink, fact)]
         batch = Batch(
             writer=self._writer,
             start=self.acknowledged,
             end=page.end,
-            facts=page.facts,
+            facts=facts,
             host=self._meta.host,
             pid=self._meta.pid,
             adopted=self._adopted,
@@ -94,11 +96,29 @@ class StreamDrain:
         self._forget(page.facts if receipt.acknowledged >= page.end else [])
         return True
 
-    def _upload(self, sink: Sink, fact: Fact) -> None:
-        """Bring the bytes that a fact names to the blob store before the fact itself."""
+    @property
+    def is_damaged(self) -> bool:
+        """Whether there are records that cannot be read, after those that were sent."""
+        return self._reader.is_damaged
+
+    def _upload(self, sink: Sink, fact: Fact) -> bool:
+        """Bring the bytes that a fact names to the blob store before the fact itself.
+
+        Returns:
+            Whether the fact is to be sent: not when its bytes were damaged, as by a power cut.
+        """
         digest = _blob_of(fact)
-        if digest and (self._staged / digest).exists():
-            sink.put_blob(self._staged / digest)
+        if not digest or not (self._staged / digest).exists():
+            return True
+        kept, _size = sink.put_blob(self._staged / digest)
+        if kept != digest:
+            warnings.warn(
+                f"A file on its way to the store is damaged and was left out: {fact}. "
+                "Log it again.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return kept == digest
 
     def _forget(self, facts: list[Fact]) -> None:
         """Delete what the store has now: staged files and whole segments."""
@@ -115,10 +135,15 @@ class StreamDrain:
 
 
 def _blob_of(fact: Fact) -> str:
+    """Tell the blob that a fact names; empty for none, and for what is no hash.
+
+    The check matters: the text becomes a path, and a copied journal is somebody else's bytes.
+    """
     match fact:
         case ArtifactLogged():
-            return fact.sha256
+            named = fact.sha256
         case TaskRunState():
-            return "" if fact.result.startswith("inline:") else fact.result
+            named = fact.result
         case _:
             return ""
+    return named if _SHA256.match(named) else ""

@@ -79,11 +79,20 @@ class Journal:
             pid=os.getpid(),
             started_ms=time.time_ns() // 1_000_000,
         )
-        (folder / META).write_bytes(msgspec.json.encode(self.meta))
-        self.folder = folder.rename(root / writer)
-        mapped = can_map(self.folder)
-        self.facts = Stream(self.folder / "facts", writer, mapped=mapped)
-        self.logs = Stream(self.folder / "logs", writer, mapped=mapped)
+        try:
+            (folder / META).write_bytes(msgspec.json.encode(self.meta))
+            mapped = can_map(folder)
+            for name in STREAMS:
+                (folder / name).mkdir()
+            self.folder = folder.rename(root / writer)
+            folder = self.folder
+            self.facts = Stream(self.folder / "facts", writer, mapped=mapped)
+            self.logs = Stream(self.folder / "logs", writer, mapped=mapped)
+        except BaseException:
+            # As on a full disk: leave nothing that somebody would have to clean up.
+            os.close(handle)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     @property
     def staged(self) -> Path:

@@ -9,6 +9,7 @@ from zlib import crc32
 
 import msgspec
 
+from loopline.errors import IntegrityError
 from loopline.journal.format import (
     DEFINITION,
     DEFINITION_KIND,
@@ -59,11 +60,15 @@ class Reader:
 
     A record counts once its length and checksum are there, so a reader never sees half of one,
     neither beside a writer at work nor after a power cut.
+
+    Attributes:
+        is_damaged: Whether a record with a length and a wrong checksum ended the last reading.
     """
 
     def __init__(self, folder: Path) -> None:
         """Read the stream in this folder."""
         self._folder = folder
+        self.is_damaged = False
         self._number = 0
         self._names: dict[int, tuple[str, str]] = {}
         self._named_to = 0
@@ -78,6 +83,7 @@ class Reader:
         Args:
             position: Where to begin; 0 for the first record there is.
         """
+        self.is_damaged = False
         facts: list[Fact] = []
         points: dict[tuple[str, str], _Columns] = {}
         count = size = 0
@@ -95,7 +101,7 @@ class Reader:
                 columns.values.append(value)
                 count += 1
             elif kind == FACT:
-                facts.append(fact_decoder.decode(payload[1:]))
+                facts.append(_decode(payload))
                 size += len(payload)
             if count >= PAGE_POINTS or size >= PAGE_BYTES:
                 break
@@ -118,8 +124,12 @@ class Reader:
             if segment < number:
                 continue
             finished = True
-            with _mapped(segment_path(self._folder, segment)) as memory:
+            path = segment_path(self._folder, segment)
+            if not _has_header(path):
+                return
+            with _mapped(path) as memory:
                 if parse_header(memory[:FIRST])[0] != segment:
+                    self.is_damaged = True
                     return
                 if segment != self._number:
                     self._number, self._names, self._named_to = segment, {}, FIRST
@@ -133,6 +143,7 @@ class Reader:
                     payload = memory[at + 8 : at + 8 + length]
                     if len(payload) < length or crc32(payload, crc_seed(segment, at)) != crc:
                         finished = False
+                        self.is_damaged = True
                         break
                     at += 8 + padded(length)
                     kind = payload[0]
@@ -145,6 +156,24 @@ class Reader:
                         yield kind, payload, position_of(segment, at)
             if not finished:
                 return  # What follows a broken record is not part of the prefix we promise.
+
+
+def _has_header(path: Path) -> bool:
+    """Whether a segment is made; one without a header is being made, or its maker died there."""
+    with path.open("rb") as file:
+        return any(file.read(FIRST))
+
+
+def _decode(payload: bytes) -> Fact:
+    try:
+        fact: Fact = fact_decoder.decode(payload[1:])
+    except msgspec.MsgspecError as error:
+        msg = (
+            f"The journal holds a record that this version cannot read ({error}). It was written "
+            "by a newer Loopline: pip install --upgrade loopline, then `loopline sync`."
+        )
+        raise IntegrityError(msg) from error
+    return fact
 
 
 def _mapped(path: Path) -> mmap.mmap:

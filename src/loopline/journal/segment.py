@@ -72,10 +72,14 @@ class WrittenSegment:
     def put(self, offset: int, payload: bytes, crc: int) -> None:
         """Write the record at an offset; its length word last."""
         try:
-            os.pwrite(self._handle, crc.to_bytes(4, "little") + payload, offset + 4)
-            os.pwrite(self._handle, len(payload).to_bytes(4, "little"), offset)
+            self._write(crc.to_bytes(4, "little") + payload, offset + 4)
+            self._write(len(payload).to_bytes(4, "little"), offset)
         except OSError as error:
             raise _full_or(error) from error
+
+    def _write(self, data: bytes, offset: int) -> None:
+        if os.pwrite(self._handle, data, offset) < len(data):  # A full disk takes what it can.
+            raise OSError(errno.ENOSPC, "The disk is full.")
 
     def close(self) -> None:
         """Close the file."""

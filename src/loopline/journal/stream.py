@@ -8,7 +8,7 @@ from zlib import crc32
 
 import msgspec
 
-from loopline.errors import ConflictError
+from loopline.errors import JournalClosedError
 from loopline.journal.format import (
     DEFINITION,
     DEFINITION_KIND,
@@ -60,7 +60,7 @@ class Stream:
         self._size = 0
         self._offset = 0
         self.tail = 0
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self._roll(0)
 
     def append(self, fact: Fact) -> None:
@@ -120,7 +120,7 @@ class Stream:
         """Go on in a new segment; the old one stays until the store has all of it."""
         if self._is_closed:
             msg = "The journal is closed. Start recording again with a new recorder."
-            raise ConflictError(msg)
+            raise JournalClosedError(msg)
         size = max(SEGMENT_BYTES, FIRST + room)
         number = self._number + 1
         segment = create_segment(

@@ -131,7 +131,7 @@ class _Token(NamedTuple):
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
-  | (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+  | (?P<number>[+-]?(?:\d+\.?\d*|(?<![\w`"'])\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
   | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
   | (?P<quoted>`[^`]*`)
   | (?P<operator>>=|<=|!=|<>|==|=|<|>)
@@ -142,6 +142,8 @@ _TOKEN = re.compile(
 )
 MAX_FILTER = 20_000
 MAX_DEPTH = 50
+#: Comparisons in one filter; databases have a limit of their own, and say it less well.
+MAX_COMPARISONS = 300
 
 
 def parse(text: str) -> Node | None:
@@ -199,6 +201,7 @@ class _Parser:
         self._text = text
         self._tokens = _tokens(text)
         self._at = 0
+        self._comparisons = 0
 
     @property
     def _now(self) -> _Token:
@@ -231,8 +234,6 @@ class _Parser:
 
     def alternatives(self, depth: int) -> Node:
         """Parse parts joined with OR."""
-        if depth > MAX_DEPTH:
-            raise self._fail(f"at most {MAX_DEPTH} parentheses inside one another")
         parts = [self._conditions(depth)]
         while self.take_word("OR"):
             parts.append(self._conditions(depth))
@@ -245,6 +246,8 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(parts=parts)
 
     def _condition(self, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise self._fail(f"at most {MAX_DEPTH} parentheses and NOTs inside one another")
         if self.take_word("NOT"):
             return Not(part=self._condition(depth + 1))
         if self._take_sign("("):
@@ -308,6 +311,9 @@ class _Parser:
         return Field(entity="attribute", key=name)
 
     def _comparison(self) -> Comparison:
+        self._comparisons += 1
+        if self._comparisons > MAX_COMPARISONS:
+            raise self._fail(f"at most {MAX_COMPARISONS} comparisons")
         field = self.field()
         token = self._now
         operator = self._operator()

@@ -24,7 +24,7 @@ from loopline.errors import (
     LooplineError,
     StorageFullError,
 )
-from loopline.store.upgrade import bring_up_to_date
+from loopline.store.upgrade import bring_up_to_date, check_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +64,9 @@ class Store:
                 f"{self.url.get_backend_name()}. Give a folder or a sqlite:/// URL."
             )
             raise InvalidInputError(msg)
+        if self.url.database:
+            with translated_errors(self.where):
+                check_ours(self.url.database)
         self._write_lock = threading.Lock()
         self._engine = create_engine(
             self.url,

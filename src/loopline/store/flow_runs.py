@@ -84,7 +84,7 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
         flow_id, version_id = newest_version(connection, call.project, call.name)
         version = version_record(connection, version_id)
     _check_parameters(version, call.parameters)
-    return _insert_run(
+    flow_run_id = _insert_run(
         connection,
         store.clock(),
         flow_id=flow_id,
@@ -93,6 +93,7 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
         scheduled_ms=call.scheduled_ms or store.clock(),
         name=call.run_name,
     )
+    return flow_run_record(flow_run_row(connection, flow_run_id))
 
 
 def _check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
@@ -125,10 +126,13 @@ def _insert_run(
     scheduled_ms: int,
     name: str = "",
     is_automatic: bool = False,
-) -> FlowRun:
+) -> str:
+    """Insert a flow run and return its id; empty when its due time has an automatic run already."""
     flow_run_id = uuid.uuid4().hex
-    connection.execute(
-        insert(_run).values(
+    done = connection.execute(
+        insert(_run)
+        .prefix_with("OR IGNORE", dialect="sqlite")
+        .values(
             flow_run_id=flow_run_id,
             flow_id=flow_id,
             flow_version_id=version.flow_version_id,
@@ -142,8 +146,10 @@ def _insert_run(
             is_automatic=is_automatic,
         )
     )
+    if not done.rowcount:
+        return ""
     add_flow_run_event(connection, flow_run_id, now_ms, StateKind.SCHEDULED)
-    return flow_run_record(flow_run_row(connection, flow_run_id))
+    return flow_run_id
 
 
 def materialise_schedules(
@@ -178,16 +184,17 @@ def materialise_schedules(
         ]
         due = [time for time in times if _ms(time.at) <= until_ms]
         for time in due:
-            _insert_run(
-                connection,
-                now_ms,
-                flow_id=flow_id,
-                version=version,
-                parameters=time.parameters,
-                scheduled_ms=_ms(time.at),
-                is_automatic=True,
+            made += bool(
+                _insert_run(
+                    connection,
+                    now_ms,
+                    flow_id=flow_id,
+                    version=version,
+                    parameters=time.parameters,
+                    scheduled_ms=_ms(time.at),
+                    is_automatic=True,
+                )
             )
-        made += len(due)
         reached_ms = _ms(due[-1].at) if len(due) >= call.most_per_flow else until_ms
         connection.execute(
             update(_flow).where(_flow.c.id == flow_id).values(materialised_ms=reached_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
@@ -42,6 +42,19 @@ _run = schema.run
 _writer = schema.writer
 
 
+#: Some params of a run. Primary key look-ups, one a key.
+PARAMS = select(schema.param.c.key, schema.param.c.value).where(
+    schema.param.c.run_pk == bindparam("pk"),
+    schema.param.c.key.in_(bindparam("keys", expanding=True)),
+)
+#: Values in one statement; SQLite takes at most 32,766.
+TOGETHER = 500
+
+
+def _in_parts(keys: list[str]) -> list[list[str]]:
+    return [keys[start : start + TOGETHER] for start in range(0, len(keys), TOGETHER)]
+
+
 def ingest(store: Store, batch: f.Batch) -> f.Receipt:
     """Take a batch in whole, or tell from where to send again.
 
@@ -62,7 +75,7 @@ def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
         acknowledged = _meet_writer(connection, batch, now_ms)
         if batch.end <= acknowledged or acknowledged > batch.start:
             return f.Receipt(acknowledged=acknowledged)
-        if batch.start > acknowledged and acknowledged:
+        if batch.start > acknowledged:
             msg = (
                 f"The journal {batch.writer} is acknowledged up to {acknowledged}, but the batch "
                 f"begins at {batch.start}. Send again from {acknowledged}."
@@ -184,8 +197,11 @@ class _Ingestion:
             )
         )
 
-    def _run(self, run_id: str) -> Row[Any]:
-        """Get the run a fact is of, making a stub when its start has not come yet."""
+    def _run(self, run_id: str, *, ended: bool = False) -> Row[Any]:
+        """Get the run a fact is of, making a stub when its start has not come yet.
+
+        A deleted run takes nothing more but the news that it has ``ended``.
+        """
         run = self._runs.get(run_id)
         if run is not None:
             return run
@@ -204,7 +220,7 @@ class _Ingestion:
             )
             run = run_or_none(self._connection, run_id)
             assert run is not None  # noqa: S101 - inserted in this transaction
-        if run.lifecycle == Lifecycle.DELETED:
+        if run.lifecycle == Lifecycle.DELETED and not ended:
             msg = (
                 f"The run {run_id} must be in the 'active' state. Current state is deleted. "
                 f"Restore it with `loopline runs restore {run_id}`."
@@ -291,7 +307,7 @@ class _Ingestion:
             )
 
     def _end(self, fact: f.RunEnded) -> None:
-        run = self._run(fact.run_id)
+        run = self._run(fact.run_id, ended=True)
         current = run_or_none(self._connection, fact.run_id)
         assert current is not None  # noqa: S101 - `_run` made it
         if fact.adopted and current.status != RunStatus.RUNNING:
@@ -317,11 +333,10 @@ class _Ingestion:
             check_key("param", key)
             check_param_value(key, value)
         run = self._run(fact.run_id)
-        known = dict(
-            self._connection.execute(
-                select(table.c.key, table.c.value).where(table.c.run_pk == run.pk)
-            ).all()
-        )
+        known: dict[str, str] = {}
+        for keys in _in_parts(list(fact.params)):
+            rows = self._connection.execute(PARAMS, {"pk": run.pk, "keys": keys})
+            known.update({row.key: row.value for row in rows})
         for key, value in fact.params.items():
             if known.get(key, value) != value:
                 msg = (
@@ -338,9 +353,10 @@ class _Ingestion:
         table = schema.tag
         self._check_tags(fact.tags)
         run = self._run(fact.run_id)
-        self._connection.execute(
-            delete(table).where(table.c.run_pk == run.pk, table.c.key.in_(list(fact.tags)))
-        )
+        for keys in _in_parts(list(fact.tags)):
+            self._connection.execute(
+                delete(table).where(table.c.run_pk == run.pk, table.c.key.in_(keys))
+            )
         self._insert_texts(table, run, fact.tags)
         if "mlflow.runName" in fact.tags:
             self._connection.execute(

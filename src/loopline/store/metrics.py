@@ -43,9 +43,15 @@ SUMMARY = select(_metric).where(
 )
 #: Blocks of one metric of one run, oldest first. Index scan, cost grows with its blocks.
 BLOCKS = (
-    select(_block.c.id, _block.c.data)
+    select(_block.c.id, _block.c.count, _block.c.data)
     .where(_block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric"))
     .order_by(_block.c.id)
+)
+#: Sizes of the blocks of one metric of one run, newest first.
+BLOCK_SIZES = (
+    select(_block.c.id, _block.c.count.label("count_"))
+    .where(_block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric"))
+    .order_by(_block.c.id.desc())
 )
 #: How many blocks one metric of one run has.
 BLOCK_COUNT = select(func.count()).where(
@@ -76,18 +82,39 @@ def add_points(connection: Connection, run: Row[Any], key: str, points: Points) 
         return
     _update(connection, run.pk, key, merge_summaries(_summary(before), summary))
     if connection.execute(BLOCK_COUNT, {"pk": run.pk, "metric": key}).scalar_one() > MERGE_PAST:
-        merge_blocks(connection, run.pk, key)
+        merge_newest_blocks(connection, run.pk, key)
 
 
-def merge_blocks(connection: Connection, run_pk: int, key: str) -> None:
-    """Put all blocks of a metric into one ordered set and make its summary exact."""
-    rows = connection.execute(BLOCKS, {"pk": run_pk, "metric": key}).all()
+def merge_newest_blocks(connection: Connection, run_pk: int, key: str) -> None:
+    """Put the newest blocks of a metric into one.
+
+    A block is taken along while it is at most twice as large as all newer ones together, so a
+    point is written again only a few times however long the history grows.
+    """
+    sizes = connection.execute(BLOCK_SIZES, {"pk": run_pk, "metric": key}).all()
+    taken, total = 0, 0
+    for row in sizes:
+        if taken > 1 and row.count_ > 2 * total:
+            break
+        taken, total = taken + 1, total + row.count_
+    first = sizes[taken - 1].id
+    if _merge_from(connection, run_pk, key, first) < total:
+        # Points came twice. That is rare enough to look through all of them and count right.
+        _merge_from(connection, run_pk, key, 0)
+        rows = connection.execute(BLOCKS, {"pk": run_pk, "metric": key}).all()
+        _update(connection, run_pk, key, summarise(merge([unpack(row.data) for row in rows])))
+
+
+def _merge_from(connection: Connection, run_pk: int, key: str, first: int) -> int:
+    """Put the blocks from a number on into one ordered set; return how many points it has."""
+    which = (_block.c.run_pk == run_pk, _block.c.key == key, _block.c.id >= first)
+    rows = connection.execute(select(_block.c.data).where(*which)).all()
     points = merge([unpack(row.data) for row in rows])
-    connection.execute(delete(_block).where(_block.c.run_pk == run_pk, _block.c.key == key))
+    connection.execute(delete(_block).where(*which))
     connection.execute(
         insert(_block).values(run_pk=run_pk, key=key, count=len(points), data=pack(points))
     )
-    _update(connection, run_pk, key, summarise(points))
+    return len(points)
 
 
 def get_metric_history(

@@ -57,6 +57,7 @@ __all__ = ["search_runs"]
 
 MAX_RESULTS = 50_000
 MAX_ORDER_BY = 10
+MAX_EXPERIMENTS = 10_000
 
 _run = schema.run
 _ATTRIBUTES: dict[str, ColumnElement[Any]] = {
@@ -64,9 +65,10 @@ _ATTRIBUTES: dict[str, ColumnElement[Any]] = {
     "run_name": _run.c.name,
     "status": _run.c.status,
     "user_id": _run.c.user,
-    "parent_run_id": _run.c.parent_run_id,
-    "flow_run_id": _run.c.flow_run_id,
-    "task": _run.c.task_slug,
+    # Never NULL, or neither a condition nor its NOT would hold.
+    "parent_run_id": func.coalesce(_run.c.parent_run_id, ""),
+    "flow_run_id": func.coalesce(_run.c.flow_run_id, ""),
+    "task": func.coalesce(_run.c.task_slug, ""),
     "start_time": _run.c.start_ms,
     "end_time": _run.c.end_ms,
     "duration": _run.c.duration_ms,
@@ -126,6 +128,9 @@ def _experiments(connection: Connection, call: ops.SearchRuns) -> list[int] | No
     """Find the numbers of the experiments asked for; None when all are meant."""
     if not call.experiment_ids and not call.experiment_names:
         return None
+    if len(call.experiment_ids) + len(call.experiment_names) > MAX_EXPERIMENTS:
+        msg = f"At most {MAX_EXPERIMENTS:,} experiments can be named; name none to search all."
+        raise InvalidInputError(msg)
     numbers = [parse_id(text) for text in call.experiment_ids]
     if call.experiment_names:
         numbers += connection.execute(

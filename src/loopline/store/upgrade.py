@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,34 @@ VERSION_TABLE = "ll_schema_version"
 FOREIGN_TABLE = "alembic_version"
 
 
+#: Alembic keeps what it works on in globals: one upgrade at a time in a process.
+_upgrading = threading.Lock()
+
+
+def check_ours(path: str) -> None:
+    """Refuse a SQLite file that holds another program's tables, before anything opens it to write.
+
+    Raises:
+        StoreVersionError: It does; the message says whose, and what to do.
+    """
+    file = Path(path)
+    if not file.is_file() or not file.stat().st_size:
+        return
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {row[0] for row in rows}
+    finally:
+        connection.close()
+    if tables and VERSION_TABLE not in tables:
+        whose = "an MLflow store" if FOREIGN_TABLE in tables else "another program's tables"
+        msg = (
+            f"{path} holds {whose}. Loopline leaves it untouched; give it a home of its own with "
+            "`loopline init`, or another path."
+        )
+        raise StoreVersionError(msg)
+
+
 def bring_up_to_date(engine: Engine) -> None:
     """Create or upgrade the schema; do nothing, in one read, when it is current.
 
@@ -31,19 +61,12 @@ def bring_up_to_date(engine: Engine) -> None:
         if _version(connection) == HEAD:
             return
     # One process upgrades; the others wait for its write lock, then find the work done.
-    with engine.connect() as plain:
+    with _upgrading, engine.connect() as plain:
         connection = plain.execution_options(loopline_write=True)
         with connection.begin():
             version = _version(connection)
             if version == HEAD:
                 return
-            tables = inspect(connection).get_table_names()
-            if version is None and FOREIGN_TABLE in tables:
-                msg = (
-                    f"{engine.url.database} holds an MLflow store. Loopline leaves it untouched; "
-                    "give it a home of its own with `loopline init`."
-                )
-                raise StoreVersionError(msg)
             _run_migrations(connection, version)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 if TYPE_CHECKING:
     from loopline.tracking.run import ActiveRun
@@ -15,7 +15,8 @@ __all__ = ["active_run", "enter", "last_active_run", "leave"]
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("loopline_active_runs", default=())
 _last: list[ActiveRun] = []
-_open: WeakSet[ActiveRun] = WeakSet()
+#: Runs begun here and not ended; a thread that left one open may be long gone.
+_open: set[ActiveRun] = set()
 
 
 def active_run() -> ActiveRun | None:
@@ -56,3 +57,5 @@ def _end_open_runs() -> None:
 
 # Registered after the recorder's own (imported by whoever makes a run), so it runs before it.
 atexit.register(_end_open_runs)
+# A forked child's exit is not the end of its parent's runs.
+os.register_at_fork(after_in_child=_open.clear)

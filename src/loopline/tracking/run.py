@@ -235,6 +235,11 @@ class ActiveRun:
         self._artifact(clean, digest, size)
 
     def _log_file(self, source: Path, path: str) -> None:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            msg = f"The file name {path!r} is not text. Rename the file."
+            raise InvalidInputError(msg) from None
         clean = check_artifact_path(path)
         digest, size = self._recorder.stage(source)
         self._artifact(clean, digest, size)

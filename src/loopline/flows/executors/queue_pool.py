@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from loopline.flows.executors.base import Pool
 
 if TYPE_CHECKING:
-    from loopline.flows.attempt import Call, Outcome
     import threading
 
+    from loopline.flows.attempt import Call, Outcome
     from loopline.flows.executors.base import Events
 
 __all__ = ["QueuePool"]
