@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -232,3 +233,20 @@ def test_an_address_and_a_cluster_to_make_exclude_each_other() -> None:
 
 def test_an_executor_says_what_it_is() -> None:
     assert repr(PROCESSES) == "LocalDaskExecutor(scheduler='processes', num_workers=2)"
+
+
+def test_a_task_that_raises_what_is_no_exception_fails_alone() -> None:
+    @task
+    def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    @task
+    def fine() -> int:
+        return 1
+
+    with Flow("taxi fares") as flow:
+        gone, kept = cancelled(), fine()
+    state = flow.run(executor=LocalDaskExecutor(scheduler="threads"))
+
+    assert state.result[gone].is_failed()
+    assert state.result[kept].result == 1

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loopline.errors import StorageFullError
 from loopline.journal.journal import Journal, abandoned, try_lock
 from loopline.journal.reader import Reader
 from loopline.journal.segment import WrittenSegment
@@ -17,8 +21,6 @@ from loopline.rules.blocks import Points
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from loopline.records.facts import Fact
 
@@ -170,3 +172,32 @@ def test_a_living_journal_is_not_abandoned_and_a_dead_one_is(tmp_path: Path) -> 
     handle = try_lock(folder)
     assert handle is not None
     os.close(handle)
+
+
+def test_a_segment_whose_maker_died_at_once_hides_nothing_before_it(tmp_path: Path) -> None:
+    stream = a_stream(tmp_path)
+    stream.append(TagsSet(run_id="taxi", tags={"month": "2022-01"}))
+    for content in (b"", bytes(4096)):
+        segment_path(tmp_path / "facts", 2).write_bytes(content)
+        assert len(everything(tmp_path)) == 1
+
+
+def test_a_disk_that_takes_half_a_record_is_full_and_keeps_what_was_written(
+    tmp_path: Path,
+) -> None:
+    stream = a_stream(tmp_path, mapped=False)
+    first = TagsSet(run_id="taxi", tags={"month": "2022-01"})
+    stream.append(first)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((stream.tail & 0xFFFFFFFF) + 60, before[1]))
+    try:
+        with pytest.raises(StorageFullError):
+            stream.append(TagsSet(run_id="taxi", tags={"note": "x" * 500}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    second = TagsSet(run_id="taxi", tags={"month": "2022-02"})
+    stream.append(second)
+
+    assert everything(tmp_path) == [first, second]

@@ -10,7 +10,7 @@ from sklearn.dummy import DummyRegressor
 
 import loopline.sklearn
 from loopline.backend.recorder import close_recorders, set_tracking_uri
-from loopline.errors import InvalidInputError, NotFoundError
+from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.lifecycle import Gate, compare, decide_nothing, evaluate, notify, promote
 from loopline.registry import get_production, history, list_versions
 from loopline.tracking.fluent import get_run, start_run
@@ -127,3 +127,19 @@ def test_people_are_told_and_the_run_keeps_what_they_were_told(
     notify("Nothing about a run")
     assert capsys.readouterr().out == "2022-03: kept v1\nNothing about a run\n"
     assert get_run(run_id).tags["loopline.notification"] == "2022-03: kept v1"
+
+
+def test_a_decision_against_a_champion_of_yesterday_moves_nothing() -> None:
+    register(14.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    register(11.0)
+    late = compare(NAME, 2, TRIPS, FARES)
+    register(10.0)
+    promote(NAME, compare(NAME, 3, TRIPS, FARES))
+
+    with pytest.raises(ConflictError, match="Compare again"):
+        promote(NAME, late)
+
+    champion = get_production(NAME)
+    assert champion is not None
+    assert champion.version == 3

@@ -35,6 +35,7 @@ def test_and_binds_more_than_or_and_not_more_than_and() -> None:
     ("text", "field"),
     [
         ("metrics.rmse.min < 1", Field(entity="metric", key="rmse", summary="min")),
+        ("params.layer.0.units = '64'", Field(entity="param", key="layer.0.units")),
         ("metrics.val.rmse < 1", Field(entity="metric", key="val.rmse")),
         ("metrics.`rmse.min` < 1", Field(entity="metric", key="rmse.min")),
         ("metrics.`val rmse`.max < 1", Field(entity="metric", key="val rmse", summary="max")),
@@ -89,6 +90,12 @@ def test_any_text_is_parsed_or_refused_with_a_place_in_it(text: str) -> None:
 def test_deep_nesting_is_refused_and_not_recursed_into() -> None:
     with pytest.raises(FilterError, match="at most 50"):
         parse("(" * 1000 + "metrics.rmse < 4" + ")" * 1000)
+
+
+@pytest.mark.parametrize("text", ["not " * 4000 + "status = 'x'", "status = 'x' or " * 400 + "a"])
+def test_filters_beyond_any_use_are_refused(text: str) -> None:
+    with pytest.raises(FilterError, match="at most"):
+        parse(text)
 
 
 def test_an_order_is_a_field_and_a_direction() -> None:

@@ -78,6 +78,7 @@ def found(backend: LocalBackend, filter_: str = "", **options: object) -> list[i
         ("experiment = 'tips'", [7, 6]),
         ("params.model like 'g_m' and metrics.rmse > 4", [7]),
         ("params.nothing = 'x'", []),
+        ("not flow_run_id = 'night'", [7, 6, 5, 4, 3, 2, 1, 0]),
     ],
 )
 def test_filters_find_what_they_say(

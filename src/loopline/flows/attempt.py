@@ -118,7 +118,9 @@ def _run(call: Call, sink: Sink) -> Outcome:
         delay_s = signal.delay_s(datetime.now(UTC)) if isinstance(signal, RETRY) else None
         result = Result(signal.result if signal.kind.is_successful else signal)
         return Outcome(where, call.attempt, signal.kind, signal.message, result, delay_s)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code; it is reported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit and asyncio's CancelledError, too
         sink(logging.ERROR, explain(error), shown=False)
         message = f"{type(error).__name__}: {error}".rstrip(": ")
         final = bool(task.retry_on) and not isinstance(error, task.retry_on)

@@ -184,7 +184,7 @@ class _Run:
             except BaseException:
                 pool.close(abandon=True)
                 raise
-            pool.close(abandon=False)
+            self._close(pool)
         except KeyboardInterrupt:
             self._cancel("Interrupted.")
             raise
@@ -194,6 +194,13 @@ class _Run:
             raise
         assert self._verdict is not None  # noqa: S101 - what the loop ends with
         return self._finish(self._verdict)
+
+    def _close(self, pool: Pool) -> None:
+        """Let go of the pool; a cluster that is slow to close does not undo what its tasks did."""
+        try:
+            pool.close(abandon=False)
+        except Exception as error:  # noqa: BLE001 - whatever a cluster raises; it is reported
+            self._line("", logging.WARNING, f"The executor did not close cleanly: {error!r}")
 
     def _loop(self, pool: Pool) -> None:
         commands = self._machine.begin()

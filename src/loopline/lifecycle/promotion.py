@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loopline.errors import ConflictError
+from loopline.lifecycle.scoring import in_stage
 from loopline.registry import transition_stage
 
 if TYPE_CHECKING:
@@ -25,9 +27,20 @@ def promote(name: str, decision: Decision, *, stage: str = "Production") -> bool
 
     Raises:
         NotFoundError: There is no such version.
+        ConflictError: Another version is in the stage by now than the one compared with.
         BackendUnavailableError: The store cannot be reached; nothing was moved, or it was and
             the answer was lost.
     """
     if decision.promote:
+        found = in_stage(name, stage)
+        champion = found.version if found else None
+        if champion == decision.challenger:
+            return True  # Moved already: a task that is run again must not fail for that.
+        if champion != decision.champion:
+            msg = (
+                f"The decision was made against version {decision.champion}, but by now version "
+                f"{champion} is in {stage}. Compare again."
+            )
+            raise ConflictError(msg)
         transition_stage(name, decision.challenger, stage, reason=decision.sentence)
     return decision.promote

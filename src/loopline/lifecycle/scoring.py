@@ -60,7 +60,7 @@ def evaluate(
     Raises:
         InvalidInputError: The inputs do not fit the model, or the truth does not fit them.
     """
-    champion = _in_stage(name, stage)
+    champion = in_stage(name, stage)
     if champion is None:
         return None
     errors = _errors(champion, inputs, truth)
@@ -105,7 +105,7 @@ def compare(
     """
     gate = gate or Gate()
     new = get_version(name, challenger)
-    champion = _in_stage(name, stage)
+    champion = in_stage(name, stage)
     if champion is not None and champion.version == new.version:
         reason = f"it is in {champion.stage} already"
         return decide_nothing(new.version, reason, champion=champion.version)
@@ -116,7 +116,7 @@ def compare(
     return decide(comparison, gate, champion=champion.version, challenger=new.version)
 
 
-def _in_stage(name: str, stage: str) -> ModelVersion | None:
+def in_stage(name: str, stage: str) -> ModelVersion | None:
     """Find the version in a stage; None when there is none, or no such model."""
     try:
         return get_version(name, stage=stage)

@@ -17,7 +17,10 @@ from loopline.records.flows import FlowRunLease
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["Assignment", "read_assignment", "write_assignment"]
+__all__ = ["EXIT_UNDELIVERED", "Assignment", "read_assignment", "write_assignment"]
+
+#: Exit code (EX_TEMPFAIL) of a process that could not reach the store; its journal has the rest.
+EXIT_UNDELIVERED = 75
 
 _LENGTH = struct.Struct("<I")
 

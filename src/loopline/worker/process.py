@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from loopline.worker.assignment import Assignment, read_assignment
+from loopline.worker.assignment import EXIT_UNDELIVERED, Assignment, read_assignment
 
 if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
@@ -26,8 +26,6 @@ __all__ = ["main"]
 
 #: How long the end may take to reach the store; after that the worker brings it in.
 _FLUSH_S = 60.0
-
-_EXIT_UNDELIVERED = 75  # EX_TEMPFAIL: everything is in the journal, the store did not answer.
 
 
 def main() -> int:
@@ -96,14 +94,14 @@ def _run(assignment: Assignment) -> int:
             )
     except BackendUnavailableError as error:
         sys.stderr.write(f"{error}\n")
-        return _EXIT_UNDELIVERED
+        return EXIT_UNDELIVERED
     except Exception as error:  # noqa: BLE001 - whatever the flow's code raises while loading
         traceback.print_exc()
         _record_failure(assignment, recorder, f"{type(error).__name__}: {error}")
     try:
         recorder.flush(_FLUSH_S)
     except BackendUnavailableError:
-        return _EXIT_UNDELIVERED
+        return EXIT_UNDELIVERED
     return 0
 
 

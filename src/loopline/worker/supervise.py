@@ -26,7 +26,7 @@ from loopline.errors import (
 from loopline.flows.logs import PRINTS_ARE_LOGGED
 from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, ReleaseFlowRun, RenewLease
-from loopline.worker.assignment import Assignment, write_assignment
+from loopline.worker.assignment import EXIT_UNDELIVERED, Assignment, write_assignment
 from loopline.worker.ends import stop_group, tell_exit, write_end
 from loopline.worker.leftovers import bring_in
 from loopline.worker.output import OutputPump
@@ -228,12 +228,12 @@ class Supervised:
             else:
                 return
 
-    def _give_back(self) -> None:
+    def _give_back(self, reason: str = "") -> None:
         self._recorder.backend.call(
             ReleaseFlowRun(
                 flow_run_id=self.flow_run_id,
                 token=self.lease.token,
-                reason=f"handed back by {self.lease.flow_run.worker}, which stops",
+                reason=reason or f"handed back by {self.lease.flow_run.worker}, which stops",
             )
         )
         log.info("Handed back %s", self.flow_run_id)
@@ -245,6 +245,10 @@ class Supervised:
             raise LeaseLostError(msg)
         if run.state.is_finished:
             log.info("Flow run %s ended: %s %s", self.flow_run_id, run.state, run.message)
+            return
+        if exit_code == EXIT_UNDELIVERED and ended is not _Ended.CANCELLED:
+            # It could not even fetch its code, or not say all it did; nothing is wrong with it.
+            self._give_back("the store was away; it goes on from its last finished task")
             return
         if ended is _Ended.CANCELLED:
             state, message = StateKind.CANCELLED, "cancelled while it ran"

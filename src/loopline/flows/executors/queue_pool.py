@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from loopline.flows.executors.base import Pool
@@ -58,5 +59,7 @@ class QueuePool(Pool, Generic[W]):
 
     def _drop_queued(self) -> None:
         """Forget the attempts that nobody has begun."""
-        while not self._calls.empty():
-            self._calls.get()
+        # Not "while there is one": a worker may take the last one in between.
+        with suppress(queue.Empty):
+            while True:
+                self._calls.get_nowait()
