@@ -6,6 +6,7 @@ import io
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from loopline.errors import BackendUnavailableError, NotFoundError
 from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
 from loopline.records.flows import StateKind, TaskRun
 from loopline.settings import Address
@@ -24,6 +25,8 @@ class ListRecorder:
         self.address = Address("home", "")
         self.facts: list[Fact] = []
         self.blobs: dict[str, bytes] = {}
+        #: How often the blobs cannot be reached, from now on.
+        self.away = 0
 
     @property
     def backend(self) -> Backend:
@@ -38,6 +41,12 @@ class ListRecorder:
         return digest, len(data)
 
     def open_blob(self, digest: str) -> BinaryIO:
+        if self.away:
+            self.away -= 1
+            msg = "away for a moment"
+            raise BackendUnavailableError(msg)
+        if digest not in self.blobs:
+            raise NotFoundError(digest)
         return io.BytesIO(self.blobs[digest])
 
     def states(self, slug: str, map_index: int = -1) -> list[StateKind]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.flows.recording import ListRecorder
 
+from loopline.backend.recorder import get_tracking_uri
 from loopline.executors import DaskExecutor
 from loopline.flows import Flow, context, get_run_logger, task
 from loopline.flows.engine import run_flow
 from loopline.records.flows import StateKind
+from loopline.settings import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 distributed = pytest.importorskip("distributed")
 
@@ -48,6 +51,22 @@ def test_tasks_run_on_the_cluster_and_tell_what_they_do(address: str) -> None:
     assert recorder.states("train-1", 0) == [StateKind.RUNNING, StateKind.SUCCESS]
     assert ("train-1", 20, "training on month 3") in recorder.lines()
     assert ("train-1", 30, "few trips") in recorder.lines()
+
+
+def test_a_task_records_where_its_flow_does_whatever_its_worker_was_told(
+    address: str, tmp_path: Path
+) -> None:
+    @task
+    def train() -> str:
+        os.environ["LOOPLINE_URI"] = "/somewhere/else"
+        return str(get_tracking_uri())
+
+    with Flow("months") as flow:
+        months = [train() for _ in range(3)]
+    recorder = ListRecorder()
+    recorder.address = Address("home", str(tmp_path))
+    state = run_flow(flow, recorder=recorder, executor=DaskExecutor(address))
+    assert {state.result[month].result for month in months} == {str(tmp_path)}
 
 
 def test_a_failing_task_is_tried_again_on_the_cluster(address: str) -> None:

@@ -547,3 +547,89 @@ def test_a_long_chain_needs_no_recursion(recorder: ListRecorder) -> None:
 
 def test_an_empty_flow_succeeds(recorder: ListRecorder) -> None:
     assert run_flow(Flow("empty"), recorder=recorder).is_successful()
+
+
+def test_a_task_whose_result_is_gone_runs_again_when_it_is_needed(recorder: ListRecorder) -> None:
+    calls: list[str] = []
+
+    @task
+    def download() -> str:
+        calls.append("download")
+        return "x" * 1000
+
+    @task
+    def size(trips: str) -> int:
+        calls.append("size")
+        return len(trips)
+
+    with Flow("resume") as flow:
+        measured = size(download())
+    run_flow(flow, recorder=recorder)
+    recorder.blobs.clear()
+    (downloaded,) = [run for run in recorder.task_runs() if run.task_slug == "download-1"]
+    state = run_flow(flow, recorder=recorder, initial=[downloaded])
+    assert calls == ["download", "size", "download", "size"]
+    assert state.result[measured].result == 1000
+
+
+def test_a_store_that_is_away_is_waited_for_when_a_run_is_resumed(recorder: ListRecorder) -> None:
+    calls: list[str] = []
+
+    @task
+    def download() -> str:
+        calls.append("download")
+        return "x" * 1000
+
+    @task
+    def size(trips: str) -> int:
+        return len(trips)
+
+    with Flow("resume") as flow:
+        measured = size(download())
+    run_flow(flow, recorder=recorder)
+    recorder.away = 2
+    (downloaded,) = [run for run in recorder.task_runs() if run.task_slug == "download-1"]
+    state = run_flow(flow, recorder=recorder, initial=[downloaded])
+    assert calls == ["download"]
+    assert state.result[measured].result == 1000
+    assert [line for *_, line in recorder.lines() if "Waiting for the store" in line]
+
+
+def test_what_nobody_needs_any_more_is_not_made_again(recorder: ListRecorder) -> None:
+    calls: list[str] = []
+
+    @task
+    def connect() -> dict[str, Any]:
+        calls.append("connect")
+        return {"lock": threading.Lock()}
+
+    @task
+    def use(lock: Any) -> int:  # noqa: ANN401 - a lock
+        calls.append("use")
+        return 1 if lock else 0
+
+    @task
+    def tell(number: int) -> None:
+        calls.append(f"tell {number}")
+
+    with Flow("resume") as flow:
+        tell(use(connect()["lock"]))
+    run_flow(flow, recorder=recorder)
+    finished = [run for run in recorder.task_runs() if run.task_slug != "tell-1"]
+    run_flow(flow, recorder=recorder, initial=finished)
+    assert calls == ["connect", "use", "tell 1", "tell 1"]
+
+
+def test_text_that_utf_8_cannot_hold_is_escaped_in_logs_and_messages(
+    recorder: ListRecorder,
+) -> None:
+    @task
+    def read() -> None:
+        raise ValueError("\udcff")
+
+    with Flow("odd names") as flow:
+        name = read()
+    state = run_flow(flow, recorder=recorder)
+    assert state.result[name].is_failed()
+    assert recorder.lines()[-1][2].endswith("ValueError: \\udcff")
+    assert recorder.task_facts("read-1")[-1].message == "ValueError: \\udcff"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.flows.recording import ListRecorder
 
-from loopline.errors import InvalidInputError
+from loopline.errors import FlowBuildError, InvalidInputError
 from loopline.executors import DaskExecutor, LocalDaskExecutor
 from loopline.flows import Flow, context, get_run_logger, task, triggers
 from loopline.flows.engine import run_flow
@@ -150,6 +152,58 @@ def test_a_late_process_is_killed(recorder: ListRecorder, tmp_path: Path) -> Non
     if file.exists():  # It may have been late before it began.
         with pytest.raises(ProcessLookupError):
             os.kill(int(file.read_text()), 0)
+
+
+def test_what_a_late_process_started_is_killed_with_it(recorder: ListRecorder) -> None:
+    @task(timeout=1)
+    def stuck() -> None:
+        # It holds the pipe to the pool open, so that the pool would wait for it, too.
+        multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+        time.sleep(600)
+
+    with Flow("stuck") as flow:
+        late = stuck()
+    state = run_flow(flow, recorder=recorder, executor=PROCESSES)
+    assert state.result[late].kind is StateKind.TIMED_OUT
+
+
+def test_bytes_written_to_standard_output_arrive(recorder: ListRecorder, capsys: Any) -> None:  # noqa: ANN401
+    @task
+    def write() -> None:
+        sys.stdout.buffer.write("trés cher\n".encode())
+
+    with Flow("bytes") as flow:
+        write()
+    assert run_flow(flow, recorder=recorder, executor=PROCESSES).is_successful()
+    assert "trés cher" in capsys.readouterr().out
+
+
+def test_a_file_in_the_working_directory_stands_in_for_no_module(
+    recorder: ListRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('not the queue you know')")
+    monkeypatch.chdir(tmp_path)
+
+    @task
+    def paths() -> str | None:
+        return os.environ.get("PYTHONPATH")
+
+    with Flow("shadow") as flow:
+        path = paths()
+    state = run_flow(flow, recorder=recorder, executor=PROCESSES)
+    assert state.is_successful()
+    assert state.result[path].result == os.environ.get("PYTHONPATH")
+
+
+@pytest.mark.parametrize("executor", [LocalDaskExecutor, "threads"], ids=["a class", "a name"])
+def test_what_is_no_executor_is_refused_before_anything_runs(executor: Any) -> None:  # noqa: ANN401
+    with Flow("retrain") as flow:
+        task(name="train")(lambda: 1)()
+    with pytest.raises(FlowBuildError, match=r"LocalDaskExecutor\(\)"):
+        flow.run(executor=executor)
+    flow.executor = executor
+    with pytest.raises(FlowBuildError, match="is no executor"):
+        flow.validate()
 
 
 def test_what_cannot_be_sent_to_a_process_fails_with_advice(recorder: ListRecorder) -> None:

@@ -12,11 +12,13 @@ from loopline.backend.recorder import close_recorders, get_recorder
 from loopline.errors import BackendUnavailableError, InvalidInputError, UnsupportedError
 from loopline.flows.code import load_flow
 from loopline.flows.flow import Flow
+from loopline.flows.parameter import Parameter
 from loopline.flows.presence import has_worker, present
 from loopline.flows.register import register_flow
 from loopline.flows.task import task
 from loopline.records.operations import GetFlow, ListFlows
-from loopline.schedules import IntervalSchedule
+from loopline.schedules import IntervalSchedule, Schedule
+from loopline.schedules.clocks import IntervalClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,16 @@ def test_registering_makes_a_missing_project_and_says_what_to_start(home: Path) 
         "It runs every 5 hours.",
         "No worker is running here: `loopline up` starts one, with pages to look at.",
     ]
+
+
+def test_a_schedule_must_give_what_a_run_needs(home: Path) -> None:
+    flow = taxi_flow()
+    flow.add_task(Parameter("month"))
+    with pytest.raises(InvalidInputError, match="gives no value for: month"):
+        register(flow, home)
+    every_day = IntervalClock(timedelta(days=1), parameter_defaults={"month": "2023-01"})
+    flow.schedule = Schedule(clocks=[every_day])
+    register(flow, home)
 
 
 def test_an_unchanged_flow_makes_no_new_version_and_a_changed_one_does(home: Path) -> None:

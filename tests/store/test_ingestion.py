@@ -228,3 +228,41 @@ def test_a_thousand_task_states_cost_a_few_statements(backend: LocalBackend) -> 
     assert [task.task_slug for task in tasks] == [f"train-{task}" for task in range(500)]
     assert {task.state for task in tasks} == {StateKind.SUCCESS}
     assert sum("SELECT" not in statement for statement in statements) < 20
+
+
+def test_a_flow_run_closed_as_lost_comes_back_with_its_process(backend: LocalBackend) -> None:
+    def task(slug: str, kind: StateKind) -> f.TaskRunState:
+        return f.TaskRunState(flow_run_id="night", task_slug=slug, state=kind, at_ms=1, attempt=1)
+
+    send(
+        backend,
+        0,
+        f.FlowRunState(flow_run_id="night", state=StateKind.RUNNING, at_ms=1),
+        task("prepare-1", StateKind.FAILED),
+        task("train-1", StateKind.RUNNING),
+    )
+
+    def states() -> list[StateKind]:
+        tasks = backend.call(ops.ListTaskRuns(flow_run_id="night"))
+        run = backend.call(ops.GetFlowRun(flow_run_id="night"))
+        return [run.state, *(each.state for each in tasks)]
+
+    backend.call(ops.CloseLostRuns(writer=WRITER, reason="killed"))
+    assert states() == [StateKind.FAILED] * 3
+    assert backend.call(ops.GetFlowRun(flow_run_id="night")).message == "killed"
+
+    backend.call(ops.Heartbeat(writer=WRITER))  # A laptop that slept.
+
+    assert states() == [StateKind.RUNNING, StateKind.FAILED, StateKind.RUNNING]
+    run = backend.call(ops.GetFlowRun(flow_run_id="night"))
+    assert (run.message, run.end_ms) == ("its process is back", None)
+
+
+def test_a_flow_run_that_failed_by_itself_stays_so_when_its_process_is_heard_of_again(
+    backend: LocalBackend,
+) -> None:
+    failed = f.FlowRunState(flow_run_id="night", state=StateKind.FAILED, at_ms=1, message="no")
+    send(backend, 0, failed)
+    backend.call(ops.CloseLostRuns(writer=WRITER, reason="killed"))
+    backend.call(ops.Heartbeat(writer=WRITER))
+    assert backend.call(ops.GetFlowRun(flow_run_id="night")).state is StateKind.FAILED

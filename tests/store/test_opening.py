@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,27 @@ def test_a_database_of_another_program_is_left_to_the_byte(
         Store(f"sqlite:///{path}")
 
     assert path.read_bytes() == before
+
+
+#: Dies in the middle of a transaction that has reached the file, as one does that makes a store.
+KILLED = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("CREATE TABLE ll_schema_version (version_num TEXT)")
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.execute("CREATE TABLE filler (data BLOB)")
+connection.executemany("INSERT INTO filler VALUES (zeroblob(9000))", [()] * 50)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_half_written_is_rolled_back(tmp_path: Path) -> None:
+    path = tmp_path / "loopline.db"
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert path.with_name("loopline.db-journal").stat().st_size
+    Store(f"sqlite:///{path}").close()
+    assert not path.with_name("loopline.db-journal").exists()
 
 
 def test_threads_may_make_stores_at_once(tmp_path: Path) -> None:

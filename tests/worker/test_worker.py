@@ -137,6 +137,7 @@ def test_a_scheduled_run_survives_the_kill_of_its_worker_and_succeeds_once(
     assert len(noted(workshop, "pid")) == 2
     printed = logged(workshop, run.flow_run_id, until="Past perf: 5.81, new perf: 4.46")
     assert [line.task_slug for line in printed] == ["notify-1"]
+    wait(lambda: not list(workshop.temporary.glob("loopline-run-*")))
 
 
 def test_a_killed_process_fails_its_run_with_the_reason(workshop: Workshop) -> None:
@@ -171,6 +172,26 @@ def test_a_cancelled_run_is_stopped_with_all_it_started(workshop: Workshop) -> N
     assert not is_alive(int(pid))
     (task,) = workshop.backend.call(ListTaskRuns(flow_run_id=flow_run_id))
     assert task.state is StateKind.CANCELLED
+
+
+@pytest.mark.deep
+def test_a_thread_that_a_task_left_behind_holds_no_run_up(workshop: Workshop) -> None:
+    workshop.register("""
+    @task
+    def train():
+        threading.Thread(target=time.sleep, args=(600,)).start()
+
+    with Flow("retrain") as flow:
+        train()
+    flow.register("wagoncab project")
+""")
+    workshop.start_worker("only")
+    first, second = (workshop.ask_for_run("retrain") for _ in range(2))
+    workshop.wait_for_state(first, StateKind.SUCCESS)
+    workshop.wait_for_state(second, StateKind.SUCCESS)
+    assert logged(
+        workshop, first, until="A task left a thread running; it was ended with its process."
+    )
 
 
 def test_a_worker_told_to_stop_finishes_and_told_twice_hands_back(workshop: Workshop) -> None:

@@ -43,7 +43,7 @@ TAXIFARE = {
 }
 
 IMPORTS = """
-    import datetime, os, pathlib, subprocess, sys, time
+    import datetime, os, pathlib, subprocess, sys, threading, time
     from loopline.flows.flow import Flow
     from loopline.flows.task import task
     from loopline.executors import LocalDaskExecutor
@@ -122,7 +122,14 @@ class Workshop:
     def _environment(self) -> dict[str, str]:
         # Journals of what goes to a server lie in the home of whoever sends it.
         own = {} if self.uri == str(self.home) else {"LOOPLINE_HOME": str(self.elsewhere / "own")}
-        return {**os.environ, "LOOPLINE_URI": self.uri, **own}
+        return {**os.environ, "LOOPLINE_URI": self.uri, "TMPDIR": str(self.temporary), **own}
+
+    @property
+    def temporary(self) -> Path:
+        """Where all it starts puts its temporary files."""
+        folder = self.elsewhere / "temporary"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def worker_log(self, name: str) -> str:
         return (self.elsewhere / f"{name}.log").read_text()

@@ -13,12 +13,14 @@ class TaskContext(NamedTuple):
 
     Attributes:
         token: Fencing token of the flow run; 0 outside a worker.
+        address: Where its flow records to; empty: where this process does.
     """
 
     flow_run_id: str
     task_slug: str
     map_index: int = -1
     token: int = 0
+    address: str = ""
 
 
 #: Set by the flow engine around each task, in whichever thread or process it runs.

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from loopline.backend.context import current_task
 from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
 from loopline.errors import JournalClosedError
@@ -236,7 +237,11 @@ def set_tracking_uri(uri: str | Path | None) -> None:
 
 
 def _current_address() -> Address:
-    return _current[0] if _current else tracking_address()
+    if _current:
+        return _current[0]
+    # A worker of a shared cluster runs tasks of flows that record to different places.
+    task = current_task.get()
+    return tracking_address(task.address if task is not None and task.address else None)
 
 
 def get_tracking_uri() -> str:

@@ -23,8 +23,8 @@ from loopline.flows.executors.local import LocalExecutor
 from loopline.flows.log_buffer import LogBuffer
 from loopline.flows.memory import Memory
 from loopline.flows.parameter import GetItem, Parameter
-from loopline.flows.plain import plain
-from loopline.flows.results import NOT_KEPT, Result, keep
+from loopline.flows.plain import plain, writable
+from loopline.flows.results import NOT_KEPT, KeptResults, Result, keep
 from loopline.flows.resume import usable_task_runs
 from loopline.flows.signals import TRIGGERFAIL, Signal
 from loopline.flows.states import State, make_state
@@ -138,7 +138,6 @@ class _Run:
         token: int,
         echo: bool,
     ) -> None:
-        usable = usable_task_runs(flow, initial)
         self._flow = flow
         self._recorder = recorder
         self._record = recorder.record
@@ -146,12 +145,14 @@ class _Run:
         self._id: str = values["flow_run_id"]
         self._token = token
         self._echo = echo
+        self._log = LogBuffer(self._record)
+        kept = KeptResults(self._open_blob, partial(self._line, "", logging.WARNING))
+        usable = usable_task_runs(flow, initial, kept.can_read)
         self._resumed = len(usable)
         self._tasks = {slug: task for task, slug in flow.slugs.items()}
         self._graph = flow.graph()
         self._machine = Machine(self._graph, usable)
-        self._memory = Memory(flow, self._machine, usable, self._open_blob)
-        self._log = LogBuffer(self._record)
+        self._memory = Memory(flow, self._machine, usable, kept)
         self._due: list[tuple[float, int, StartTask]] = []
         self._ticket = count()
         self._verdict: FinishRun | None = None
@@ -312,7 +313,7 @@ class _Run:
                 map_index=map_index,
                 state=state,
                 at_ms=_now_ms(),
-                message=command.message,
+                message=writable(command.message),
                 attempt=command.attempt,
                 result=reference,
                 token=self._token,
@@ -354,6 +355,7 @@ class _Run:
 
     def _line(self, slug: str, level: int, message: str, *, shown: bool = False) -> None:
         at_ms = _now_ms()
+        message = writable(message)
         self._log.add(
             LogLine(flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message)
         )
@@ -377,7 +379,7 @@ class _Run:
                 flow_run_id=self._id,
                 state=verdict.state,
                 at_ms=_now_ms(),
-                message=verdict.message,
+                message=writable(verdict.message),
                 token=self._token,
                 flow_name=self._flow.name,
             )

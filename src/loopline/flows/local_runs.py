@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.engine import run_flow
-from loopline.flows.order import count
+from loopline.flows.order import check_executor, count
 from loopline.rules.timetable import next_times
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run_here(
         InvalidInputError: The parameters are not the flow's, or the schedule has no more times.
     """
     flow.validate()
+    check_executor(executor)
     if flow.schedule is None or on_schedule is False:
         check_parameters(flow, parameters)
         return run_flow(flow, parameters=parameters, executor=executor, echo=True)

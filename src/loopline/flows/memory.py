@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
 from loopline.flows.inputs import fill
-from loopline.flows.results import Result, load_reference
+from loopline.flows.results import Result
 from loopline.flows.states import State, make_state
 from loopline.flows.task import Task
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import BinaryIO
+    from collections.abc import Iterable, Sequence
 
     from loopline.flows.edge import Edge
     from loopline.flows.flow import Flow
+    from loopline.flows.results import KeptResults
     from loopline.records.flows import TaskRun
     from loopline.rules.machine import EnterState, Machine
 
@@ -38,7 +37,7 @@ class Memory:
         flow: The flow.
         machine: Knows how wide mapped tasks are.
         initial: Finished task runs of earlier holders; their results are read when needed.
-        open_blob: Opens a blob by its SHA-256.
+        kept: Reads them.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Memory:
         flow: Flow,
         machine: Machine,
         initial: Iterable[TaskRun],
-        open_blob: Callable[[str], BinaryIO],
+        kept: KeptResults,
     ) -> None:
         self._flow = flow
         self._machine = machine
@@ -59,7 +58,7 @@ class Memory:
             if run.state.is_finished and run.state is not StateKind.MAPPED:
                 result = Result(FlowError(run.message)) if run.state.is_failed else Result()
                 if run.result:
-                    result = Result(load=partial(load_reference, run.result, open_blob))
+                    result = kept.get(run.result)
                 where = (run.task_slug, run.map_index)
                 self._results[where] = result
                 self._states[where] = make_state(run.state, run.message, result)
@@ -180,6 +179,9 @@ def _as_sequence(value: Any, key: str) -> Sequence[Any]:  # noqa: ANN401 - any r
     if isinstance(value, list | tuple | range):
         return value
     try:
+        if isinstance(value, set | frozenset):
+            # Another process, which may go on with this run, has its sets in another order.
+            return sorted(value, key=repr)
         return list(value)
     except TypeError:
         msg = (

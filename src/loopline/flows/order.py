@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from loopline.errors import FlowBuildError
+from loopline.flows.executors.base import Executor
 from loopline.flows.parameter import Parameter
 from loopline.flows.plain import plain
 from loopline.flows.triggers import trigger_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from loopline.flows.flow import Flow
     from loopline.flows.task import Task
 
-__all__ = ["check_argument", "check_flow", "count", "make_graph", "sort_tasks"]
+__all__ = ["check_argument", "check_executor", "check_flow", "count", "make_graph", "sort_tasks"]
 
 
 def count(number: int, noun: str) -> str:
@@ -81,9 +82,10 @@ def check_flow(flow: Flow) -> None:
     """Check that a flow can run.
 
     Raises:
-        FlowBuildError: It has a cycle, or a task lacks an argument.
+        FlowBuildError: It has a cycle, a task lacks an argument, or its executor is none.
     """
     sort_tasks(flow)
+    check_executor(flow.executor)
     for task, slug in flow.slugs.items():
         given = flow.inputs(task)
         missing = [
@@ -100,6 +102,21 @@ def check_flow(flow: Flow) -> None:
                 f"task, or use set_upstream(..., key={missing[0]!r})."
             )
             raise FlowBuildError(msg)
+
+
+def check_executor(executor: object) -> None:
+    """Check that tasks can run there.
+
+    Raises:
+        FlowBuildError: It is a class or a name instead of an executor.
+    """
+    if executor is not None and not isinstance(executor, Executor):
+        shown = executor.__name__ if isinstance(executor, type) else repr(executor)
+        msg = (
+            f"{shown} is no executor. Give one with its parentheses, such as "
+            'LocalDaskExecutor(), or LocalDaskExecutor("processes") from loopline.executors.'
+        )
+        raise FlowBuildError(msg)
 
 
 def make_graph(flow: Flow, references: Iterable[Task]) -> FlowGraph:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import base64
 import pickle
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loopline.errors import IntegrityError
+from loopline.errors import BackendUnavailableError, IntegrityError, LooplineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-__all__ = ["NOT_KEPT", "Result", "Stager", "dump", "keep", "load_reference"]
+__all__ = ["NOT_KEPT", "KeptResults", "Result", "Stager", "dump", "keep", "load_reference"]
 
 NOT_KEPT = ""
 _NONE = "none"
@@ -25,6 +27,10 @@ _INLINE = "inline:"
 
 #: A pickle up to this many bytes goes into the record itself.
 _INLINE_BYTES = 512
+
+#: Seconds between two tries to reach a store that is away: the first, and the longest.
+_FIRST_DELAY_S = 0.2
+_LONGEST_DELAY_S = 10.0
 
 #: These need no cloudpickle: they carry no code.
 _PLAIN = frozenset({int, float, bool, str, bytes})
@@ -113,3 +119,45 @@ def load_reference(reference: str, open_blob: Callable[[str], BinaryIO]) -> Any:
             "in the environment the flow was registered from."
         )
         raise IntegrityError(msg) from error
+
+
+class KeptResults:
+    """Results of an earlier holder of a flow run, read once each.
+
+    A store that is away is waited for: the finished work behind a result is worth more than the
+    minutes, and the worker ends this process when the run goes to somebody else.
+
+    Args:
+        open_blob: Opens a blob by its SHA-256.
+        say: Told once when the store has to be waited for.
+    """
+
+    def __init__(self, open_blob: Callable[[str], BinaryIO], say: Callable[[str], None]) -> None:
+        self._open_blob = open_blob
+        self._say = say
+        self._results: dict[str, Result] = {}
+
+    def get(self, reference: str) -> Result:
+        """Return the result behind a reference; it is read when its value is asked for."""
+        if reference not in self._results:
+            self._results[reference] = Result(load=partial(self._load, reference))
+        return self._results[reference]
+
+    def can_read(self, reference: str) -> bool:
+        """Tell whether a result is still there and can be unpickled; what was read is kept."""
+        try:
+            _ = self.get(reference).value
+        except (LooplineError, OSError):
+            return False
+        return True
+
+    def _load(self, reference: str) -> object:
+        delay_s = _FIRST_DELAY_S
+        while True:
+            try:
+                return load_reference(reference, self._open_blob)
+            except BackendUnavailableError as error:
+                if delay_s == _FIRST_DELAY_S:
+                    self._say(f"Waiting for the store, to read an earlier result: {error}")
+                time.sleep(delay_s)
+                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)

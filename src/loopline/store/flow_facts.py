@@ -16,16 +16,29 @@ from loopline.records.flows import StateKind
 from loopline.store import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
     from loopline.records import facts as f
 
-__all__ = ["FlowFacts", "add_flow_run_event", "close_lost_flow_runs"]
+__all__ = [
+    "CLOSER",
+    "FlowFacts",
+    "add_flow_run_event",
+    "close_lost_flow_runs",
+    "revive_flow_runs",
+]
 
 _flow_run = schema.flow_run
 _task_run = schema.task_run
 
 _event = schema.flow_run_event
+#: States of a task that somebody is working on, or was about to try again.
+_IN_HAND = (StateKind.RUNNING, StateKind.SUBMITTED, StateKind.RETRYING)
+#: Who closes what was lost, in the history.
+CLOSER = "loopline"
+
 _TASK_KEY = ("flow_run_id", "task_slug", "map_index")
 
 #: A flow run by its id. Primary key look-up.
@@ -227,14 +240,65 @@ def close_lost_flow_runs(connection: Connection, reason: str, now_ms: int) -> No
         )
     ).scalars()
     for flow_run_id in list(rows):
-        connection.execute(
-            update(_flow_run)
-            .where(_flow_run.c.flow_run_id == flow_run_id)
-            .values(state=StateKind.FAILED, message=reason, end_ms=now_ms)
+        _move_lost(
+            connection,
+            flow_run_id,
+            _IN_HAND,
+            StateKind.FAILED,
+            now_ms,
+            message=reason,
+            end_ms=now_ms,
         )
-        add_flow_run_event(
-            connection, flow_run_id, now_ms, StateKind.FAILED, reason, actor="loopline"
+
+
+def revive_flow_runs(connection: Connection, writer: str, now_ms: int) -> None:
+    """Set flow runs back to Running that were closed as lost with a writer which now speaks."""
+    closed = (
+        select(_event.c.actor == CLOSER)
+        .where(_event.c.flow_run_id == _flow_run.c.flow_run_id, _event.c.task_slug == "")
+        .order_by(_event.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(_flow_run.c.flow_run_id, _flow_run.c.message).where(
+            _flow_run.c.writer == writer, _flow_run.c.state == StateKind.FAILED, closed
         )
+    ).all()
+    for row in rows:
+        _move_lost(
+            connection,
+            row.flow_run_id,
+            (StateKind.FAILED,),
+            StateKind.RUNNING,
+            now_ms,
+            message="its process is back",
+            end_ms=None,
+            closed_with=row.message,
+        )
+
+
+def _move_lost(
+    connection: Connection,
+    flow_run_id: str,
+    tasks_in: Iterable[StateKind],
+    state: StateKind,
+    now_ms: int,
+    *,
+    message: str,
+    end_ms: int | None,
+    closed_with: str | None = None,
+) -> None:
+    """Move a flow run, and those of its task runs that somebody works on, or did."""
+    changes = {"state": state, "message": message, "end_ms": end_ms}
+    connection.execute(
+        update(_flow_run).where(_flow_run.c.flow_run_id == flow_run_id).values(**changes)
+    )
+    add_flow_run_event(connection, flow_run_id, now_ms, state, message, actor=CLOSER)
+    which = (_task_run.c.flow_run_id == flow_run_id) & _task_run.c.state.in_(list(tasks_in))
+    if closed_with is not None:
+        which &= _task_run.c.message == closed_with
+    connection.execute(update(_task_run).where(which).values(**changes))
 
 
 def check_token(flow_run_id: str, held: int, worker: str, token: int) -> None:

@@ -41,6 +41,20 @@ _run = schema.flow_run
 RECENT = 20
 
 
+def _check_schedules_parameters(call: ops.RegisterFlow) -> None:
+    """Refuse a schedule whose runs would lack a value, now and not in the night."""
+    required = [each.name for each in call.graph.parameters if each.required]
+    for clock in call.schedule.clocks if call.schedule else ():
+        if missing := [name for name in required if name not in clock.parameters]:
+            values = ", ".join(f'"{name}": ...' for name in missing)
+            msg = (
+                f"The flow {call.name!r} has a schedule that gives no value for: "
+                f"{', '.join(missing)}. Give the parameter a default, or the schedule's clock "
+                f"parameter_defaults={{{values}}}."
+            )
+            raise InvalidInputError(msg)
+
+
 def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) -> FlowVersion:
     """Store a version of a flow; an unchanged fingerprint answers the version there is."""
     for what, text in (("project", call.project), ("flow", call.name)):
@@ -49,6 +63,7 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
             raise InvalidInputError(msg)
     if call.schedule is not None:
         check_schedule(call.schedule)
+        _check_schedules_parameters(call)
     now_ms = store.clock()
     flow = connection.execute(
         select(_flow).where(_flow.c.project == call.project, _flow.c.name == call.name)

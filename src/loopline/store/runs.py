@@ -20,7 +20,7 @@ from loopline.records.tracking import (
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
 from loopline.store.find import run_row
-from loopline.store.flow_facts import close_lost_flow_runs
+from loopline.store.flow_facts import CLOSER, close_lost_flow_runs, revive_flow_runs
 from loopline.store.lifecycle import set_lifecycle_of_run
 from loopline.store.metrics import summaries_of
 
@@ -211,7 +211,7 @@ def heartbeat(store: Store, connection: Connection, call: ops.Heartbeat) -> int:
 
 
 def revive_runs(connection: Connection, writer: str, now_ms: int) -> None:
-    """Set runs of a writer back to RUNNING that somebody else had closed as lost."""
+    """Set runs and flow runs of a writer back to RUNNING that were closed as lost."""
     table = schema.writer_run
     rows = connection.execute(
         select(_run.c.pk)
@@ -225,6 +225,7 @@ def revive_runs(connection: Connection, writer: str, now_ms: int) -> None:
             .values(status=RunStatus.RUNNING, end_ms=None, end_reason="", ended_by="")
         )
         add_event(connection, pk, now_ms, RunStatus.RUNNING, "its process is back")
+    revive_flow_runs(connection, writer, now_ms)
 
 
 def add_event(
@@ -272,6 +273,6 @@ def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRun
             .where(_run.c.pk == row.pk)
             .values(status=RunStatus.FAILED, end_ms=now_ms, end_reason=reason, ended_by="adopter")
         )
-        add_event(connection, row.pk, now_ms, RunStatus.FAILED, reason, "loopline")
+        add_event(connection, row.pk, now_ms, RunStatus.FAILED, reason, CLOSER)
     close_lost_flow_runs(connection, reason, now_ms)
     return [row.run_id for row in lost]

@@ -36,12 +36,11 @@ def check_ours(path: str) -> None:
     file = Path(path)
     if not file.is_file() or not file.stat().st_size:
         return
-    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {row[0] for row in rows}
-    finally:
-        connection.close()
+        tables = _tables(file, "ro")
+    except sqlite3.OperationalError:
+        # A process that was killed left a journal behind, which only a writer can roll back.
+        tables = _tables(file, "rw")
     if tables and VERSION_TABLE not in tables:
         whose = "an MLflow store" if FOREIGN_TABLE in tables else "another program's tables"
         msg = (
@@ -49,6 +48,15 @@ def check_ours(path: str) -> None:
             "`loopline init`, or another path."
         )
         raise StoreVersionError(msg)
+
+
+def _tables(file: Path, mode: str) -> set[str]:
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode={mode}", uri=True)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {row[0] for row in rows}
+    finally:
+        connection.close()
 
 
 def bring_up_to_date(engine: Engine) -> None:

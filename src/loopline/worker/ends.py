@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["stop_group", "tell_exit", "write_end"]
 
-#: States of what somebody is working on.
-_IN_HAND = frozenset({StateKind.RUNNING, StateKind.SUBMITTED})
+#: States of what somebody is working on, or was about to try again.
+_IN_HAND = frozenset({StateKind.RUNNING, StateKind.SUBMITTED, StateKind.RETRYING})
 
 
 def write_end(recorder: Recorder, lease: FlowRunLease, state: StateKind, message: str) -> None:

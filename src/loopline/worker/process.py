@@ -7,6 +7,7 @@ earlier worker may have stopped, and records how it ended. User code runs here a
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -27,6 +28,10 @@ __all__ = ["main"]
 #: How long the end may take to reach the store; after that the worker brings it in.
 _FLUSH_S = 60.0
 
+#: How long what a task left behind may go on once the run is over. Less would cut off exit
+#: handlers of libraries that have something to bring home.
+_EXIT_S = 10.0
+
 
 def main() -> int:
     """Run one flow run; the exit code says whether its end reached the store."""
@@ -35,8 +40,12 @@ def main() -> int:
         assignment = read_assignment(control)
     except EOFError:
         return 1
-    threading.Thread(target=_end_with, args=(control,), name="loopline-watch", daemon=True).start()
-    return _run(assignment)
+    threading.Thread(
+        target=_end_with, args=(control, assignment.folder), name="loopline-watch", daemon=True
+    ).start()
+    code = _run(assignment)
+    _end_in_time(code)
+    return code
 
 
 def _take_standard_input() -> BinaryIO:
@@ -48,7 +57,7 @@ def _take_standard_input() -> BinaryIO:
     return control
 
 
-def _end_with(control: BinaryIO) -> None:
+def _end_with(control: BinaryIO, folder: str) -> None:
     """End at once, with all that was started, when the worker is gone.
 
     Another worker goes on with the run when the lease ends; the journal has what was done.
@@ -56,8 +65,22 @@ def _end_with(control: BinaryIO) -> None:
     with suppress(OSError):
         while control.read(1):
             pass
+    shutil.rmtree(folder, ignore_errors=True)  # The worker would have.
     # The worker made this process the leader of a group of its own.
     os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _end_in_time(code: int) -> None:
+    """End even when a thread that a task left behind goes on: the run is over and recorded."""
+
+    def end() -> None:
+        sys.stderr.write("A task left a thread running; it was ended with its process.\n")
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer = threading.Timer(_EXIT_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _run(assignment: Assignment) -> int:

@@ -1,4 +1,4 @@
-"""A worker process of a process pool: ``python -m loopline.flows.executors.child``.
+"""A worker process of a process pool.
 
 It reads attempts from standard input and writes what happens to what was standard output; what
 tasks print goes to the parent as messages, so that it shows where the flow runs, in a notebook
@@ -50,6 +50,29 @@ class _Prints(io.TextIOBase):
     def writable(self) -> bool:
         return True
 
+    @property
+    def buffer(self) -> _Bytes:
+        """What takes bytes."""
+        return _Bytes(self)
+
+
+class _Bytes(io.RawIOBase):
+    """Stands for ``sys.stdout.buffer``."""
+
+    def __init__(self, prints: _Prints) -> None:
+        self._prints = prints
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - anything with bytes in it
+        text = bytes(data).decode(errors="replace")
+        self._prints.write(text)
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self._prints.flush()
+
+    def writable(self) -> bool:
+        return True
+
 
 class _Parent:
     """The way to the parent, for any thread."""
@@ -86,13 +109,11 @@ def main() -> None:
 
 def _listen(incoming: BinaryIO, messages: queue.SimpleQueue[tuple[Any, ...]]) -> None:
     while (message := read_message(incoming)) is not None:
-        if message[0] == "setup":
-            sys.path[:] = message[1]
-        else:
-            messages.put(message)
+        messages.put(message)
         if message[0] == "stop":
             return
-    os._exit(1)
+    # The pool made this process the leader of a group of its own: what tasks started goes, too.
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def settle_records() -> None:
@@ -109,7 +130,3 @@ def settle_records() -> None:
             each.flush(2.0)
         except LooplineError:
             continue
-
-
-if __name__ == "__main__":
-    main()

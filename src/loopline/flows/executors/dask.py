@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import queue
 from contextlib import suppress
@@ -206,8 +205,6 @@ def _run_on_worker(
     from loopline.flows.executors.child import settle_records
 
     worker = get_worker()
-    if address:
-        os.environ.setdefault("LOOPLINE_URI", address)
 
     def sink(level: int, message: str, *, shown: bool) -> None:
         worker.log_event(topic, (key, level, message, shown))
@@ -215,7 +212,8 @@ def _run_on_worker(
     # Asked and answered, unlike a line of log: should the task kill its worker in its first
     # millisecond, the engine must know that it had begun.
     sync(worker.loop, worker.scheduler.log_event, topic=topic, msg=(key,))
-    call = pickle.loads(data)._replace(timeout_s=timeout_s)  # noqa: S301 - from our own engine
+    call: Call = pickle.loads(data)  # noqa: S301 - from our own engine
+    call = call._replace(timeout_s=timeout_s, where=call.where._replace(address=address))
     outcome = run_attempt(call, sink)
     settle_records()
     return pickle.dumps(pack_outcome(outcome))

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessPool", "cannot_send", "pack_call"]
 
+#: What a process begins with. Its path is an argument and not PYTHONPATH, which the programs
+#: that a task starts, other Pythons too, would be given as well.
+_START = """
+import sys
+sys.path[:] = sys.argv[1:]
+del sys.argv[1:]
+from loopline.flows.executors.child import main
+main()
+"""
+
 
 class ProcessPool(QueuePool["_Worker"]):
     """Up to ``size`` processes, each served by a thread here, started when there is work.
@@ -81,7 +91,7 @@ class _Worker(threading.Thread):
     def kill(self) -> None:
         """End the process in the middle of what it does."""
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
 
     def _attempt(self, call: Call) -> Outcome:
         try:
@@ -93,7 +103,7 @@ class _Worker(threading.Thread):
 
         def end() -> None:
             late.set()
-            process.kill()
+            _kill(process)
 
         timer = None
         if call.timeout_s is not None:
@@ -139,15 +149,15 @@ class _Worker(threading.Thread):
             environment = dict(os.environ)
             if self._address:
                 environment["LOOPLINE_URI"] = self._address
-            # This package must be found even when only a change of sys.path leads to it.
-            environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "loopline.flows.executors.child"],
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves, in the user's own Python
+                # -P: nothing in the working directory may stand in for a module of ours.
+                [sys.executable, "-P", "-c", _START, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
+                # Of its own, so that what a task has started can be ended together with it.
+                process_group=0,
             )
-            write_message(_stdin(self._process), "setup", sys.path)
         return self._process
 
     def _dismiss(self) -> None:
@@ -162,6 +172,13 @@ class _Worker(threading.Thread):
 
 def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
     return cast("BinaryIO", process.stdin)  # It was opened with pipes.
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and what it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        if process.poll() is None:  # Once reaped, its number may be another group's.
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _bury(process: subprocess.Popen[bytes]) -> int:
