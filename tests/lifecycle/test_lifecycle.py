@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from loopline.tracking.fluent import get_run, start_run
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from loopline.rules.gates import Decision
 
 NAME = "taxifare_model"
 TRIPS = np.zeros((200, 1))
@@ -127,6 +130,26 @@ def test_people_are_told_and_the_run_keeps_what_they_were_told(
     notify("Nothing about a run")
     assert capsys.readouterr().out == "2022-03: kept v1\nNothing about a run\n"
     assert get_run(run_id).tags["loopline.notification"] == "2022-03: kept v1"
+
+
+def test_of_decisions_against_the_same_champion_one_moves_its_version_and_only_once() -> None:
+    register(14.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    for _ in range(4):
+        register(11.0)
+    rivals = [compare(NAME, version, TRIPS, FARES) for version in (2, 3, 4, 5)]
+
+    def ask(decision: Decision) -> bool:
+        try:
+            return promote(NAME, decision) and promote(NAME, decision)  # The answer was lost.
+        except ConflictError:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        moved = list(pool.map(ask, rivals))
+    assert sum(moved) == 1
+    into_production = [each for each in history(NAME) if each.after == "Production"]
+    assert len(into_production) == 2
 
 
 def test_a_decision_against_a_champion_of_yesterday_moves_nothing() -> None:

@@ -111,6 +111,13 @@ def test_a_perfect_champion_cannot_be_beaten() -> None:
     assert not _decide(np.zeros(50), np.ones(50)).promote
 
 
+def test_a_gain_on_a_handful_of_rows_promotes_nothing() -> None:
+    decision = _decide(np.full(29, 5.0), np.full(29, 3.0))
+    assert (decision.promote, decision.rule) == (False, "too few")
+    assert decision.sentence == ("kept v1: too few rows to compare v4 on (29, of the 30 asked for)")
+    assert _decide(np.full(30, 5.0), np.full(30, 3.0)).promote
+
+
 def test_one_row_is_not_enough_to_be_sure_of_anything_but_itself() -> None:
     comparison = compare_errors([5.0], [4.0], GATE)
     assert comparison.rows == 1
@@ -177,7 +184,7 @@ def test_memory_does_not_grow_with_the_resamples() -> None:
 def test_only_a_sure_and_big_enough_gain_is_ever_promoted(
     errors: list[tuple[float, float]], metric: str, min_gain: float
 ) -> None:
-    gate = Gate(metric=metric, min_gain=min_gain, resamples=100)
+    gate = Gate(metric=metric, min_gain=min_gain, min_rows=1, resamples=100)
     champion, challenger = zip(*errors, strict=True)
     comparison = compare_errors(champion, challenger, gate)
     decision = decide(comparison, gate, champion=1, challenger=2)

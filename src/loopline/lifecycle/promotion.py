@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopline.errors import ConflictError
-from loopline.lifecycle.scoring import in_stage
 from loopline.registry import transition_stage
 
 if TYPE_CHECKING:
@@ -32,15 +30,11 @@ def promote(name: str, decision: Decision, *, stage: str = "Production") -> bool
             the answer was lost.
     """
     if decision.promote:
-        found = in_stage(name, stage)
-        champion = found.version if found else None
-        if champion == decision.challenger:
-            return True  # Moved already: a task that is run again must not fail for that.
-        if champion != decision.champion:
-            msg = (
-                f"The decision was made against version {decision.champion}, but by now version "
-                f"{champion} is in {stage}. Compare again."
-            )
-            raise ConflictError(msg)
-        transition_stage(name, decision.challenger, stage, reason=decision.sentence)
+        transition_stage(
+            name,
+            decision.challenger,
+            stage,
+            only_after=decision.champion or 0,
+            reason=decision.sentence,
+        )
     return decision.promote

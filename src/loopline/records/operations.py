@@ -223,6 +223,8 @@ class TransitionStage(Operation[ModelVersion], frozen=True, kw_only=True):
 
     Attributes:
         archive_existing: Versions in that stage go to Archived.
+        only_after: The version that must be the stage's champion until now, 0 for none; left
+            out, whichever it is. Who decided against a champion is told when it is another.
         reason: Why, kept in the history.
     """
 
@@ -232,6 +234,7 @@ class TransitionStage(Operation[ModelVersion], frozen=True, kw_only=True):
     version: int
     stage: str
     archive_existing: bool = True
+    only_after: int | None = None
     reason: str = ""
     actor: str = ""
 

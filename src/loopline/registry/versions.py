@@ -79,6 +79,7 @@ def transition_stage(
     stage: Stage | str,
     *,
     archive_existing: bool = True,
+    only_after: int | None = None,
     reason: str = "",
 ) -> ModelVersion:
     """Move a version to a stage; from then on ``models:/name/Stage`` means it.
@@ -88,11 +89,14 @@ def transition_stage(
         version: Its number.
         stage: ``"None"``, ``"Staging"``, ``"Production"`` or ``"Archived"``, in any case.
         archive_existing: The versions that were in that stage go to Archived.
+        only_after: The version that must be the stage's champion until now, 0 for none; left
+            out, whichever it is.
         reason: Why, kept in the history.
 
     Raises:
         NotFoundError: There is no such version.
         InvalidInputError: There is no such stage.
+        ConflictError: Another version is the champion than ``only_after``.
     """
     return get_recorder().call(
         TransitionStage(
@@ -100,6 +104,7 @@ def transition_stage(
             version=_number(version),
             stage=str(stage),
             archive_existing=archive_existing,
+            only_after=only_after,
             reason=reason,
             actor=_actor(),
         )

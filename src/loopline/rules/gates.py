@@ -38,6 +38,8 @@ class Gate(Record, frozen=True, kw_only=True):
         metric: ``"rmse"`` or ``"mae"``; less is better.
         min_gain: Part of the champion's error that must go, 0 to below 1: 0.05 asks for 5 %.
         confidence: Of the two-sided interval of the gain, which must lie above 0; 0.95 is 95 %.
+        min_rows: How many rows both must be scored on: on fewer, resampling shows less chance
+            than there is.
         resamples: Bootstrap resamples, at least 100.
         seed: The same errors and seed give the same numbers.
     """
@@ -45,6 +47,7 @@ class Gate(Record, frozen=True, kw_only=True):
     metric: str = "rmse"
     min_gain: float = 0.05
     confidence: float = 0.95
+    min_rows: int = 30
     resamples: int = 1000
     seed: int = 0
 
@@ -81,7 +84,8 @@ class Decision(Record, frozen=True, kw_only=True):
     Attributes:
         promote: Whether it does.
         rule: ``"first"`` (there was no champion), ``"better"``, ``"not better"``,
-            ``"too little"`` (better, but less than asked), ``"unsure"`` (the interval reaches 0)
+            ``"too little"`` (better, but less than asked), ``"unsure"`` (the interval reaches
+            0), ``"too few"`` (rows)
             or ``"no score"`` (nothing to compare on, or a prediction that is not a number).
         sentence: What a person would say.
         champion: Its version, or None when there was none.
@@ -195,6 +199,10 @@ def decide(comparison: Comparison, gate: Gate, *, champion: int, challenger: int
         rule, sentence = "no score", f"kept {old}: {culprit} predicts what is not a number"
         if culprit == old:
             sentence += f", so {new} cannot be compared with it; move it by hand if it is good"
+    elif comparison.rows < gate.min_rows:
+        rule = "too few"
+        sentence = f"kept {old}: too few rows to compare {new} on ({comparison.rows}, of the "
+        sentence += f"{gate.min_rows} asked for)"
     elif comparison.gain <= 0:
         rule, sentence = "not better", f"kept {old}: {new} is worse by {by}"
         if by == "0.0 %":
@@ -305,6 +313,9 @@ def _check(gate: Gate) -> None:
         raise InvalidInputError(msg)
     if not 0 < gate.confidence < 1:
         msg = f"A gate's confidence lies between 0 and 1, not {gate.confidence:g}: 0.95 is 95 %."
+        raise InvalidInputError(msg)
+    if gate.min_rows < 1:
+        msg = f"A gate's min_rows is 1 or more, not {gate.min_rows}."
         raise InvalidInputError(msg)
     if gate.resamples < 100:  # noqa: PLR2004 - said in the message
         msg = f"A gate needs at least 100 resamples, not {gate.resamples}."

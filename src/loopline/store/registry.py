@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import delete, insert, select, update
 
-from loopline.errors import InvalidInputError, NotFoundError
+from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records.registry import (
     ModelVersion,
     RegisteredModel,
@@ -134,6 +134,8 @@ def transition_stage(
     """Move a version to a stage and make it the stage's champion."""
     stage = _parse_stage(call.stage)
     row = _version_row(connection, call.name, call.version)
+    if call.only_after is not None and _is_champion(connection, call, stage):
+        return _get(connection, call.name, call.version)
     now_ms = store.clock()
     held = Stage(row.stage)
     if call.archive_existing and stage in {Stage.STAGING, Stage.PRODUCTION}:
@@ -178,6 +180,26 @@ def transition_stage(
         reason=call.reason,
     )
     return _get(connection, call.name, call.version)
+
+
+def _is_champion(connection: Connection, call: ops.TransitionStage, stage: Stage) -> bool:
+    """Tell whether the move was made already, by who asks again and does not know.
+
+    Raises:
+        ConflictError: The champion is neither the version nor the one it was compared with.
+    """
+    champion = connection.execute(
+        select(_champion.c.version).where(_champion.c.name == call.name, _champion.c.stage == stage)
+    ).scalar()
+    if champion not in {call.version, call.only_after or None}:
+        before = f"version {call.only_after}" if call.only_after else "none"
+        now = f"version {champion}" if champion else "none"
+        msg = (
+            f"The move of version {call.version} was decided while {before} was in {stage}, but "
+            f"by now it is {now}. Compare again."
+        )
+        raise ConflictError(msg)
+    return bool(champion == call.version)
 
 
 def _parse_stage(text: str) -> Stage:
