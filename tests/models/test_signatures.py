@@ -164,6 +164,27 @@ def test_data_that_do_not_fit_are_refused_by_column(data: Any, complaint: str) -
         enforce_schema(data, FARE_INPUTS)
 
 
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (pd.DataFrame([[1.5, 2.5, 2]], columns=["trip_distance"] * 2 + ["passengers"]), "once"),
+        ({"trip_distance": [1.5, 2.0], "passengers": [2]}, "are no table"),
+        (np.zeros((0,)), "by name"),
+    ],
+    ids=["doubled", "ragged dict", "empty array"],
+)
+def test_what_is_no_table_is_refused_in_our_words(data: Any, complaint: str) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidInputError, match=complaint):
+        enforce_schema(data, FARE_INPUTS)
+
+
+def test_no_rows_are_a_table_of_none() -> None:
+    columns = Schema(columns=(Column(name=None, type="double"), Column(name=None, type="double")))
+    assert enforce_schema(np.zeros((0, 2)), columns).shape == (0, 2)
+    with pytest.raises(InvalidInputError, match="are no table"):
+        enforce_schema(np.zeros((0,)), columns)
+
+
 def test_dates_may_come_as_iso_text_and_nothing_else() -> None:
     pickup = Schema(columns=(Column(name="pickup", type="datetime"),))
     table = enforce_schema({"pickup": ["2023-01-31T08:30:00"]}, pickup)

@@ -64,7 +64,9 @@ def fill(backend: Backend, folder: Path) -> list[str]:
     model.write_bytes(b"a model" * 1000)
     report = folder / "report.html"
     report.write_text(HOSTILE)
-    blobs = {path.name: backend.put_blob(path) for path in (model, report)}
+    picture = folder / "fare error.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    blobs = {path.name: backend.put_blob(path) for path in (model, report, picture)}
     for number, (month, error) in enumerate(zip(MONTHS, FARE_ERRORS, strict=True), start=1):
         _training_run(backend, number, month, error, blobs, flow_runs[number - 1])
         backend.call(
@@ -132,7 +134,11 @@ def _training_run(
                 size_bytes=blobs[name][1],
                 at_ms=start_ms,
             )
-            for path, name in (("model/model.skops", "model.skops"), ("report.html", "report.html"))
+            for path, name in (
+                ("model/model.skops", "model.skops"),
+                ("report.html", "report.html"),
+                ("fare error.svg", "fare error.svg"),
+            )
         ),
         facts.InputLogged(
             run_id=run,

@@ -163,6 +163,51 @@ def test_a_run_shows_its_numbers_files_data_and_what_was_refused(served: Served)
     assert "refused for good" in dead
 
 
+def test_a_run_shows_its_pictures_and_no_other_file_as_one(served: Served) -> None:
+    path = f"/runs/{story.run_id(1)}"
+    shown = [
+        attributes["src"]
+        for name, attributes in read(page(served, path)).elements
+        if name == "img" and "/artifacts/" in (attributes.get("src") or "")
+    ]
+    assert shown == [f"{path}/artifacts/fare%20error.svg"]
+    picture = ask(served.url, "GET", shown[0])
+    assert picture.headers["Content-Type"] == "image/svg+xml"
+    report = ask(served.url, "GET", f"{path}/artifacts/report.html")
+    assert report.headers["Content-Type"] == "application/octet-stream"
+    for answer in (picture, report):  # Opened by itself, neither runs anything.
+        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_a_flow_tells_how_to_run_it_with_what_it_needs(tmp_path: Path) -> None:
+    from loopline.backend.local import LocalBackend
+    from loopline.records import facts, flows, operations
+
+    home = Address("home", str(tmp_path / ".loopline"))
+    backend = LocalBackend(home)
+    graph = flows.FlowGraph(parameters=[flows.ParameterSpec(name="month", required=True)])
+    backend.call(
+        operations.RegisterFlow(
+            project="taxi",
+            name="retrain",
+            fingerprint="0" * 64,
+            graph=graph,
+            code=flows.FlowCode(kind="import", entry="flow:flow"),
+        )
+    )
+    by_hand = facts.FlowRunState(
+        flow_run_id="a" * 32, state=flows.StateKind.SUCCESS, at_ms=1, flow_name="retrain"
+    )
+    story.send(backend, by_hand)
+    backend.close()
+    with running(home) as url:
+        text = read(ask(url, "GET", "/flows/taxi/retrain").text).text
+    assert "loopline flows run taxi/retrain --param month=…" in text
+    assert "flows schedule" not in text
+    assert "aaaaaaaa" in text
+
+
 def test_a_chart_draws_the_metric(served: Served) -> None:
     chart = ask(served.url, "GET", f"/runs/{story.run_id(1)}/chart.svg?key=val_rmse")
     assert chart.status == 200

@@ -15,6 +15,7 @@ from loopline.backend.recorder import get_recorder, set_tracking_uri
 from loopline.demo.story import MonthLine, Story, draw_picture, sum_up
 from loopline.demo.watched import WatchedExecutor
 from loopline.errors import MissingExtraError, NotFoundError
+from loopline.flows.register import register_flow
 from loopline.registry import list_models
 from loopline.tracking import fluent
 
@@ -36,6 +37,7 @@ STEPS = {
 
 DEMO_FOLDER = ".loopline-demo"
 MODEL_NAME = "taxifare_model"
+PROJECT = "wagoncab project"
 
 
 def check_extras(model: str) -> None:
@@ -127,6 +129,8 @@ def run_taxifare(
     picture = pictures / ("fare-error-simulated.svg" if data.is_simulated else "fare-error.svg")
     picture.write_text(draw_picture(story), encoding="utf-8")
     run_id = _record(story, picture)
+    # So that a worker can run a month again, and the pages have a flow to show.
+    register_flow(example.build_flow(), PROJECT, uri=str(home), no_url=True, say=lambda _line: None)
     get_recorder().flush()
     return msgspec.structs.replace(
         story, run_id=run_id, picture=str(picture), seconds=round(time.monotonic() - began, 1)

@@ -57,7 +57,17 @@ def enforce_schema(data: Any, schema: Schema) -> Any:  # noqa: ANN401 - any kind
         InvalidInputError: A column is missing, empty where it must not be, or of another type.
     """
     if schema.columns:
-        return _enforce_columns(_as_table(data, schema.columns), schema.columns)
+        try:
+            table = _as_table(data, schema.columns)
+        except InvalidInputError:
+            raise
+        except (ValueError, IndexError, TypeError) as error:  # What pandas makes no table of.
+            msg = (
+                f"The data are no table ({error}). Give a DataFrame, or columns of the same "
+                "length in a dict."
+            )
+            raise InvalidInputError(msg) from error
+        return _enforce_columns(table, schema.columns)
     return _enforce_tensors(data, schema.tensors)
 
 
@@ -106,7 +116,8 @@ def _as_table(data: Any, columns: tuple[Column, ...]) -> pd.DataFrame:  # noqa: 
                 "Give a DataFrame, or a dict of lists."
             )
             raise InvalidInputError(msg)
-        return pd.DataFrame(data.reshape(len(data), -1), columns=pd.Index(names))
+        flat = data if data.ndim == 2 else data.reshape(len(data), -1)  # noqa: PLR2004 - a table
+        return pd.DataFrame(flat, columns=pd.Index(names))
     if isinstance(data, dict):
         single = not any(
             isinstance(value, (list, tuple)) or is_array(value) or is_series(value)
@@ -135,6 +146,9 @@ def _enforce_columns(table: pd.DataFrame, columns: tuple[Column, ...]) -> pd.Dat
     for position, column in enumerate(columns):
         name = position if column.name is None else column.name
         if name in table.columns:
+            if (table.columns == name).sum() > 1:
+                msg = f"The data have column {name!r} more than once. Keep or rename one of them."
+                raise InvalidInputError(msg)
             found[name] = _enforce_column(table[name], column, name)
         elif column.required:
             raise _missing_input(name, list(table.columns), what="column")

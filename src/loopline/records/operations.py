@@ -347,9 +347,15 @@ class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
 
 
 class ListFlowRuns(Operation[FlowRunPage], frozen=True, kw_only=True):
-    """List flow runs, newest due time first."""
+    """List flow runs, newest due time first.
+
+    Attributes:
+        project: Only of this project; empty: of all, and those that belong to none.
+        with_unregistered: With a project: also the runs of ``flow.run()``, which belong to none.
+    """
 
     project: str = ""
+    with_unregistered: bool = False
     flow_name: str = ""
     states: list[StateKind] = []
     max_results: int = 100

@@ -77,7 +77,13 @@ def blob_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
 
 
 async def send_blob(
-    request: Request, sha256: str, backend: Backend, threads: Threads, *, name: str
+    request: Request,
+    sha256: str,
+    backend: Backend,
+    threads: Threads,
+    *,
+    name: str,
+    media_type: str = "application/octet-stream",
 ) -> Response:
     """Answer a blob, or the range of it that was asked for, as a file to save.
 
@@ -108,9 +114,7 @@ async def send_blob(
         chunks = _checked(await threads.run(backend.read_blob, sha256))
     else:
         chunks = _part(await threads.run(backend.open_blob, sha256), start, end)
-    return StreamingResponse(
-        threads.stream(chunks), 206 if part else 200, headers, "application/octet-stream"
-    )
+    return StreamingResponse(threads.stream(chunks), 206 if part else 200, headers, media_type)
 
 
 def attachment(name: str) -> dict[str, str]:

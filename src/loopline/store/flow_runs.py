@@ -209,7 +209,8 @@ def list_flow_runs(_store: Store, connection: Connection, call: ops.ListFlowRuns
         raise InvalidInputError(msg)
     query = select(_run).order_by(_run.c.scheduled_ms.desc(), _run.c.flow_run_id)
     if call.project:
-        query = query.where(_run.c.project == call.project)
+        of = [call.project, ""] if call.with_unregistered else [call.project]
+        query = query.where(_run.c.project.in_(of))
     if call.flow_name:
         query = query.where(_run.c.flow_name == call.flow_name)
     if call.states:

@@ -77,13 +77,19 @@ def flow_page(request: PageRequest) -> Page:
     page = request.backend.call(
         ListFlowRuns(
             project=project,
+            with_unregistered=True,
             flow_name=name,
             max_results=RUNS,
             page_token=request.query.get("page", ""),
         )
     )
     address = addresses.flow_url(project, name)
-    run = f"loopline flows run {quote(f'{project}/{name}')}"
+    run = " ".join(
+        [
+            f"loopline flows run {quote(f'{project}/{name}')}",
+            *(f"--param {quote(each.name)}=…" for each in flow.graph.parameters if each.required),
+        ]
+    )
     following = page.next_page_token
     listed: Child = (
         flow_runs_table(page.flow_runs, request.now_ms, with_flow=False)
@@ -96,7 +102,7 @@ def flow_page(request: PageRequest) -> Page:
         tag(
             "div",
             parts.section("Overview", _overview(flow, request)),
-            parts.section("Use it", parts.command(run), parts.command(_switch(flow))),
+            parts.section("Use it", parts.command(run), _switch(flow)),
             class_="columns",
         ),
         parts.section(
@@ -187,9 +193,11 @@ def _overview(flow: FlowVersion, request: PageRequest) -> Markup:
     )
 
 
-def _switch(flow: FlowVersion) -> str:
-    turn = "off" if flow.schedule_active and flow.schedule is not None else "on"
-    return f"loopline flows schedule {turn} {quote(f'{flow.project}/{flow.name}')}"
+def _switch(flow: FlowVersion) -> Markup | None:
+    if flow.schedule is None or not flow.schedule.clocks:
+        return None
+    turn = "off" if flow.schedule_active else "on"
+    return parts.command(f"loopline flows schedule {turn} {quote(f'{flow.project}/{flow.name}')}")
 
 
 def _tasks(flow: FlowVersion) -> Markup:

@@ -22,7 +22,7 @@ from loopline.server.pages.home import home_page
 from loopline.server.pages.layout import frame
 from loopline.server.pages.models import model_page, models_page
 from loopline.server.pages.request import PageRequest
-from loopline.server.pages.run import chart, run_page
+from loopline.server.pages.run import chart, picture_type, run_page
 from loopline.server.pages.runs import experiment_page, experiments_page, runs_page
 
 if TYPE_CHECKING:
@@ -71,7 +71,14 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
         listed = await threads.run(backend.call, ListArtifacts(run_id=run_id, path=parent))
         for file in listed:
             if file.path == path and not file.is_dir:
-                return await send_blob(request, file.sha256, backend, threads, name=name)
+                return await send_blob(
+                    request,
+                    file.sha256,
+                    backend,
+                    threads,
+                    name=name,
+                    media_type=picture_type(name) or "application/octet-stream",
+                )
         msg = f"The run {run_id} has no file {path[:200]!r}. Its page lists those it has."
         raise NotFoundError(msg)
 

@@ -24,17 +24,28 @@ from loopline.server.pages.request import Page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loopline.records.tracking import MetricSummary, Run, RunInput
+    from loopline.records.tracking import Artifact, MetricSummary, Run, RunInput
     from loopline.server.pages.request import PageRequest
 
-__all__ = ["chart", "run_page"]
+__all__ = ["chart", "picture_type", "run_page"]
 
 #: Two values per pixel of a chart: more cannot be seen.
 CHART_POINTS = 1_000
 CHART_WIDTH, CHART_HEIGHT = 520, 320
 MOST_CHARTS = 24
+MOST_PICTURES = 12
 MOST_REFUSED = 20
 REFRESH_S = 5
+
+#: Kinds of files that a page shows: what a browser draws without running anything.
+PICTURE_TYPES = {
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
 
 #: Tags that the client sets by itself begin like this; the others are the user's.
 OWN_TAGS = ("mlflow.", "loopline.")
@@ -47,6 +58,8 @@ def run_page(request: PageRequest) -> Page:
     title = run.name or run.run_id
     many = {key: one for key, one in sorted(run.metrics.items()) if one.count > 1}
     own = {key: value for key, value in run.tags.items() if key.startswith(OWN_TAGS)}
+    path = request.query.get("path", "")
+    files = ask(ListArtifacts(run_id=run.run_id, path=path))
     body = join(
         _crumbs(run),
         tag("h1", title, parts.status_pill(run.status)),
@@ -59,10 +72,11 @@ def run_page(request: PageRequest) -> Page:
             class_="columns",
         ),
         _metrics(run),
+        _pictures(run, files),
         _charts(run.run_id, list(many)),
         tag(
             "div",
-            _artifacts(request, run),
+            _artifacts(run, path, files),
             _inputs(ask(ListInputs(run_id=run.run_id))),
             _texts(
                 "Tags",
@@ -201,9 +215,33 @@ def _texts(title: str, values: dict[str, str], nothing: str) -> Markup:
     return parts.section(title, parts.facts(sorted(values.items())), count=len(values))
 
 
-def _artifacts(request: PageRequest, run: Run) -> Markup:
-    path = request.query.get("path", "")
-    files = request.backend.call(ListArtifacts(run_id=run.run_id, path=path))
+def picture_type(name: str) -> str:
+    """Tell the media type of a picture by its file's name; empty: it is none."""
+    return PICTURE_TYPES.get(name.rpartition(".")[2].lower(), "")
+
+
+def _pictures(run: Run, files: list[Artifact]) -> Markup | None:
+    """Show the pictures of the folder that the page lists."""
+    found = [file.path for file in files if not file.is_dir and picture_type(file.path)]
+    if not found:
+        return None
+    shown = [
+        tag(
+            "figure",
+            tag("img", src=addresses.artifact_url(run.run_id, path), alt=_name(path)),
+            tag("figcaption", link_to(addresses.artifact_url(run.run_id, path), _name(path))),
+        )
+        for path in sorted(found)[:MOST_PICTURES]
+    ]
+    return parts.section(
+        "Pictures",
+        tag("div", shown, class_="pictures"),
+        parts.more(len(found), MOST_PICTURES, "picture"),
+        count=len(found),
+    )
+
+
+def _artifacts(run: Run, path: str, files: list[Artifact]) -> Markup:
     above, _, _ = path.rpartition("/")
     up = link_to(_folder(run, above), "↑ up") if path else None
     if not files:

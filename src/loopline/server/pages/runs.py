@@ -90,7 +90,7 @@ def _search(request: PageRequest, path: str, experiment_ids: list[str]) -> Marku
             type="search",
             name="filter",
             value=filter_,
-            placeholder="metrics.rmse < 4 AND params.model = 'keras'",
+            placeholder="Filter, such as: metrics.rmse < 4 AND params.model = 'keras'",
             aria_label="Filter",
             spellcheck="false",
             autocomplete="off",
