@@ -166,9 +166,9 @@ def test_a_run_shows_its_numbers_files_data_and_what_was_refused(served: Served)
 def test_a_run_shows_its_pictures_and_no_other_file_as_one(served: Served) -> None:
     path = f"/runs/{story.run_id(1)}"
     shown = [
-        attributes["src"]
+        source
         for name, attributes in read(page(served, path)).elements
-        if name == "img" and "/artifacts/" in (attributes.get("src") or "")
+        if name == "img" and "/artifacts/" in (source := attributes.get("src") or "")
     ]
     assert shown == [f"{path}/artifacts/fare%20error.svg"]
     picture = ask(served.url, "GET", shown[0])
