@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loopline.errors import FlowBuildError, FlowError, IntegrityError
+from loopline.flows import local_modules
 from loopline.flows.code import load_flow, python_minor
 from loopline.flows.flow import Flow
 from loopline.flows.local_modules import zip_sources
@@ -194,3 +195,17 @@ def test_a_bundle_never_leaves_its_folder(tmp_path: Path, path: str) -> None:
     code = FlowCode(kind="import", bundle="0" * 64, entry="evil:flow")
     with pytest.raises(IntegrityError, match="bundle holds"):
         load_flow(code, lambda _: zip_sources({path: b""}), tmp_path)
+
+
+def test_an_example_of_the_installed_package_travels_as_a_users_own_code_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = tmp_path / "site-packages" / "loopline" / "_examples"
+    for folder, name in ((examples, "cab_example"), (examples.parents[1], "cab_library")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("FARE = 3.8\n")
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(local_modules, "_EXAMPLES", examples)
+    found = local_modules.find_modules(["cab_example", "cab_library"])
+    assert list(found.files) == ["cab_example/__init__.py"]
+    assert found.packages == {"cab_library"}

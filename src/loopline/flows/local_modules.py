@@ -29,6 +29,9 @@ _MOST_BYTES = 50_000_000
 
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
 
+#: Where the wheel has the examples: in our folder, but on no other process's path.
+_EXAMPLES = Path(__file__).parents[1] / "_examples"
+
 #: The zip format's first day: a bundle of the same files has the same bytes wherever it is made.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -142,6 +145,8 @@ def _places(spec: ModuleSpec) -> list[Path]:
 
 
 def _is_installed(place: Path) -> bool:
+    if place.is_relative_to(_EXAMPLES):
+        return False
     if _SKIPPED_FOLDERS.intersection(place.parts):
         return True
     resolved = place.resolve()
