@@ -140,7 +140,7 @@ def test_flow_runs_are_listed_by_state_and_shown(shell: Shell) -> None:
 def test_artifacts_are_listed_and_downloaded_whole(shell: Shell, tmp_path: Path) -> None:
     run = story.run_id(1)
     assert "model/model.skops" in shell("artifacts", "list", run).out
-    assert "2 files" in shell("artifacts", "download", run, "--to", str(tmp_path)).out
+    assert "3 files" in shell("artifacts", "download", run, "--to", str(tmp_path)).out
     assert (tmp_path / "model" / "model.skops").read_bytes() == b"a model" * 1000
     one = shell(
         "artifacts", "download", run, "report.html", "--to", str(tmp_path / "one"), "--json"
