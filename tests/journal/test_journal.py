@@ -17,7 +17,7 @@ from loopline.journal.reader import Reader
 from loopline.journal.segment import WrittenSegment
 from loopline.journal.stream import SEGMENT_BYTES, Stream, segment_path
 from loopline.records.facts import MetricPoints, TagsSet
-from loopline.rules.blocks import Points
+from loopline.rules.points import Points
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -34,6 +34,7 @@ from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedMod
 from loopline.records.tracking import (
     Artifact,
     Experiment,
+    MetricColumns,
     MetricHistory,
     RefusedFact,
     Run,
@@ -144,6 +145,14 @@ class RestoreRun(Operation[Run], frozen=True, kw_only=True):
 
 class GetMetricHistory(Operation[MetricHistory], frozen=True, kw_only=True):
     """Get the points of one metric; with ``max_points`` reduced so that extremes survive."""
+
+    run_id: str
+    key: str
+    max_points: int = 0
+
+
+class GetMetricColumns(Operation[MetricColumns], frozen=True, kw_only=True):
+    """Get the points of one metric as packed columns, for histories too long for lists."""
 
     run_id: str
     key: str

@@ -11,6 +11,7 @@ __all__ = [
     "Dataset",
     "Experiment",
     "Metric",
+    "MetricColumns",
     "MetricHistory",
     "MetricSummary",
     "RefusedFact",
@@ -113,6 +114,25 @@ class MetricHistory(Record, frozen=True, kw_only=True):
     steps: list[int]
     timestamps_ms: list[int]
     values: list[float]
+    total: int
+
+
+class MetricColumns(Record, frozen=True, kw_only=True):
+    """The points of one metric of one run as packed little-endian columns, in their order.
+
+    ``numpy.frombuffer(columns.values)`` reads a million of them at once.
+
+    Attributes:
+        steps: n times int64.
+        timestamps_ms: n times int64, Unix milliseconds.
+        values: n times float64, in the metric's own unit.
+        total: Points there are in all; more than n when the history was reduced for a chart.
+    """
+
+    key: str
+    steps: bytes
+    timestamps_ms: bytes
+    values: bytes
     total: int
 
 

@@ -1,9 +1,7 @@
-"""Metric blocks: points of one metric as three packed columns, and what a summary says of them.
+"""Metric blocks: some points of one metric as bytes, and a few of them to draw a chart from.
 
-A block is a 6-byte head (format version, flags, number of points) and then the steps (int64),
-timestamps (int64, Unix ms) and values (float64), little-endian, each column whole. Blocks past
-``COMPRESS_FROM`` points are compressed with zlib: steps and timestamps delta-coded shrink to
-almost nothing, values hardly, which is why it is not worth the time for small blocks.
+A block is a head (format, number of points) and three columns, each a form, a length and its
+bytes (``rules/columns.py``), little-endian. Points in a block are one ordered set.
 """
 
 from __future__ import annotations
@@ -12,143 +10,37 @@ import math
 import struct
 import sys
 import zlib
-from array import array
-from itertools import accumulate
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from loopline.errors import IntegrityError, InvalidInputError
+from loopline.errors import IntegrityError
+from loopline.rules.columns import pack_real, pack_whole, unpack_real, unpack_whole
+from loopline.rules.points import Points, numpy_for
 
-__all__ = [
-    "Points",
-    "Summary",
-    "merge",
-    "merge_summaries",
-    "pack",
-    "reduce_points",
-    "summarise",
-    "unpack",
-]
+if TYPE_CHECKING:
+    from array import array
 
-_HEAD = struct.Struct("<BBI")
-_FORMAT = 1
-_COMPRESSED = 1
-COMPRESS_FROM = 512
+__all__ = ["pack", "pack_point", "reduce_points", "unpack", "unpack_point"]
 
+_HEAD = struct.Struct("<BI")
+_COLUMN = struct.Struct("<BI")
+_POINT = struct.Struct("<qqd")
+_FORMAT = 2
 
-class Points(NamedTuple):
-    """Points of one metric: steps and timestamps as ``array("q")``, values as ``array("d")``."""
-
-    steps: array[int]
-    timestamps_ms: array[int]
-    values: array[float]
-
-    @classmethod
-    def from_columns(cls, steps: bytes, timestamps_ms: bytes, values: bytes) -> Points:
-        """Read packed little-endian columns.
-
-        Raises:
-            InvalidInputError: The columns differ in length or are not whole numbers of values.
-        """
-        if not len(steps) == len(timestamps_ms) == len(values) or len(steps) % 8:
-            msg = (
-                "The columns of a metric differ in length "
-                f"({len(steps)}, {len(timestamps_ms)} and {len(values)} bytes); "
-                "send eight bytes a point in each."
-            )
-            raise InvalidInputError(msg)
-        return cls(_whole(steps), _whole(timestamps_ms), _real(values))
-
-    @classmethod
-    def from_rows(cls, rows: list[tuple[int, int, float]]) -> Points:
-        """Turn (step, timestamp, value) rows into columns."""
-        if not rows:
-            return cls(array("q"), array("q"), array("d"))
-        steps, timestamps, values = zip(*rows, strict=True)
-        return cls(array("q", steps), array("q", timestamps), array("d", values))
-
-    def rows(self) -> list[tuple[int, int, float]]:
-        """Turn the columns into (step, timestamp, value) rows."""
-        return list(zip(self.steps, self.timestamps_ms, self.values, strict=True))
-
-    def __len__(self) -> int:
-        """Number of points."""
-        return len(self.steps)
-
-
-class Summary(NamedTuple):
-    """What a metric's points amount to; see ``records.tracking.MetricSummary``.
-
-    Attributes:
-        min: None when every value is NaN; likewise ``max`` and ``sum``.
-        finite: Values that are not NaN, infinities included.
-        points: All values.
-    """
-
-    value: float
-    step: int
-    timestamp_ms: int
-    min: float | None
-    max: float | None
-    sum: float | None
-    finite: int
-    points: int
-    first_step: int
-    last_step: int
-
-
-def _whole(data: bytes) -> array[int]:
-    column = array("q", data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
-
-
-def _real(data: bytes) -> array[float]:
-    column = array("d", data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
-
-
-def _to_bytes(column: array[int] | array[float]) -> bytes:
-    if sys.byteorder == "big":
-        column = array(column.typecode, column)
-        column.byteswap()
-    return column.tobytes()
-
-
-def _deltas(column: array[int]) -> array[int]:
-    """Code each value as its distance from the one before, modulo 2**64."""
-    coded = array("q", [0]) * len(column)
-    before = 0
-    for index, value in enumerate(column):
-        coded[index] = _wrap(value - before)
-        before = value
-    return coded
-
-
-def _wrap(value: int) -> int:
-    return (value + 2**63) % 2**64 - 2**63
-
-
-def _from_deltas(coded: array[int]) -> array[int]:
-    return array("q", accumulate(coded, lambda total, delta: _wrap(total + delta)))
+if sys.byteorder == "big":  # pragma: no cover - columns are packed as the machine has them
+    msg = "Loopline's store needs a little-endian machine, as all current ones are."
+    raise ImportError(msg)
 
 
 def pack(points: Points) -> bytes:
     """Encode points as one block, in the order given."""
-    count = len(points)
-    if count < COMPRESS_FROM:
-        body = b"".join(_to_bytes(column) for column in points)
-        return _HEAD.pack(_FORMAT, 0, count) + body
-    body = b"".join(
-        (
-            _to_bytes(_deltas(points.steps)),
-            _to_bytes(_deltas(points.timestamps_ms)),
-            _to_bytes(points.values),
-        )
-    )
-    return _HEAD.pack(_FORMAT, _COMPRESSED, count) + zlib.compress(body, 1)
+    parts = [_HEAD.pack(_FORMAT, len(points))]
+    for form, data in (
+        pack_whole(points.steps),
+        pack_whole(points.timestamps_ms),
+        pack_real(points.values),
+    ):
+        parts += (_COLUMN.pack(form, len(data)), data)
+    return b"".join(parts)
 
 
 def unpack(block: bytes) -> Points:
@@ -158,88 +50,36 @@ def unpack(block: bytes) -> Points:
         IntegrityError: The bytes are not a block.
     """
     try:
-        version, flags, count = _HEAD.unpack_from(block)
-        body = block[_HEAD.size :]
-        if flags & _COMPRESSED:
-            body = zlib.decompress(body)
-    except (struct.error, zlib.error) as error:
-        msg = f"A metric block cannot be read ({error}). Restore the store from a backup."
-        raise IntegrityError(msg) from error
-    if version != _FORMAT or len(body) != 24 * count:
-        msg = "A metric block has a wrong length or format. Restore the store from a backup."
-        raise IntegrityError(msg)
-    size = 8 * count
-    points = Points.from_columns(body[:size], body[size : 2 * size], body[2 * size :])
-    if flags & _COMPRESSED:
-        return Points(_from_deltas(points.steps), _from_deltas(points.timestamps_ms), points.values)
-    return points
+        version, count = _HEAD.unpack_from(block)
+        if version != _FORMAT:
+            raise ValueError(f"format {version}")  # noqa: TRY301
+        offset = _HEAD.size
+        columns: list[Any] = []
+        for read in (unpack_whole, unpack_whole, unpack_real):
+            form, length = _COLUMN.unpack_from(block, offset)
+            offset += _COLUMN.size
+            columns.append(read(form, block[offset : offset + length], count))
+            offset += length
+    except (struct.error, zlib.error, ValueError, KeyError, OverflowError) as error:
+        raise _broken(str(error)) from error
+    if offset != len(block) or any(len(column) != count for column in columns):
+        raise _broken("a wrong length")
+    return Points(*columns)
 
 
-def _order(row: tuple[int, int, float]) -> tuple[int, int, bool, float]:
-    """Order points by step, timestamp and value, NaN before every number."""
-    step, timestamp, value = row
-    is_number = not math.isnan(value)
-    return step, timestamp, is_number, value if is_number else 0.0
+def _broken(why: str) -> IntegrityError:
+    return IntegrityError(f"A metric block cannot be read ({why}). Restore it from a backup.")
 
 
-def merge(parts: list[Points]) -> Points:
-    """Join points into one ordered set: equal (step, timestamp, value) count once."""
-    rows = [row for part in parts for row in part.rows()]
-    rows.sort(key=_order)
-    kept: list[tuple[int, int, float]] = []
-    last: tuple[int, int, bool, float] | None = None
-    for row in rows:
-        # By key and not by value, for NaN is not equal to itself.
-        key = _order(row)
-        if key != last:
-            kept.append(row)
-        last = key
-    return Points.from_rows(kept)
+def pack_point(point: tuple[int, int, float]) -> bytes:
+    """Encode one point."""
+    return _POINT.pack(*point)
 
 
-def summarise(points: Points) -> Summary:
-    """Sum up at least one point."""
-    latest = max(points.rows(), key=_order)
-    numbers = [value for value in points.values if not math.isnan(value)]
-    return Summary(
-        value=latest[2],
-        step=latest[0],
-        timestamp_ms=latest[1],
-        min=min(numbers, default=None),
-        max=max(numbers, default=None),
-        sum=_sum(numbers),
-        finite=len(numbers),
-        points=len(points),
-        first_step=min(points.steps),
-        last_step=max(points.steps),
-    )
-
-
-def _sum(numbers: list[float]) -> float | None:
-    if not numbers:
-        return None
-    try:
-        return math.fsum(numbers)
-    except (OverflowError, ValueError):  # Too large for a float, or both infinities.
-        return sum(numbers)
-
-
-def merge_summaries(first: Summary, second: Summary) -> Summary:
-    """Sum up two disjoint sets of points from their summaries."""
-    latest = max(first, second, key=lambda part: _order((part.step, part.timestamp_ms, part.value)))
-    known = [part for part in (first, second) if part.finite]
-    return Summary(
-        value=latest.value,
-        step=latest.step,
-        timestamp_ms=latest.timestamp_ms,
-        min=min((part.min for part in known if part.min is not None), default=None),
-        max=max((part.max for part in known if part.max is not None), default=None),
-        sum=_sum([part.sum for part in known if part.sum is not None]),
-        finite=first.finite + second.finite,
-        points=first.points + second.points,
-        first_step=min(first.first_step, second.first_step),
-        last_step=max(first.last_step, second.last_step),
-    )
+def unpack_point(data: bytes) -> tuple[int, int, float]:
+    """Decode one point."""
+    step, timestamp_ms, value = _POINT.unpack(data)
+    return step, timestamp_ms, value
 
 
 def reduce_points(points: Points, most: int) -> Points:
@@ -252,17 +92,40 @@ def reduce_points(points: Points, most: int) -> Points:
     if most <= 0 or count <= most:
         return points
     buckets = max(1, most // 2)
-    values = points.values
+    np = numpy_for(count)
     keep = {0, count - 1}
+    keep.update(
+        _extremes(points.values, buckets)
+        if np is None
+        else _extremes_of_many(np, points.values, buckets)
+    )
+    return points.take(sorted(keep))
+
+
+def _extremes(values: array[float], buckets: int) -> set[int]:
+    keep: set[int] = set()
+    count = len(values)
     for bucket in range(buckets):
         inside = range(bucket * count // buckets, (bucket + 1) * count // buckets)
         numbers = [index for index in inside if not math.isnan(values[index])] or list(inside[:1])
         if numbers:
             keep.add(min(numbers, key=values.__getitem__))
             keep.add(max(numbers, key=values.__getitem__))
-    order = sorted(keep)
-    return Points(
-        array("q", [points.steps[i] for i in order]),
-        array("q", [points.timestamps_ms[i] for i in order]),
-        array("d", [points.values[i] for i in order]),
-    )
+    return keep
+
+
+def _extremes_of_many(np: Any, column: array[float], buckets: int) -> set[int]:  # noqa: ANN401
+    """Find the extremes of buckets of equal width; the last one takes what is left over."""
+    values = np.frombuffer(column, dtype=np.float64)
+    width = len(values) // buckets
+    whole = values[: width * buckets].reshape(buckets, width)
+    starts = np.arange(buckets) * width
+    hollow = np.isnan(whole)
+    least = np.where(hollow, np.inf, whole).argmin(axis=1) + starts
+    most = np.where(hollow, -np.inf, whole).argmax(axis=1) + starts
+    keep = set(least.tolist()) | set(most.tolist())
+    rest = values[width * buckets :]
+    if len(rest) and not np.isnan(rest).all():
+        keep.add(width * buckets + int(np.nanargmin(rest)))
+        keep.add(width * buckets + int(np.nanargmax(rest)))
+    return keep

@@ -11,23 +11,18 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, event
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import make_url
 
-from loopline.errors import (
-    BackendUnavailableError,
-    IntegrityError,
-    InvalidInputError,
-    LooplineError,
-    StorageFullError,
-)
+from loopline.errors import InvalidInputError, LooplineError
+from loopline.store import sqlite
 from loopline.store.upgrade import bring_up_to_date, check_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from sqlalchemy import Connection
 
@@ -58,51 +53,46 @@ class Store:
         """
         self.url = make_url(url)
         self.clock = clock
-        if self.url.get_backend_name() != "sqlite":
-            msg = (
-                f"This version of Loopline keeps its store in SQLite, not in "
-                f"{self.url.get_backend_name()}. Give a folder or a sqlite:/// URL."
-            )
-            raise InvalidInputError(msg)
-        if self.url.database:
-            with translated_errors(self.where):
+        self._kind = _kind_of(self.url.get_backend_name())
+        if self._kind is sqlite and self.url.database:
+            with self._translated():
                 check_ours(self.url.database)
         self._write_lock = threading.Lock()
-        self._engine = create_engine(
-            self.url,
-            connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False},
-            pool_size=8,
-            max_overflow=32,
-        )
+        self._engine = self._kind.make_engine(self.url, LOCK_WAIT_S)
         self._pid = os.getpid()
-        event.listen(self._engine, "connect", _prepare_sqlite)
-        event.listen(self._engine, "begin", _begin)
-        with translated_errors(self.where):
-            bring_up_to_date(self._engine)
+        bring_up_to_date(self)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite file."""
+        return self._kind is sqlite
 
     @property
     def where(self) -> str:
         """The database's address as one may show it."""
-        return self.url.database or str(self.url)
+        if self.is_sqlite and self.url.database:
+            return self.url.database
+        return self.url.render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one consistent state and changes nothing."""
         self._after_fork()
-        with translated_errors(self.where), self._engine.connect() as connection:
-            yield connection
+        with self._translated(), self._engine.connect() as plain:
+            yield plain.execution_options(**self._kind.READING)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction that is durable when the block ends and undone when it raises."""
         self._after_fork()
-        # Threads of one process queue here rather than spin in SQLite's busy handler.
+        # Threads of one process queue here rather than in the database.
         if not self._write_lock.acquire(timeout=LOCK_WAIT_S):
-            raise _locked(self.where)
+            raise self._kind.locked(self.where, LOCK_WAIT_S)
         try:
-            with translated_errors(self.where), self._engine.connect() as plain:
-                connection = plain.execution_options(loopline_write=True)
+            with self._translated(), self._engine.connect() as plain:
+                connection = plain.execution_options(**self._kind.WRITING)
                 with connection.begin():
+                    self._kind.begin_write(connection, LOCK_WAIT_S)
                     yield connection
         finally:
             self._write_lock.release()
@@ -118,63 +108,38 @@ class Store:
             self._write_lock = threading.Lock()
             self._pid = os.getpid()
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's errors into ours; SQL text never leaves this module."""
+        try:
+            yield
+        except LooplineError:
+            raise
+        except sa_exc.DBAPIError as error:
+            raise self._kind.translate(error.orig, self.where, LOCK_WAIT_S) from error
+        except sqlite3.Error as error:
+            raise self._kind.translate(error, self.where, LOCK_WAIT_S) from error
+        except sa_exc.TimeoutError as error:
+            raise self._kind.locked(self.where, LOCK_WAIT_S) from error
+        except OverflowError as error:
+            msg = "A number is beyond 2**63, which no database column holds. Give a smaller one."
+            raise InvalidInputError(msg) from error
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Set a new connection up: readers never wait for the writer, commits reach the disk."""
-    connection.isolation_level = None  # BEGIN is said by `_begin`, not by the driver.
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA case_sensitive_like=ON")
-    cursor.close()
 
+def _kind_of(name: str) -> ModuleType:
+    """Choose what speaks to a kind of database.
 
-def _begin(connection: Connection) -> None:
-    is_write = connection.get_execution_options().get("loopline_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    Raises:
+        InvalidInputError: It is none that a store can be kept in.
+    """
+    if name == "sqlite":
+        return sqlite
+    if name == "postgresql":
+        from loopline.store import postgresql
 
-
-def _locked(where: str) -> BackendUnavailableError:
-    return BackendUnavailableError(
-        f"The database {where} is locked by another process for more than {LOCK_WAIT_S:g} s. "
-        "Try again, or look for a program that holds it open."
+        return postgresql
+    msg = (
+        f"Loopline keeps its store in SQLite or PostgreSQL, not in {name}. Give a folder, or a "
+        "URL that begins with sqlite:/// or postgresql://."
     )
-
-
-@contextmanager
-def translated_errors(where: str) -> Iterator[None]:
-    """Turn the driver's errors into ours; SQL text never leaves this module."""
-    try:
-        yield
-    except LooplineError:
-        raise
-    except sa_exc.DBAPIError as error:
-        raise _translate(error.orig, where) from error
-    except sqlite3.Error as error:
-        raise _translate(error, where) from error
-    except OverflowError as error:
-        msg = "A number is beyond 2**63, which no database column holds. Give a smaller one."
-        raise InvalidInputError(msg) from error
-
-
-def _translate(error: Any, where: str) -> LooplineError:  # noqa: ANN401 - any driver's error
-    text = str(error).lower()
-    if "locked" in text or "busy" in text:
-        return _locked(where)
-    if "full" in text:
-        return StorageFullError(
-            f"The disk of {where} is full. What was acknowledged is safe; free some space "
-            "and recording goes on by itself."
-        )
-    if "malformed" in text or "not a database" in text:
-        return IntegrityError(
-            f"{where} is damaged or not a Loopline database. Restore it from a backup, "
-            "or point LOOPLINE_URI at another home."
-        )
-    if "constraint" in text:
-        return InvalidInputError("The request contradicts what is stored; nothing was changed.")
-    return BackendUnavailableError(
-        f"The database {where} does not answer ({type(error).__name__}: {error}). "
-        "Check that its folder exists and can be written."
-    )
+    raise InvalidInputError(msg)

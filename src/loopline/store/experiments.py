@@ -13,6 +13,7 @@ from loopline.rules.names import check_experiment_name
 from loopline.store import schema
 from loopline.store.inserted import inserted_id
 from loopline.store.lifecycle import set_lifecycle_of_experiment
+from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -77,9 +78,9 @@ def ensure_experiment(store: Store, connection: Connection, call: EnsureExperime
     number = ensure(connection, call.name, store.clock())
     for key, value in call.tags.items():
         connection.execute(
-            insert(schema.experiment_tag)
-            .prefix_with("OR REPLACE", dialect="sqlite")
-            .values(experiment_id=number, key=key, value=value)
+            InsertOrReplace(schema.experiment_tag).values(
+                experiment_id=number, key=key, value=value
+            )
         )
     return _record(connection, find(connection, str(number)))
 

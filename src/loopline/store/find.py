@@ -12,7 +12,7 @@ from loopline.store import schema
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-__all__ = ["run_or_none", "run_pk_or_none", "run_row"]
+__all__ = ["no_run", "run_or_none", "run_pk_or_none", "run_row"]
 
 #: A run by its id. Unique index look-up.
 RUN = select(schema.run).where(schema.run.c.run_id == bindparam("run_id"))
@@ -37,9 +37,13 @@ def run_row(connection: Connection, run_id: str) -> Row[Any]:
     """
     row = run_or_none(connection, run_id)
     if row is None:
-        msg = (
-            f"Run '{run_id}' not found. List the runs with `loopline runs list`, "
-            "or point LOOPLINE_URI at another store."
-        )
-        raise NotFoundError(msg)
+        raise no_run(run_id)
     return row
+
+
+def no_run(run_id: str) -> NotFoundError:
+    """Make the error for a run that is not there."""
+    return NotFoundError(
+        f"Run '{run_id}' not found. List the runs with `loopline runs list`, "
+        "or point LOOPLINE_URI at another store."
+    )

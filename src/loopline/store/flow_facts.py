@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
+from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,7 @@ TASK_RUN = select(_task_run).where(
 NEXT_SEEN = select(func.coalesce(func.max(_task_run.c.seen), 0) + 1).where(
     _task_run.c.flow_run_id == bindparam("id")
 )
-PUT_TASK_RUN = insert(_task_run).prefix_with("OR REPLACE", dialect="sqlite")
+PUT_TASK_RUN = InsertOrReplace(_task_run)
 ADD_EVENT = insert(_event)
 ADD_LINE = insert(schema.log_line)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.flows import (
@@ -25,6 +25,7 @@ from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
+from loopline.store.upserts import InsertOrIgnore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -130,9 +131,7 @@ def _insert_run(
     """Insert a flow run and return its id; empty when its due time has an automatic run already."""
     flow_run_id = uuid.uuid4().hex
     done = connection.execute(
-        insert(_run)
-        .prefix_with("OR IGNORE", dialect="sqlite")
-        .values(
+        InsertOrIgnore(_run).values(
             flow_run_id=flow_run_id,
             flow_id=flow_id,
             flow_version_id=version.flow_version_id,
@@ -144,6 +143,7 @@ def _insert_run(
             scheduled_ms=scheduled_ms,
             created_ms=now_ms,
             is_automatic=is_automatic,
+            due_key=scheduled_ms if is_automatic else None,
         )
     )
     if not done.rowcount:

@@ -6,53 +6,27 @@ run it belongs to, and blocks nothing that follows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import facts as f
-from loopline.records.base import Lifecycle
-from loopline.records.tracking import RunStatus
-from loopline.rules.blocks import Points
-from loopline.rules.names import (
-    check_artifact_path,
-    check_id,
-    check_key,
-    check_param_value,
-    check_tag_value,
-)
-from loopline.store import experiments, schema
-from loopline.store.find import run_or_none
+from loopline.store import schema
 from loopline.store.flow_facts import FlowFacts
-from loopline.store.inserted import inserted_id
-from loopline.store.metrics import add_points
-from loopline.store.runs import add_event, revive_runs
+from loopline.store.run_facts import RunFacts
+from loopline.store.runs import revive_runs
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from loopline.store.database import Store
 
 __all__ = ["ingest"]
 
-_run = schema.run
 _writer = schema.writer
-
-
-#: Some params of a run. Primary key look-ups, one a key.
-PARAMS = select(schema.param.c.key, schema.param.c.value).where(
-    schema.param.c.run_pk == bindparam("pk"),
-    schema.param.c.key.in_(bindparam("keys", expanding=True)),
-)
-#: Values in one statement; SQLite takes at most 32,766.
-TOGETHER = 500
-
-
-def _in_parts(keys: list[str]) -> list[list[str]]:
-    return [keys[start : start + TOGETHER] for start in range(0, len(keys), TOGETHER)]
 
 
 def ingest(store: Store, batch: f.Batch) -> f.Receipt:
@@ -82,6 +56,8 @@ def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
             )
             raise ConflictError(msg)
         ingestion = _Ingestion(connection, batch, now_ms)
+        if not careful:
+            ingestion.expect()
         for fact in batch.facts:
             if careful:
                 ingestion.take_carefully(fact)
@@ -120,22 +96,27 @@ def _meet_writer(connection: Connection, batch: f.Batch, now_ms: int) -> int:
 
 
 class _Ingestion:
-    """Takes the facts of one batch; remembers the runs it met, for most facts are of one run."""
+    """Takes the facts of one batch."""
 
     def __init__(self, connection: Connection, batch: f.Batch, now_ms: int) -> None:
         self._connection = connection
-        self._writer = batch.writer
-        self._adopted = batch.adopted
+        self._batch = batch
         self._now_ms = now_ms
-        self._runs: dict[str, Row[Any]] = {}
-        self._flows = FlowFacts(connection, batch.writer, now_ms)
+        self._begin()
         self.refused = 0
 
-    def take(self, fact: f.Fact) -> None:
-        """Store one fact, or note why it is refused.
+    def _begin(self) -> None:
+        batch = self._batch
+        self._flows = FlowFacts(self._connection, batch.writer, self._now_ms)
+        self._runs = RunFacts(self._connection, batch.writer, self._now_ms, adopted=batch.adopted)
 
-        Whatever can be wrong with a fact is found before anything of it is written.
-        """
+    def expect(self) -> None:
+        """Read together what the facts of the batch are of."""
+        found = {getattr(fact, "run_id", ""): None for fact in self._batch.facts}
+        self._runs.expect(run_id for run_id in found if run_id)
+
+    def take(self, fact: f.Fact) -> None:
+        """Take one fact, or note why it is refused."""
         try:
             self._dispatch(fact)
         except (InvalidInputError, ConflictError, NotFoundError) as error:
@@ -145,39 +126,39 @@ class _Ingestion:
         """Store one fact such that the database's own refusal undoes this fact alone."""
         try:
             with self._connection.begin_nested():
+                self._runs.expect([getattr(fact, "run_id", "")])
                 self._dispatch(fact)
-                self._flows.write()
+                self.finish()
         except (InvalidInputError, ConflictError, NotFoundError) as error:
+            self._begin()
             self._refuse(fact, str(error))
         except (IntegrityError, DataError, InterfaceError, ValueError, OverflowError) as error:
-            self._runs.clear()
-            self._flows = FlowFacts(self._connection, self._writer, self._now_ms)
+            self._begin()
             self._refuse(fact, f"The database cannot hold it ({type(error).__name__}).")
 
     def finish(self) -> None:
         """Write what was gathered."""
+        self._runs.write()
         self._flows.write()
 
     def _dispatch(self, fact: f.Fact) -> None:
         match fact:
             case f.MetricPoints():
-                check_key("metric", fact.key)
-                points = Points.from_columns(fact.steps, fact.timestamps_ms, fact.values)
-                add_points(self._connection, self._run(fact.run_id), fact.key, points)
+                self._runs.add_points(fact)
             case f.ParamsLogged():
-                self._params(fact)
+                self._runs.add_params(fact)
             case f.TagsSet():
-                self._tags(fact)
+                self._runs.set_tags(fact)
             case f.TagRemoved():
-                self._remove_tag(fact)
+                self._runs.remove_tag(fact)
             case f.RunStarted():
-                self._start(fact)
+                self._runs.start(fact)
             case f.RunEnded():
-                self._end(fact)
+                self._runs.end(fact)
             case f.ArtifactLogged():
-                self._artifact(fact)
+                self._runs.add_artifact(fact)
             case f.InputLogged():
-                self._input(fact)
+                self._runs.add_input(fact)
             case f.FlowRunState():
                 self._flows.set_flow_run_state(fact)
             case f.TaskRunState():
@@ -190,241 +171,9 @@ class _Ingestion:
         self._connection.execute(
             insert(schema.refused).values(
                 run_id=getattr(fact, "run_id", None) or getattr(fact, "flow_run_id", ""),
-                writer=self._writer,
+                writer=self._batch.writer,
                 at_ms=self._now_ms,
                 fact=msgspec.json.encode(fact).decode(),
                 reason=reason,
             )
-        )
-
-    def _run(self, run_id: str, *, ended: bool = False) -> Row[Any]:
-        """Get the run a fact is of, making a stub when its start has not come yet.
-
-        A deleted run takes nothing more but the news that it has ``ended``.
-        """
-        run = self._runs.get(run_id)
-        if run is not None:
-            return run
-        run = run_or_none(self._connection, run_id)
-        if run is None:
-            check_id("run id", run_id)
-            experiment = experiments.ensure(self._connection, "Default", self._now_ms)
-            self._connection.execute(
-                insert(_run).values(
-                    run_id=run_id,
-                    experiment_id=experiment,
-                    status=RunStatus.RUNNING,
-                    start_ms=self._now_ms,
-                    is_stub=True,
-                )
-            )
-            run = run_or_none(self._connection, run_id)
-            assert run is not None  # noqa: S101 - inserted in this transaction
-        if run.lifecycle == Lifecycle.DELETED and not ended:
-            msg = (
-                f"The run {run_id} must be in the 'active' state. Current state is deleted. "
-                f"Restore it with `loopline runs restore {run_id}`."
-            )
-            raise InvalidInputError(msg)
-        self._connection.execute(
-            insert(schema.writer_run)
-            .prefix_with("OR IGNORE", dialect="sqlite")
-            .values(run_pk=run.pk, writer=self._writer)
-        )
-        if run.ended_by == "adopter" and not self._adopted:
-            # A run was given up with one of its writers, and here another one speaks.
-            revive_runs(self._connection, self._writer, self._now_ms)
-        self._runs[run_id] = run
-        return run
-
-    def _start(self, fact: f.RunStarted) -> None:
-        known = run_or_none(self._connection, fact.run_id)
-        is_new = known is None or known.is_stub
-        check_id("run id", fact.run_id)
-        self._check_tags(fact.tags)
-        if fact.experiment_id:
-            experiment = int(experiments.find(self._connection, fact.experiment_id).id)
-        else:
-            experiment = experiments.ensure(
-                self._connection, fact.experiment or "Default", self._now_ms
-            )
-        run = self._run(fact.run_id)
-        if is_new:
-            self._connection.execute(
-                update(_run)
-                .where(_run.c.pk == run.pk)
-                .values(
-                    experiment_id=experiment,
-                    name=fact.name,
-                    start_ms=fact.start_ms,
-                    user=fact.user,
-                    parent_run_id=fact.parent_run_id,
-                    flow_run_id=fact.flow_run_id,
-                    task_slug=fact.task_slug,
-                    is_stub=False,
-                )
-            )
-            self._move_facts(run, experiment)
-            self._set_experiment_updated(experiment)
-        elif fact.resumed:
-            self._connection.execute(
-                update(_run)
-                .where(_run.c.pk == run.pk)
-                .values(
-                    status=RunStatus.RUNNING,
-                    end_ms=None,
-                    duration_ms=None,
-                    end_reason="",
-                    ended_by="",
-                )
-            )
-        if is_new or fact.resumed:
-            add_event(
-                self._connection,
-                run.pk,
-                fact.start_ms,
-                RunStatus.RUNNING,
-                "resumed" if fact.resumed else "",
-                fact.user,
-            )
-        self._runs.pop(fact.run_id, None)
-        if fact.tags:
-            self._tags(f.TagsSet(run_id=fact.run_id, tags=fact.tags))
-
-    def _set_experiment_updated(self, experiment: int) -> None:
-        table = schema.experiment
-        self._connection.execute(
-            update(table).where(table.c.id == experiment).values(updated_ms=self._now_ms)
-        )
-
-    def _move_facts(self, run: Row[Any], experiment: int) -> None:
-        """Give facts that came before the run's start the experiment it really has."""
-        if run.experiment_id == experiment:
-            return
-        for table in (schema.param, schema.tag, schema.metric):
-            self._connection.execute(
-                update(table).where(table.c.run_pk == run.pk).values(experiment_id=experiment)
-            )
-
-    def _end(self, fact: f.RunEnded) -> None:
-        run = self._run(fact.run_id, ended=True)
-        current = run_or_none(self._connection, fact.run_id)
-        assert current is not None  # noqa: S101 - `_run` made it
-        if fact.adopted and current.status != RunStatus.RUNNING:
-            return  # Somebody nearer to the run has spoken already.
-        # The wall clock may have jumped; a run never ends before it began.
-        end_ms = max(fact.end_ms, current.start_ms)
-        self._connection.execute(
-            update(_run)
-            .where(_run.c.pk == run.pk)
-            .values(
-                status=fact.status,
-                end_ms=end_ms,
-                duration_ms=fact.duration_ms,
-                end_reason=fact.reason,
-                ended_by="adopter" if fact.adopted else "owner",
-            )
-        )
-        add_event(self._connection, run.pk, end_ms, fact.status, fact.reason)
-
-    def _params(self, fact: f.ParamsLogged) -> None:
-        table = schema.param
-        for key, value in fact.params.items():
-            check_key("param", key)
-            check_param_value(key, value)
-        run = self._run(fact.run_id)
-        known: dict[str, str] = {}
-        for keys in _in_parts(list(fact.params)):
-            rows = self._connection.execute(PARAMS, {"pk": run.pk, "keys": keys})
-            known.update({row.key: row.value for row in rows})
-        for key, value in fact.params.items():
-            if known.get(key, value) != value:
-                msg = (
-                    "Changing param values is not allowed. Param with "
-                    f"key='{key}' was already logged with value='{known[key]}' for run "
-                    f"ID='{fact.run_id}'. The new value was '{value}'; log it under another key."
-                )
-                raise InvalidInputError(msg)
-        self._insert_texts(
-            table, run, {key: v for key, v in fact.params.items() if key not in known}
-        )
-
-    def _tags(self, fact: f.TagsSet) -> None:
-        table = schema.tag
-        self._check_tags(fact.tags)
-        run = self._run(fact.run_id)
-        for keys in _in_parts(list(fact.tags)):
-            self._connection.execute(
-                delete(table).where(table.c.run_pk == run.pk, table.c.key.in_(keys))
-            )
-        self._insert_texts(table, run, fact.tags)
-        if "mlflow.runName" in fact.tags:
-            self._connection.execute(
-                update(_run).where(_run.c.pk == run.pk).values(name=fact.tags["mlflow.runName"])
-            )
-
-    def _check_tags(self, tags: dict[str, str]) -> None:
-        for key, value in tags.items():
-            check_key("tag", key)
-            check_tag_value(key, value)
-
-    def _insert_texts(self, table: Any, run: Row[Any], texts: dict[str, str]) -> None:  # noqa: ANN401
-        if texts:
-            self._connection.execute(
-                insert(table),
-                [
-                    {
-                        "run_pk": run.pk,
-                        "key": key,
-                        "value": value,
-                        "experiment_id": run.experiment_id,
-                        "lifecycle": run.lifecycle,
-                    }
-                    for key, value in texts.items()
-                ],
-            )
-
-    def _remove_tag(self, fact: f.TagRemoved) -> None:
-        run = self._run(fact.run_id)
-        table = schema.tag
-        self._connection.execute(
-            delete(table).where(table.c.run_pk == run.pk, table.c.key == fact.key)
-        )
-
-    def _artifact(self, fact: f.ArtifactLogged) -> None:
-        path = check_artifact_path(fact.path)
-        run = self._run(fact.run_id)
-        self._connection.execute(
-            insert(schema.artifact)
-            .prefix_with("OR REPLACE", dialect="sqlite")
-            .values(
-                run_pk=run.pk,
-                path=path,
-                sha256=fact.sha256,
-                size_bytes=fact.size_bytes,
-                at_ms=fact.at_ms,
-            )
-        )
-
-    def _input(self, fact: f.InputLogged) -> None:
-        run = self._run(fact.run_id)
-        table = schema.dataset
-        dataset_id = self._connection.execute(
-            select(table.c.id).where(
-                table.c.name == fact.dataset.name, table.c.digest == fact.dataset.digest
-            )
-        ).scalar_one_or_none()
-        if dataset_id is None:
-            made = self._connection.execute(
-                insert(table).values(
-                    name=fact.dataset.name,
-                    digest=fact.dataset.digest,
-                    document=msgspec.json.encode(fact.dataset).decode(),
-                )
-            )
-            dataset_id = inserted_id(made)
-        self._connection.execute(
-            insert(schema.run_input)
-            .prefix_with("OR IGNORE", dialect="sqlite")
-            .values(run_pk=run.pk, dataset_id=dataset_id, context=fact.context)
         )

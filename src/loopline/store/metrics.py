@@ -1,120 +1,149 @@
-"""Metric points in the store: blocks for the history, one summary row a metric for search."""
+"""Metric points in the store: blocks for the history, one summary row a metric for search.
+
+Small blocks come in with every batch and are merged as they grow in number; a block that is
+large enough is *sealed* and written no more, unless points come that belong in its middle.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select
 
-from loopline.records.tracking import MetricHistory, MetricSummary
-from loopline.rules.blocks import (
-    Points,
-    Summary,
-    merge,
-    merge_summaries,
-    pack,
-    reduce_points,
-    summarise,
-    unpack,
-)
+from loopline.records.tracking import MetricColumns, MetricHistory
+from loopline.rules.blocks import pack, pack_point, reduce_points, unpack, unpack_point
+from loopline.rules.points import Points, Summary, are_apart, merge, summarise
 from loopline.store import schema
 from loopline.store.find import run_pk_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
-    from loopline.records.operations import GetMetricHistory
+    from loopline.records.operations import GetMetricColumns, GetMetricHistory
     from loopline.store.database import Store
 
-__all__ = ["add_points", "get_metric_history", "summaries_of"]
+__all__ = [
+    "ADD_BLOCK",
+    "MERGE_PAST",
+    "block_rows",
+    "get_metric_columns",
+    "get_metric_history",
+    "merge_newest_blocks",
+    "summary_columns",
+]
 
-#: Blocks of one metric past which they are merged into one.
+#: Blocks of one metric past which the small ones are merged.
 MERGE_PAST = 32
+#: Points of a sealed block.
+SEALED = 65_536
+#: From here on a block has a preview, of so many points.
+PREVIEW_FROM = 2_048
+PREVIEW = 256
 
-_metric = schema.metric
 _block = schema.metric_block
 
-#: Summary of one metric of one run. Primary key look-up.
-SUMMARY = select(_metric).where(
-    _metric.c.run_pk == bindparam("pk"), _metric.c.key == bindparam("metric")
-)
+ADD_BLOCK = insert(_block)
 #: Blocks of one metric of one run, oldest first. Index scan, cost grows with its blocks.
 BLOCKS = (
-    select(_block.c.id, _block.c.count, _block.c.data)
+    select(_block.c.id, _block.c.count.label("points"), _block.c.data)
     .where(_block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric"))
     .order_by(_block.c.id)
 )
-#: Sizes of the blocks of one metric of one run, newest first.
-BLOCK_SIZES = (
-    select(_block.c.id, _block.c.count.label("count_"))
+#: The same without the points.
+OUTLINES = (
+    select(_block.c.id, _block.c.count.label("points"), _block.c.first, _block.c.last)
     .where(_block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric"))
-    .order_by(_block.c.id.desc())
-)
-#: How many blocks one metric of one run has.
-BLOCK_COUNT = select(func.count()).where(
-    _block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric")
+    .order_by(_block.c.id)
 )
 
 
-def add_points(connection: Connection, run: Row[Any], key: str, points: Points) -> None:
-    """Add points to one metric: one block row, one summary row, whatever their number."""
-    if not len(points):
-        return
-    points = merge([points])
-    connection.execute(
-        insert(_block).values(run_pk=run.pk, key=key, count=len(points), data=pack(points))
-    )
-    before = connection.execute(SUMMARY, {"pk": run.pk, "metric": key}).first()
-    summary = summarise(points)
-    if before is None:
-        connection.execute(
-            insert(_metric).values(
-                run_pk=run.pk,
-                key=key,
-                experiment_id=run.experiment_id,
-                lifecycle=run.lifecycle,
-                **_columns(summary),
-            )
-        )
-        return
-    _update(connection, run.pk, key, merge_summaries(_summary(before), summary))
-    if connection.execute(BLOCK_COUNT, {"pk": run.pk, "metric": key}).scalar_one() > MERGE_PAST:
-        merge_newest_blocks(connection, run.pk, key)
+def block_rows(run_pk: int, key: str, points: Points) -> list[dict[str, Any]]:
+    """Make the rows for points that are one ordered set, cut where a block is full."""
+    return [
+        _row(run_pk, key, points.part(start, start + SEALED))
+        for start in range(0, len(points), SEALED)
+    ]
 
 
-def merge_newest_blocks(connection: Connection, run_pk: int, key: str) -> None:
+def _row(run_pk: int, key: str, points: Points) -> dict[str, Any]:
+    has_preview = len(points) >= PREVIEW_FROM
+    return {
+        "run_pk": run_pk,
+        "key": key,
+        "count": len(points),
+        "data": pack(points),
+        "preview": pack(reduce_points(points, PREVIEW)) if has_preview else None,
+        "first": pack_point(points.at(0)),
+        "last": pack_point(points.at(-1)),
+    }
+
+
+class Merged(NamedTuple):
+    """What merging came to: how many blocks there are, and the summary when points came twice."""
+
+    blocks: int
+    summary: Summary | None
+
+
+def merge_newest_blocks(connection: Connection, run_pk: int, key: str) -> Merged:
     """Put the newest blocks of a metric into one.
 
-    A block is taken along while it is at most twice as large as all newer ones together, so a
-    point is written again only a few times however long the history grows.
+    A block is taken along while it is at most twice as large as all newer ones together and not
+    sealed, so a point is written again only a few times however long the history grows; and
+    every block from the first one on that overlaps what is merged, so that no point is kept
+    twice.
     """
-    sizes = connection.execute(BLOCK_SIZES, {"pk": run_pk, "metric": key}).all()
-    taken, total = 0, 0
-    for row in sizes:
-        if taken > 1 and row.count_ > 2 * total:
-            break
-        taken, total = taken + 1, total + row.count_
-    first = sizes[taken - 1].id
-    if _merge_from(connection, run_pk, key, first) < total:
-        # Points came twice. That is rare enough to look through all of them and count right.
-        _merge_from(connection, run_pk, key, 0)
-        rows = connection.execute(BLOCKS, {"pk": run_pk, "metric": key}).all()
-        _update(connection, run_pk, key, summarise(merge([unpack(row.data) for row in rows])))
-
-
-def _merge_from(connection: Connection, run_pk: int, key: str, first: int) -> int:
-    """Put the blocks from a number on into one ordered set; return how many points it has."""
-    which = (_block.c.run_pk == run_pk, _block.c.key == key, _block.c.id >= first)
-    rows = connection.execute(select(_block.c.data).where(*which)).all()
+    outlines = connection.execute(OUTLINES, {"pk": run_pk, "metric": key}).all()
+    start = _reach(outlines, _newest(outlines))
+    rows = connection.execute(
+        BLOCKS.where(_block.c.id >= outlines[start].id), {"pk": run_pk, "metric": key}
+    ).all()
     points = merge([unpack(row.data) for row in rows])
-    connection.execute(delete(_block).where(*which))
     connection.execute(
-        insert(_block).values(run_pk=run_pk, key=key, count=len(points), data=pack(points))
+        delete(_block).where(
+            _block.c.run_pk == run_pk, _block.c.key == key, _block.c.id >= outlines[start].id
+        )
     )
-    return len(points)
+    new = block_rows(run_pk, key, points)
+    connection.execute(ADD_BLOCK, new)
+    blocks = start + len(new)
+    if len(points) == sum(row.points for row in rows):
+        return Merged(blocks, None)
+    # Points came twice. That is rare enough to look through all of them and count right.
+    every = connection.execute(BLOCKS, {"pk": run_pk, "metric": key}).all()
+    return Merged(blocks, summarise(merge([unpack(row.data) for row in every])))
+
+
+def _newest(outlines: Sequence[Any]) -> int:
+    """Find from which block on the newest ones are worth merging."""
+    total, start = 0, len(outlines)
+    while start > 0:
+        size = outlines[start - 1].points
+        if size >= SEALED or (len(outlines) - start > 1 and size > 2 * total):
+            break
+        start, total = start - 1, total + size
+    return min(start, len(outlines) - 1)
+
+
+def _reach(outlines: Sequence[Any], start: int) -> int:
+    """Move the beginning back over blocks that overlap those from ``start`` on."""
+    while start > 0:
+        firsts = [unpack_point(row.first) for row in outlines[start:]]
+        overlapping = next(
+            (
+                index
+                for index, row in enumerate(outlines[:start])
+                if not all(are_apart(unpack_point(row.last), first) for first in firsts)
+            ),
+            None,
+        )
+        if overlapping is None:
+            return start
+        start = overlapping
+    return start
 
 
 def get_metric_history(
@@ -122,38 +151,62 @@ def get_metric_history(
 ) -> MetricHistory:
     """Get the points of one metric; a missing run or metric has none."""
     pk = run_pk_or_none(connection, call.run_id)
-    rows = connection.execute(BLOCKS, {"pk": pk, "metric": call.key}).all()
-    points = merge([unpack(row.data) for row in rows])
-    shown = reduce_points(points, call.max_points)
+    total, points = _read(connection, pk, call.key, call.max_points)
     return MetricHistory(
         key=call.key,
-        steps=shown.steps.tolist(),
-        timestamps_ms=shown.timestamps_ms.tolist(),
-        values=shown.values.tolist(),
-        total=len(points),
+        steps=points.steps.tolist(),
+        timestamps_ms=points.timestamps_ms.tolist(),
+        values=points.values.tolist(),
+        total=total,
     )
 
 
-def summaries_of(
-    connection: Connection, run_pks: Iterable[int]
-) -> dict[int, dict[str, MetricSummary]]:
-    """Get the metric summaries of some runs, by run."""
-    found: dict[int, dict[str, MetricSummary]] = {}
-    query = select(_metric).where(_metric.c.run_pk.in_(list(run_pks))).order_by(_metric.c.key)
-    for row in connection.execute(query):
-        found.setdefault(row.run_pk, {})[row.key] = _record(row)
-    return found
-
-
-def _update(connection: Connection, run_pk: int, key: str, summary: Summary) -> None:
-    connection.execute(
-        update(_metric)
-        .where(_metric.c.run_pk == run_pk, _metric.c.key == key)
-        .values(**_columns(summary))
+def get_metric_columns(
+    _store: Store, connection: Connection, call: GetMetricColumns
+) -> MetricColumns:
+    """Get the points of one metric as packed columns; a missing run or metric has none."""
+    pk = run_pk_or_none(connection, call.run_id)
+    total, points = _read(connection, pk, call.key, call.max_points)
+    steps, timestamps_ms, values = points.to_columns()
+    return MetricColumns(
+        key=call.key, steps=steps, timestamps_ms=timestamps_ms, values=values, total=total
     )
 
 
-def _columns(summary: Summary) -> dict[str, Any]:
+def _read(connection: Connection, pk: int | None, key: str, most: int) -> tuple[int, Points]:
+    """Read points, thinned out to about ``most`` (0: all); tell how many there are in all."""
+    which = {"pk": pk, "metric": key}
+    if most > 0:
+        sizes = connection.execute(OUTLINES, which).all()
+        drawn = sum(PREVIEW if row.points >= PREVIEW_FROM else row.points for row in sizes)
+        if drawn >= most and drawn < sum(row.points for row in sizes):
+            return _preview(connection, which, most)
+    rows = connection.execute(BLOCKS, which).all()
+    points = merge([unpack(row.data) for row in rows])
+    return len(points), reduce_points(points, most)
+
+
+def _preview(connection: Connection, which: dict[str, Any], most: int) -> tuple[int, Points]:
+    """Thin out the previews of blocks: a long history's chart never reads its points."""
+    # In two steps, for a database reads a row's columns even where a CASE has no use for them.
+    small = BLOCKS.where(_block.c.preview.is_(None))
+    large = (
+        select(_block.c.id, _block.c.count.label("points"), _block.c.preview.label("data"))
+        .where(
+            _block.c.run_pk == bindparam("pk"),
+            _block.c.key == bindparam("metric"),
+            _block.c.preview.is_not(None),
+        )
+        .order_by(_block.c.id)
+    )
+    rows = [*connection.execute(large, which).all(), *connection.execute(small, which).all()]
+    rows.sort(key=lambda row: row.id)
+    points = merge([unpack(row.data) for row in rows])
+    return sum(row.points for row in rows), reduce_points(points, most)
+
+
+def summary_columns(summary: Summary) -> dict[str, Any]:
+    """Make the columns of a summary row."""
     columns = summary._asdict()
     columns["is_nan"] = math.isnan(summary.value)
     for name in ("value", "min", "max", "sum"):
@@ -161,36 +214,3 @@ def _columns(summary: Summary) -> dict[str, Any]:
         if value is not None and math.isnan(value):
             columns[name] = None
     return columns
-
-
-def _summary(row: Row[Any]) -> Summary:
-    return Summary(
-        value=math.nan if row.value is None else row.value,
-        step=row.step,
-        timestamp_ms=row.timestamp_ms,
-        min=row.min,
-        max=row.max,
-        # A sum that is NaN (infinities of both signs) was kept as NULL: it stays NaN.
-        sum=math.nan if row.sum is None and row.finite else row.sum,
-        finite=row.finite,
-        points=row.points,
-        first_step=row.first_step,
-        last_step=row.last_step,
-    )
-
-
-def _record(row: Row[Any]) -> MetricSummary:
-    summary = _summary(row)
-    return MetricSummary(
-        value=summary.value,
-        step=summary.step,
-        timestamp_ms=summary.timestamp_ms,
-        min=math.nan if summary.min is None else summary.min,
-        max=math.nan if summary.max is None else summary.max,
-        mean=summary.sum / summary.finite
-        if summary.finite and summary.sum is not None
-        else math.nan,
-        count=summary.points,
-        first_step=summary.first_step,
-        last_step=summary.last_step,
-    )

@@ -11,7 +11,7 @@ from loopline.errors import InvalidInputError
 from loopline.records import operations as ops
 from loopline.records.operations import Operation, answer_type
 from loopline.store import experiments, flow_runs, flows, leases, registry, runs, schema, search
-from loopline.store.metrics import get_metric_history
+from loopline.store.metrics import get_metric_columns, get_metric_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.SearchRuns: search.search_runs,
     ops.DeleteRun: runs.delete_run,
     ops.RestoreRun: runs.restore_run,
+    ops.GetMetricColumns: get_metric_columns,
     ops.GetMetricHistory: get_metric_history,
     ops.ListArtifacts: runs.list_artifacts,
     ops.ListInputs: runs.list_inputs,

@@ -23,8 +23,10 @@ from loopline.records.tracking import Artifact
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import check_alias, check_artifact_path, check_model_name
 from loopline.store import schema
+from loopline.store.documents import records_of
 from loopline.store.find import run_row
-from loopline.store.runs import artifacts_below, records_of
+from loopline.store.runs import artifacts_below
+from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -164,9 +166,7 @@ def transition_stage(
         _leave_champion(connection, call.name, call.version, held)
     if stage in {Stage.STAGING, Stage.PRODUCTION}:
         connection.execute(
-            insert(_champion)
-            .prefix_with("OR REPLACE", dialect="sqlite")
-            .values(name=call.name, stage=stage, version=call.version)
+            InsertOrReplace(_champion).values(name=call.name, stage=stage, version=call.version)
         )
     _add_event(
         connection,
@@ -244,9 +244,7 @@ def set_alias(store: Store, connection: Connection, call: ops.SetAlias) -> Model
         select(_alias.c.version).where(_alias.c.name == call.name, _alias.c.alias == call.alias)
     ).scalar_one_or_none()
     connection.execute(
-        insert(_alias)
-        .prefix_with("OR REPLACE", dialect="sqlite")
-        .values(name=call.name, alias=call.alias, version=call.version)
+        InsertOrReplace(_alias).values(name=call.name, alias=call.alias, version=call.version)
     )
     _add_event(
         connection,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import and_, exists, insert, select, update
@@ -19,15 +19,13 @@ from loopline.records.tracking import (
 )
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
-from loopline.store.find import run_row
+from loopline.store.documents import RUNS, records_of
+from loopline.store.find import no_run, run_row
 from loopline.store.flow_facts import CLOSER, close_lost_flow_runs, revive_flow_runs
 from loopline.store.lifecycle import set_lifecycle_of_run
-from loopline.store.metrics import summaries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection
 
     from loopline.records import operations as ops
     from loopline.store.database import Store
@@ -42,86 +40,34 @@ __all__ = [
     "list_inputs",
     "list_refused",
     "list_run_events",
-    "records_of",
     "restore_run",
 ]
 
 _run = schema.run
-#: Runs read with one statement; SQLite takes at most 32,766 values in one.
-TOGETHER = 500
 
 
-def records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Read runs whole: three look-ups for some hundreds of them together."""
-    found: list[Run] = []
-    for start in range(0, len(rows), TOGETHER):
-        found += _records_of(connection, rows[start : start + TOGETHER])
-    return found
-
-
-def _records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    pks = [row.pk for row in rows]
-    params = _texts(connection, schema.param, pks)
-    tags = _texts(connection, schema.tag, pks)
-    metrics = summaries_of(connection, pks)
-    names = dict(
-        connection.execute(
-            select(schema.experiment.c.id, schema.experiment.c.name).where(
-                schema.experiment.c.id.in_({row.experiment_id for row in rows})
-            )
-        ).all()
-    )
-    return [
-        Run(
-            run_id=row.run_id,
-            experiment_id=str(row.experiment_id),
-            experiment_name=names[row.experiment_id],
-            name=row.name,
-            status=RunStatus(row.status),
-            lifecycle=Lifecycle(row.lifecycle),
-            start_ms=row.start_ms,
-            end_ms=row.end_ms,
-            duration_ms=row.duration_ms,
-            user=row.user,
-            end_reason=row.end_reason,
-            parent_run_id=row.parent_run_id,
-            flow_run_id=row.flow_run_id,
-            task_slug=row.task_slug,
-            params=params.get(row.pk, {}),
-            tags=tags.get(row.pk, {}),
-            metrics=metrics.get(row.pk, {}),
-        )
-        for row in rows
-    ]
-
-
-def _texts(connection: Connection, table: Any, pks: list[int]) -> dict[int, dict[str, str]]:  # noqa: ANN401
-    found: dict[int, dict[str, str]] = {}
-    query = (
-        select(table.c.run_pk, table.c.key, table.c.value)
-        .where(table.c.run_pk.in_(pks))
-        .order_by(table.c.key)
-    )
-    for run_pk, key, value in connection.execute(query):
-        found.setdefault(run_pk, {})[key] = value
-    return found
+def _read(connection: Connection, run_id: str) -> Run:
+    row = connection.execute(RUNS.where(_run.c.run_id == run_id)).first()
+    if row is None:
+        raise no_run(run_id)
+    return records_of(connection, [row])[0]
 
 
 def get_run(_store: Store, connection: Connection, call: ops.GetRun) -> Run:
     """Get a run with its params, tags and metric summaries."""
-    return records_of(connection, [run_row(connection, call.run_id)])[0]
+    return _read(connection, call.run_id)
 
 
 def delete_run(_store: Store, connection: Connection, call: ops.DeleteRun) -> Run:
     """Soft-delete a run."""
     set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.DELETED)
-    return records_of(connection, [run_row(connection, call.run_id)])[0]
+    return _read(connection, call.run_id)
 
 
 def restore_run(_store: Store, connection: Connection, call: ops.RestoreRun) -> Run:
     """Undo a deletion."""
     set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.ACTIVE)
-    return records_of(connection, [run_row(connection, call.run_id)])[0]
+    return _read(connection, call.run_id)
 
 
 def artifacts_below(connection: Connection, run_pk: int, folder: str) -> list[Artifact]:

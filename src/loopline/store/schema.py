@@ -8,6 +8,7 @@ Times are Unix milliseconds. Documents that are never searched are JSON text.
 
 from __future__ import annotations
 
+import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
     false,
     text,
@@ -38,6 +38,8 @@ metadata = MetaData(
     }
 )
 
+#: Text is compared and sorted byte by byte, on every database and in every country.
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 #: SQLite numbers rows by itself only in a column declared INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Empty = text("''")
@@ -167,6 +169,14 @@ Index(
     metric.c.run_pk,
 )
 
+#: Params, tags and metric summaries of a run together, so that a page of runs is one read.
+run_document = Table(
+    "ll_run_document",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
 metric_block = Table(
     "ll_metric_block",
     metadata,
@@ -174,6 +184,13 @@ metric_block = Table(
     Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
     Column("key", Text, nullable=False),
     Column("count", Integer, nullable=False),
+    # The first and last point in order, packed: blocks that do not overlap hold no point twice.
+    Column("first", LargeBinary, nullable=False),
+    Column("last", LargeBinary, nullable=False),
+    # The points of a chart, few enough that ten million points are drawn from a few hundred
+    # blocks' previews; NULL while the block is small itself.
+    Column("preview", LargeBinary),
+    # Last, for SQLite reads a row up to the column that is asked for.
     Column("data", LargeBinary, nullable=False),
 )
 Index("ix_ll_metric_block_of", metric_block.c.run_pk, metric_block.c.key, metric_block.c.id)
@@ -368,20 +385,16 @@ flow_run = Table(
     Column("start_ms", BigInteger),
     Column("end_ms", BigInteger),
     Column("is_automatic", Boolean, nullable=False, server_default=false()),
+    # The due time of a run that a schedule made; NULL when somebody asked for it.
+    Column("due_key", BigInteger),
     Column("token", BigInteger, nullable=False, server_default=Zero),
     Column("worker", Text, nullable=False, server_default=Empty),
     # Journal of the process that runs it without a lease: `flow.run()`.
     Column("writer", Text, nullable=False, server_default=Empty, index=True),
     Column("lease_until_ms", BigInteger, nullable=False, server_default=Zero),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
-)
-#: Two schedulers may race: a flow runs once for a due time, whatever they do.
-Index(
-    "uq_ll_flow_run_due",
-    flow_run.c.flow_id,
-    flow_run.c.scheduled_ms,
-    unique=True,
-    sqlite_where=text("is_automatic = 1"),
+    # Two schedulers may race: a flow runs once for a due time, whatever they do.
+    UniqueConstraint("flow_id", "due_key"),
 )
 Index("ix_ll_flow_run_due", flow_run.c.state, flow_run.c.scheduled_ms)
 Index("ix_ll_flow_run_newest", flow_run.c.scheduled_ms.desc(), flow_run.c.flow_run_id)

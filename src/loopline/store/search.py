@@ -42,8 +42,8 @@ from loopline.rules.filters import (
     parse_order_by,
 )
 from loopline.store import schema
+from loopline.store.documents import RUNS, records_of
 from loopline.store.experiments import parse_id
-from loopline.store.runs import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
-    "LIKE": lambda column, value: column.like(value),
+    "LIKE": lambda column, value: column.like(_literal(value), escape="\\"),
     "IN": lambda column, values: column.in_(values),
     "NOT IN": lambda column, values: column.not_in(values),
 }
@@ -99,7 +99,7 @@ def search_runs(_store: Store, connection: Connection, call: ops.SearchRuns) -> 
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return RunPage(runs=[])
-    query = select(_run)
+    query = RUNS
     if experiments is not None:
         query = query.where(_run.c.experiment_id.in_(experiments))
     if not call.include_deleted:
@@ -270,13 +270,20 @@ def _dataset_runs(node: Comparison) -> Select[Any]:
 def _compare(column: ColumnElement[Any], node: Comparison) -> ColumnElement[bool]:
     value: Any = node.value
     if node.operator == "ILIKE":
-        return func.lower(column).like(value.lower())
+        # The columns sort by bytes, and so `lower` knows ASCII alone, on both databases.
+        lowered = "".join(each.lower() if each.isascii() else each for each in value)
+        return func.lower(column).like(_literal(lowered), escape="\\")
     if node.operator == "IS NULL":
         return column.is_(None) | (column == "")
     if node.operator == "IS NOT NULL":
         return column.is_not(None) & (column != "")
     compare: Callable[[Any, Any], ColumnElement[bool]] = _COMPARE[node.operator]
     return compare(column, value)
+
+
+def _literal(pattern: str) -> str:
+    """Let a backslash in a pattern stand for itself, as it does in SQLite."""
+    return pattern.replace("\\", "\\\\")
 
 
 def _after(keys: list[_SortKey], token: str) -> ColumnElement[bool]:

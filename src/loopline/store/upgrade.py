@@ -12,7 +12,9 @@ from sqlalchemy import inspect
 from loopline.errors import StoreVersionError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
+
+    from loopline.store.database import Store
 
 __all__ = ["HEAD", "bring_up_to_date"]
 
@@ -42,12 +44,15 @@ def check_ours(path: str) -> None:
         # A process that was killed left a journal behind, which only a writer can roll back.
         tables = _tables(file, "rw")
     if tables and VERSION_TABLE not in tables:
-        whose = "an MLflow store" if FOREIGN_TABLE in tables else "another program's tables"
-        msg = (
-            f"{path} holds {whose}. Loopline leaves it untouched; give it a home of its own with "
-            "`loopline init`, or another path."
-        )
-        raise StoreVersionError(msg)
+        is_mlflow = FOREIGN_TABLE in tables
+        raise _foreign(path, "an MLflow store" if is_mlflow else "another program's tables")
+
+
+def _foreign(where: str, whose: str) -> StoreVersionError:
+    return StoreVersionError(
+        f"{where} holds {whose}. Loopline leaves it untouched; give it a home of its own with "
+        "`loopline init`, or another database."
+    )
 
 
 def _tables(file: Path, mode: str) -> set[str]:
@@ -59,27 +64,27 @@ def _tables(file: Path, mode: str) -> set[str]:
         connection.close()
 
 
-def bring_up_to_date(engine: Engine) -> None:
+def bring_up_to_date(store: Store) -> None:
     """Create or upgrade the schema; do nothing, in one read, when it is current.
 
     Raises:
         StoreVersionError: The schema is newer than this program, or belongs to MLflow.
     """
-    with engine.connect() as connection:
+    with store.read() as connection:
         if _version(connection) == HEAD:
             return
     # One process upgrades; the others wait for its write lock, then find the work done.
-    with _upgrading, engine.connect() as plain:
-        connection = plain.execution_options(loopline_write=True)
-        with connection.begin():
-            version = _version(connection)
-            if version == HEAD:
-                return
-            _run_migrations(connection, version)
+    with _upgrading, store.write() as connection:
+        version = _version(connection)
+        if version == HEAD:
+            return
+        if version is None and inspect(connection).has_table(FOREIGN_TABLE):
+            raise _foreign(store.where, "an MLflow store")
+        _run_migrations(connection, version)
 
 
 def _version(connection: Connection) -> str | None:
-    if VERSION_TABLE not in inspect(connection).get_table_names():
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
     row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").first()  # noqa: S608
     return None if row is None else str(row[0])

@@ -15,8 +15,14 @@ def upgrade() -> None:
     """Apply it."""
     op.create_table(
         "ll_command",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "operation",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_ll_command")),
@@ -30,9 +36,15 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "digest", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_dataset")),
         sa.UniqueConstraint("name", "digest", name=op.f("uq_ll_dataset_name_digest")),
     )
@@ -45,8 +57,15 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("lifecycle", sa.Text(), server_default=sa.text("'active'"), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'active'"),
+            nullable=False,
+        ),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_experiment")),
@@ -61,8 +80,12 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "project", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("schedule_active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
@@ -78,14 +101,35 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("task_slug", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "state", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "message",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "task_slug",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("map_index", sa.Integer(), server_default=sa.text("(-1)"), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow_run_event")),
     )
     op.create_index(
@@ -99,18 +143,36 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("flow_run_id", sa.Text(), nullable=False),
-        sa.Column("task_slug", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "task_slug",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column(
+            "message", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_log_line")),
     )
     op.create_index("ix_ll_log_line_of", "ll_log_line", ["flow_run_id", "id"], unique=False)
     op.create_table(
         "ll_model",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "description",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
         sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
@@ -118,10 +180,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "ll_model_version_file",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column(
+            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "version", "path", name=op.f("pk_ll_model_version_file")),
     )
@@ -136,25 +204,53 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column(
+            "run_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "writer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("fact", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "fact", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "reason", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_refused")),
     )
     op.create_index(op.f("ix_ll_refused_run_id"), "ll_refused", ["run_id"], unique=False)
     op.create_table(
         "ll_task_run",
-        sa.Column("flow_run_id", sa.Text(), nullable=False),
-        sa.Column("task_slug", sa.Text(), nullable=False),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "task_slug",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("map_index", sa.Integer(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "state", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "message",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("attempt", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("start_ms", sa.BigInteger(), nullable=True),
         sa.Column("end_ms", sa.BigInteger(), nullable=True),
-        sa.Column("result", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "result",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("seen", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_task_run")
@@ -168,22 +264,53 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("before", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("after", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "before",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "after",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "reason",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_version_event")),
     )
     op.create_index(op.f("ix_ll_version_event_name"), "ll_version_event", ["name"], unique=False)
     op.create_table(
         "ll_writer",
-        sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column(
+            "writer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("acknowledged", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("host", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "host",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("pid", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
@@ -192,16 +319,24 @@ def upgrade() -> None:
     )
     op.create_table(
         "ll_alias",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "alias", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_alias_name")),
         sa.PrimaryKeyConstraint("name", "alias", name=op.f("pk_ll_alias")),
     )
     op.create_table(
         "ll_champion",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "stage", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_champion_name")),
         sa.PrimaryKeyConstraint("name", "stage", name=op.f("pk_ll_champion")),
@@ -211,8 +346,12 @@ def upgrade() -> None:
         sa.Column(
             "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_experiment_tag_experiment_id")
         ),
@@ -220,28 +359,77 @@ def upgrade() -> None:
     )
     op.create_table(
         "ll_flow_run",
-        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("flow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("flow_version_id", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("project", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("flow_name", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("parameters", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
-        sa.Column("graph", sa.Text(), nullable=True),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "flow_version_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "project",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "flow_name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "parameters",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "graph", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column(
+            "state", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "message",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("scheduled_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("start_ms", sa.BigInteger(), nullable=True),
         sa.Column("end_ms", sa.BigInteger(), nullable=True),
         sa.Column("is_automatic", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("due_key", sa.BigInteger(), nullable=True),
         sa.Column("token", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("worker", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("writer", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "worker",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "writer",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("lease_until_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_run_flow_id")),
         sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run")),
+        sa.UniqueConstraint("flow_id", "due_key", name=op.f("uq_ll_flow_run_flow_id_due_key")),
     )
     op.create_index("ix_ll_flow_run_due", "ll_flow_run", ["state", "scheduled_ms"], unique=False)
     op.create_index(
@@ -252,21 +440,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_ll_flow_run_of", "ll_flow_run", ["flow_id", "scheduled_ms"], unique=False)
     op.create_index(op.f("ix_ll_flow_run_writer"), "ll_flow_run", ["writer"], unique=False)
-    op.create_index(
-        "uq_ll_flow_run_due",
-        "ll_flow_run",
-        ["flow_id", "scheduled_ms"],
-        unique=True,
-        sqlite_where=sa.text("is_automatic = 1"),
-    )
     op.create_table(
         "ll_flow_version",
-        sa.Column("flow_version_id", sa.Text(), nullable=False),
+        sa.Column(
+            "flow_version_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("flow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column(
+            "fingerprint",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_version_flow_id")
         ),
@@ -278,18 +469,45 @@ def upgrade() -> None:
     )
     op.create_table(
         "ll_model_version",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("artifact_path", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), server_default=sa.text("'None'"), nullable=False),
-        sa.Column("description", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column(
+            "run_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "artifact_path",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "stage",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'None'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "description",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "digest", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
-        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_model_version_name")),
         sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_ll_model_version")),
     )
@@ -304,22 +522,61 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column(
+            "run_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column(
             "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column("name", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("lifecycle", sa.Text(), server_default=sa.text("'active'"), nullable=False),
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'active'"),
+            nullable=False,
+        ),
         sa.Column("start_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("end_ms", sa.BigInteger(), nullable=True),
         sa.Column("duration_ms", sa.BigInteger(), nullable=True),
-        sa.Column("user", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("end_reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("ended_by", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("parent_run_id", sa.Text(), nullable=True),
-        sa.Column("flow_run_id", sa.Text(), nullable=True),
-        sa.Column("task_slug", sa.Text(), nullable=True),
+        sa.Column(
+            "user",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "end_reason",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "ended_by",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "parent_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "task_slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
         sa.Column("is_stub", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_run_experiment_id")
@@ -345,8 +602,12 @@ def upgrade() -> None:
     op.create_table(
         "ll_artifact",
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column(
+            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_artifact_run_pk")),
@@ -357,7 +618,9 @@ def upgrade() -> None:
     op.create_table(
         "ll_metric",
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Double(), nullable=True),
         sa.Column("is_nan", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
@@ -370,7 +633,11 @@ def upgrade() -> None:
         sa.Column("first_step", sa.BigInteger(), nullable=False),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
-        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_metric_run_pk")),
         sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_metric")),
         sqlite_with_rowid=False,
@@ -390,8 +657,13 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first", sa.LargeBinary(), nullable=False),
+        sa.Column("last", sa.LargeBinary(), nullable=False),
+        sa.Column("preview", sa.LargeBinary(), nullable=True),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_metric_block_run_pk")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_metric_block")),
@@ -402,10 +674,18 @@ def upgrade() -> None:
     op.create_table(
         "ll_param",
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
-        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_param_run_pk")),
         sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_param")),
         sqlite_with_rowid=False,
@@ -417,6 +697,18 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "ll_run_document",
+        sa.Column(
+            "run_pk",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_run_document_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", name=op.f("pk_ll_run_document")),
+    )
+    op.create_table(
         "ll_run_event",
         sa.Column(
             "id",
@@ -426,9 +718,21 @@ def upgrade() -> None:
         ),
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), server_default=sa.text("('')"), nullable=False),
-        sa.Column("actor", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "reason",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_run_event_run_pk")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_run_event")),
     )
@@ -439,7 +743,12 @@ def upgrade() -> None:
         sa.Column(
             "dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column("context", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column(
+            "context",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["dataset_id"], ["ll_dataset.id"], name=op.f("fk_ll_run_input_dataset_id")
         ),
@@ -452,10 +761,18 @@ def upgrade() -> None:
     op.create_table(
         "ll_tag",
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
-        sa.Column("lifecycle", sa.Text(), nullable=False),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_tag_run_pk")),
         sa.PrimaryKeyConstraint("run_pk", "key", name=op.f("pk_ll_tag")),
         sqlite_with_rowid=False,
@@ -469,7 +786,9 @@ def upgrade() -> None:
     op.create_table(
         "ll_writer_run",
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column(
+            "writer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_writer_run_run_pk")),
         sa.PrimaryKeyConstraint("run_pk", "writer", name=op.f("pk_ll_writer_run")),
     )

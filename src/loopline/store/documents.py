@@ -1,0 +1,134 @@
+"""The document of a run: its params, tags and metric summaries in one piece.
+
+It repeats what the clustered fact tables hold, and is written in the same transaction as they
+are, so that a page of runs costs one read and ingestion knows a run without asking for its parts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import select
+
+from loopline.records.base import Lifecycle
+from loopline.records.tracking import MetricSummary, Run, RunStatus
+from loopline.rules.points import Summary
+from loopline.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection, Row
+
+__all__ = ["RUNS", "MetricEntry", "RunDocument", "decode", "encode", "records_of"]
+
+_run = schema.run
+_document = schema.run_document
+
+#: Runs with their documents; callers add which ones.
+RUNS = select(_run, _document.c.data.label("document")).outerjoin(
+    _document, _document.c.run_pk == _run.c.pk
+)
+
+
+class MetricEntry(msgspec.Struct, array_like=True):
+    """A metric's summary (see ``rules.points.Summary``) and in how many blocks its points are."""
+
+    value: float
+    step: int
+    timestamp_ms: int
+    min: float | None
+    max: float | None
+    sum: float | None
+    finite: int
+    points: int
+    first_step: int
+    last_step: int
+    blocks: int
+
+    @classmethod
+    def of(cls, summary: Summary, blocks: int) -> MetricEntry:
+        """Make an entry of a summary."""
+        return cls(*summary, blocks)
+
+    def summary(self) -> Summary:
+        """Return the summary."""
+        return Summary(*msgspec.structs.astuple(self)[:-1])
+
+    def record(self) -> MetricSummary:
+        """Return what users see."""
+        mean = math.nan
+        if self.finite and self.sum is not None:
+            mean = self.sum / self.finite
+        return MetricSummary(
+            value=self.value,
+            step=self.step,
+            timestamp_ms=self.timestamp_ms,
+            min=math.nan if self.min is None else self.min,
+            max=math.nan if self.max is None else self.max,
+            mean=mean,
+            count=self.points,
+            first_step=self.first_step,
+            last_step=self.last_step,
+        )
+
+
+class RunDocument(msgspec.Struct, array_like=True):
+    """Params, tags and metrics of a run."""
+
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    metrics: dict[str, MetricEntry] = {}
+
+
+_decoder = msgspec.msgpack.Decoder(RunDocument)
+_encoder = msgspec.msgpack.Encoder()
+_STATUS = {status.value: status for status in RunStatus}
+_LIFECYCLE = {lifecycle.value: lifecycle for lifecycle in Lifecycle}
+
+
+def decode(data: bytes | None) -> RunDocument:
+    """Read a document; a run without one has nothing logged."""
+    return RunDocument() if data is None else _decoder.decode(data)
+
+
+def encode(document: RunDocument) -> bytes:
+    """Write a document."""
+    return _encoder.encode(document)
+
+
+def records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Turn rows of ``RUNS`` into records."""
+    names = _experiment_names(connection, {row.experiment_id for row in rows})
+    return [_record(row, names[row.experiment_id]) for row in rows]
+
+
+def _experiment_names(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    table = schema.experiment
+    query = select(table.c.id, table.c.name).where(table.c.id.in_(list(numbers)))
+    return {row.id: row.name for row in connection.execute(query)}
+
+
+def _record(row: Row[Any], experiment_name: str) -> Run:
+    document = decode(row.document)
+    return Run(
+        run_id=row.run_id,
+        experiment_id=str(row.experiment_id),
+        experiment_name=experiment_name,
+        name=row.name,
+        status=_STATUS[row.status],
+        lifecycle=_LIFECYCLE[row.lifecycle],
+        start_ms=row.start_ms,
+        end_ms=row.end_ms,
+        duration_ms=row.duration_ms,
+        user=row.user,
+        end_reason=row.end_reason,
+        parent_run_id=row.parent_run_id,
+        flow_run_id=row.flow_run_id,
+        task_slug=row.task_slug,
+        params=document.params,
+        tags=document.tags,
+        metrics={key: entry.record() for key, entry in document.metrics.items()},
+    )

@@ -1,0 +1,93 @@
+"""PostgreSQL as a store: how connections are set up, and what its errors mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, text
+
+from loopline.errors import (
+    BackendUnavailableError,
+    InvalidInputError,
+    LooplineError,
+    MissingExtraError,
+    StorageFullError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
+
+__all__ = ["READING", "WRITING", "begin_write", "locked", "make_engine", "translate"]
+
+#: What a transaction is opened with, to read (one consistent state for all its statements, as
+#: SQLite gives it) and to write (each statement sees what the writer before has done).
+READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+WRITING: dict[str, Any] = {}
+
+#: Any number that no other program takes an advisory lock on in the same database.
+_WRITERS = 0x4C4F4F50  # "LOOP"
+#: First two digits of the codes (SQLSTATE) for values that cannot be, and for broken rules.
+_BAD_DATA, _BROKEN_RULE = "22", "23"
+_LOCK_NOT_AVAILABLE, _DISK_FULL = "55P03", "53100"
+
+
+def make_engine(url: URL, wait_s: float) -> Engine:
+    """Make an engine; a connection that its server has dropped is replaced.
+
+    Raises:
+        MissingExtraError: The driver is not installed.
+    """
+    try:
+        import psycopg  # noqa: F401 - asked here, where the error can say what to install
+    except ImportError:
+        raise MissingExtraError(
+            "psycopg", extra="postgres", purpose="A store on PostgreSQL"
+        ) from None
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={"connect_timeout": max(2, round(wait_s))},
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=32,
+    )
+
+
+def begin_write(connection: Connection, wait_s: float) -> None:
+    """Let one write transaction run at a time, as SQLite does.
+
+    Every handler is written for that: what it reads stays true until it writes.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = {round(wait_s * 1000)}"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
+
+
+def locked(where: str, wait_s: float) -> BackendUnavailableError:
+    """Say that others hold the database."""
+    return BackendUnavailableError(
+        f"The database {where} is locked by another process for more than {wait_s:g} s. "
+        "Try again, or look for a transaction that is left open."
+    )
+
+
+def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: ANN401 - the driver's
+    """Say in our words what went wrong."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state == _LOCK_NOT_AVAILABLE:
+        return locked(where, wait_s)
+    if state == _DISK_FULL:
+        return StorageFullError(
+            f"The disk of {where} is full. What was acknowledged is safe; free some space "
+            "and recording goes on by itself."
+        )
+    if state.startswith(_BAD_DATA) or (not state and type(error).__name__ == "DataError"):
+        return InvalidInputError("The database cannot hold a value of this request.")
+    if state.startswith(_BROKEN_RULE):
+        return InvalidInputError("The request contradicts what is stored; nothing was changed.")
+    return BackendUnavailableError(
+        f"The database {where} does not answer ({type(error).__name__}: {_first_line(error)}). "
+        "Check that it runs, and the address in LOOPLINE_URI."
+    )
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

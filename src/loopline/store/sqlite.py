@@ -1,0 +1,106 @@
+"""SQLite as a store: how connections are set up, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+
+from loopline.errors import (
+    BackendUnavailableError,
+    IntegrityError,
+    InvalidInputError,
+    LooplineError,
+    StorageFullError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
+
+__all__ = ["READING", "WRITING", "begin_write", "locked", "make_engine", "translate"]
+
+#: What a transaction is opened with, to read and to write.
+READING: dict[str, Any] = {}
+WRITING: dict[str, Any] = {"loopline_write": True}
+
+#: Pause between two tries to switch a new database to WAL, which no busy handler waits for.
+_PAUSE_S = 0.01
+
+
+def make_engine(url: URL, wait_s: float) -> Engine:
+    """Make an engine whose connections wait this long for another process's write."""
+    engine = create_engine(
+        url,
+        connect_args={"timeout": wait_s, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=32,
+    )
+
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        """Set a new connection up: readers never wait for the writer, commits reach the disk."""
+        connection.isolation_level = None  # BEGIN is said by `begin`, not by the driver.
+        cursor = connection.cursor()
+        _switch_to_wal(cursor, wait_s)
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA case_sensitive_like=ON")
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get("loopline_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor, wait_s: float) -> None:
+    """Switch the database to WAL, also while others make it at the same moment."""
+    until = time.monotonic() + wait_s
+    while True:
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        if time.monotonic() > until:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        time.sleep(_PAUSE_S)
+
+
+def begin_write(connection: Connection, wait_s: float) -> None:
+    """Nothing: a write transaction takes the only lock there is when it begins."""
+
+
+def locked(where: str, wait_s: float) -> BackendUnavailableError:
+    """Say that others hold the database."""
+    return BackendUnavailableError(
+        f"The database {where} is locked by another process for more than {wait_s:g} s. "
+        "Try again, or look for a program that holds it open."
+    )
+
+
+def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: ANN401 - the driver's
+    """Say in our words what went wrong."""
+    text = str(error).lower()
+    if "locked" in text or "busy" in text:
+        return locked(where, wait_s)
+    if "full" in text:
+        return StorageFullError(
+            f"The disk of {where} is full. What was acknowledged is safe; free some space "
+            "and recording goes on by itself."
+        )
+    if "malformed" in text or "not a database" in text:
+        return IntegrityError(
+            f"{where} is damaged or not a Loopline database. Restore it from a backup, "
+            "or point LOOPLINE_URI at another home."
+        )
+    if "constraint" in text:
+        return InvalidInputError("The request contradicts what is stored; nothing was changed.")
+    return BackendUnavailableError(
+        f"The database {where} does not answer ({type(error).__name__}: {error}). "
+        "Check that its folder exists and can be written."
+    )
