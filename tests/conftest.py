@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.postgres import PostgresServer
 
 TRIPS = "LOOPLINE_TAXI_DATA"
 
@@ -17,3 +25,13 @@ def pytest_configure() -> None:
     folder = Path(os.environ.get(TRIPS) or beside)
     if folder.is_dir():
         os.environ[TRIPS] = str(folder.resolve())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Start a real PostgreSQL, once for all tests that want one."""
+    from tests.postgres import PostgresServer
+
+    server = PostgresServer()
+    yield server
+    server.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the deep tests need beyond Python: a browser, a font for its pictures, git.
+# Installs what the deep tests need beyond Python: a browser, a font for its pictures, git, PostgreSQL.
 # Does nothing where they are there already.
 set -euo pipefail
 
@@ -15,6 +15,9 @@ need() { # need PACKAGE COMMAND...: the package is there when one of the command
 
 need git git
 need chromium chromium chromium-browser google-chrome
+if [ -z "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)" ]; then
+  need postgresql initdb # Debian keeps the server's programs off PATH.
+fi
 if [ "$(uname)" = Linux ] && [ -z "$(find /usr/share/fonts ~/.fonts -name DejaVuSans.ttf 2>/dev/null || true)" ]; then
   missing+=(fonts-dejavu-core)
 fi

@@ -17,17 +17,28 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
 
 
-@pytest.fixture(scope="module", params=["local", "http"])
+WAYS = [
+    "local",
+    "http",
+    pytest.param("local on PostgreSQL", marks=pytest.mark.deep),
+    pytest.param("http on PostgreSQL", marks=pytest.mark.deep),
+]
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
-    home = Address("home", str(tmp_path_factory.mktemp("home") / ".loopline"))
-    if request.param == "local":
-        local = LocalBackend(home)
+    home = tmp_path_factory.mktemp("home") / ".loopline"
+    address = Address("home", str(home))
+    if request.param.endswith("PostgreSQL"):
+        address = request.getfixturevalue("postgres").new()
+    if request.param.startswith("local"):
+        local = LocalBackend(address, home=home)
         yield local
         local.close()
         return
-    with running(home) as url:
+    with running(address) as url:
         remote = HttpBackend(Address("http", url))
         yield remote
         remote.close()

@@ -16,20 +16,13 @@ from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.flows import StateKind
 from loopline.records.tracking import RunStatus
-from loopline.settings import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from loopline.backend.local import LocalBackend
 
 WRITER = "0" * 32
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    backend = LocalBackend(Address("home", str(tmp_path)))
-    yield backend
-    backend.close()
 
 
 def points(*rows: tuple[int, float], key: str = "rmse") -> f.MetricPoints:
@@ -78,9 +71,9 @@ def test_a_gap_is_refused(backend: LocalBackend) -> None:
 @settings(deadline=None, max_examples=25)
 @given(order=st.permutations(range(5)))
 def test_facts_of_several_writers_make_the_same_run_in_any_order(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int]
+    open_module_backend: Callable[..., LocalBackend], order: list[int]
 ) -> None:
-    backend = LocalBackend(Address("home", str(tmp_path_factory.mktemp("home"))))
+    backend = open_module_backend()
     facts: list[f.Fact] = [
         STARTED,
         points((0, 4.0), (1, 3.0)),

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
-from loopline.errors import StoreVersionError
+from loopline.backend.local import LocalBackend
+from loopline.errors import BackendUnavailableError, StoreVersionError
+from loopline.records.operations import SearchRuns
+from loopline.records.tracking import RunStatus
+from loopline.settings import Address
 from loopline.store.database import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.postgres import PostgresServer
 
 
 @pytest.mark.parametrize(
@@ -83,3 +91,58 @@ def test_a_newer_schema_is_refused_politely(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreVersionError, match="pip install --upgrade loopline"):
         Store(f"sqlite:///{path}")
+
+
+#: What a training script of fifty that start at once does.
+TRAINING = """
+import sys
+import loopline
+loopline.set_tracking_uri(sys.argv[1])
+loopline.set_experiment("wagoncab taxifare")
+with loopline.start_run(run_id=sys.argv[2]):
+    for step in range(20):
+        loopline.log_metric("rmse", 5 - step / 10, step=step)
+"""
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_fifty_processes_may_open_one_empty_store_and_lose_nothing(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    address = Address("home", str(tmp_path / ".loopline"))
+    if database == "PostgreSQL":
+        address = request.getfixturevalue("postgres").new_empty()
+    environment = {**os.environ, "LOOPLINE_NO_CAPTURE": "1", "LOOPLINE_HOME": str(tmp_path / "own")}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAINING, address.text, f"run{number}"], env=environment
+        )
+        for number in range(50)
+    ]
+    assert [process.wait() for process in started] == [0] * 50
+    backend = LocalBackend(address, home=tmp_path / "home")
+    runs = backend.call(SearchRuns(max_results=100)).runs
+    backend.close()
+    assert {run.status for run in runs} == {RunStatus.FINISHED}
+    assert sum(run.metrics["rmse"].count for run in runs) == 1000
+
+
+@pytest.mark.deep
+def test_an_mlflow_database_on_postgresql_is_left_alone(postgres: PostgresServer) -> None:
+    import psycopg
+
+    address = postgres.new_empty()
+    with psycopg.connect(address.text) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    with pytest.raises(StoreVersionError, match="an MLflow store"):
+        Store(address.text)
+
+
+@pytest.mark.deep
+def test_a_postgresql_that_is_away_is_said_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailableError) as caught:
+        Store(f"postgresql://vera:geheim@/taxi?host={quote(str(tmp_path), safe='')}")
+    assert "does not answer" in str(caught.value)
+    assert "geheim" not in str(caught.value)

@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loopline.backend.local import LocalBackend
 from loopline.records import operations as ops
 from loopline.records.flows import FlowCode, FlowGraph, IntervalClock, ScheduleSpec
-from loopline.settings import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from loopline.backend.local import LocalBackend
 
 HOUR_MS = 3_600_000
 NOW = [0]
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
+def backend(open_backend: Callable[..., LocalBackend]) -> LocalBackend:
     NOW[0] = 1_700_000_000_000
-    backend = LocalBackend(Address("home", str(tmp_path)), clock=lambda: NOW[0])
-    yield backend
-    backend.close()
+    return open_backend(clock=lambda: NOW[0])
 
 
 def register(backend: LocalBackend, name: str, interval_s: float, anchor: str) -> None:

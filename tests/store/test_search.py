@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loopline.backend.local import LocalBackend
 from loopline.errors import InvalidInputError
 from loopline.records import facts as f
 from loopline.records import operations as ops
-from loopline.settings import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+    from loopline.backend.local import LocalBackend
 
 VALUES = [4.0, 3.5, math.nan, 6.0, None, 3.5, math.inf, 5.0]
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
-    backend = LocalBackend(Address("home", str(tmp_path_factory.mktemp("home"))))
+def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
+    backend = open_module_backend()
     facts: list[f.Fact] = []
     for index, value in enumerate(VALUES):
         run_id = f"run{index}"
@@ -47,8 +47,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
                 )
             )
     backend.send(f.Batch(writer="0" * 32, start=0, end=len(facts), facts=facts))
-    yield backend
-    backend.close()
+    return backend
 
 
 def found(backend: LocalBackend, filter_: str = "", **options: object) -> list[int]:

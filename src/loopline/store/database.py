@@ -60,7 +60,11 @@ class Store:
         self._write_lock = threading.Lock()
         self._engine = self._kind.make_engine(self.url, LOCK_WAIT_S)
         self._pid = os.getpid()
-        bring_up_to_date(self)
+        try:
+            bring_up_to_date(self)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_sqlite(self) -> bool:

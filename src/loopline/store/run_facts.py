@@ -56,7 +56,7 @@ _CHANGING = (
 )  # fmt: skip
 _FACT_TABLES = (schema.param, schema.tag, schema.metric)
 
-ADD_RUN = InsertOrIgnore(_run)
+ADD_RUN = InsertOrIgnore(_run).inline()  # Their numbers are asked for together.
 CHANGE_RUN = (
     update(_run)
     .where(_run.c.pk == bindparam("at"))

@@ -88,7 +88,7 @@ def upgrade() -> None:
         ),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("schedule_active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("schedule_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("materialised_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow")),
         sa.UniqueConstraint("project", "name", name=op.f("uq_ll_flow_project_name")),
@@ -314,7 +314,7 @@ def upgrade() -> None:
         sa.Column("pid", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
-        sa.Column("is_gone", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_gone", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("writer", name=op.f("pk_ll_writer")),
     )
     op.create_table(
@@ -410,7 +410,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("start_ms", sa.BigInteger(), nullable=True),
         sa.Column("end_ms", sa.BigInteger(), nullable=True),
-        sa.Column("is_automatic", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_automatic", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("due_key", sa.BigInteger(), nullable=True),
         sa.Column("token", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
@@ -426,7 +426,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("lease_until_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_run_flow_id")),
         sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run")),
         sa.UniqueConstraint("flow_id", "due_key", name=op.f("uq_ll_flow_run_flow_id_due_key")),
@@ -577,7 +577,7 @@ def upgrade() -> None:
         sa.Column(
             "task_slug", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
         ),
-        sa.Column("is_stub", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_stub", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_run_experiment_id")
         ),
@@ -622,7 +622,7 @@ def upgrade() -> None:
             "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
         sa.Column("value", sa.Double(), nullable=True),
-        sa.Column("is_nan", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_nan", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("timestamp_ms", sa.BigInteger(), nullable=False),
         sa.Column("min", sa.Double(), nullable=True),
