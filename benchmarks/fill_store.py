@@ -11,13 +11,10 @@ import sqlite3
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loopline.backend.local import LocalBackend
 from loopline.settings import Address
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from loopline.store.documents import MetricEntry, RunDocument, encode
 
 __all__ = ["EXPERIMENTS", "WIDTH", "fill"]
 
@@ -25,6 +22,19 @@ EXPERIMENTS = 10
 WIDTH = 10
 START_MS = 1_672_531_200_000
 MODELS = ("gbm", "keras", "linear")
+#: Runs written with one statement each table.
+TOGETHER = 10_000
+
+_INSERTS = {
+    "ll_run": "(pk, run_id, experiment_id, name, status, lifecycle, start_ms, end_ms,"
+    " duration_ms, user, ended_by) VALUES (?,?,?,?,'FINISHED','active',?,?,1000,'vera','owner')",
+    "ll_param": "(run_pk, key, value, experiment_id, lifecycle) VALUES (?,?,?,?,'active')",
+    "ll_tag": "(run_pk, key, value, experiment_id, lifecycle) VALUES (?,?,?,?,'active')",
+    "ll_metric": "(run_pk, key, value, is_nan, step, timestamp_ms, min, max, sum, finite, points,"
+    " first_step, last_step, experiment_id, lifecycle)"
+    " VALUES (?,?,?,0,99,?,?,?,?,100,100,0,99,?,'active')",
+    "ll_run_document": "(run_pk, data) VALUES (?,?)",
+}
 
 
 def fill(home: Path, runs: int) -> Path:
@@ -41,69 +51,35 @@ def fill(home: Path, runs: int) -> Path:
         " VALUES (?, ?, 'active', ?, ?)",
         [(e, f"search {e}", START_MS, START_MS) for e in range(1, EXPERIMENTS + 1)],
     )
-    connection.executemany(
-        "INSERT INTO ll_run (pk, run_id, experiment_id, name, start_ms, end_ms, status, lifecycle,"
-        " duration_ms, user, ended_by)"
-        " VALUES (?,?,?,?,?,?,'FINISHED','active',1000,'vera','owner')",
-        (
-            (
-                n,
-                f"{n:032x}",
-                _experiment(n),
-                f"night {n}",
-                START_MS + n * 10,
-                START_MS + n * 10 + 1000,
-            )
-            for n in range(1, runs + 1)
-        ),
-    )
-    connection.executemany(
-        "INSERT INTO ll_param (run_pk, key, value, experiment_id, lifecycle)"
-        " VALUES (?,?,?,?,'active')",
-        _params(runs),
-    )
-    connection.executemany(
-        "INSERT INTO ll_tag (run_pk, key, value, experiment_id, lifecycle)"
-        " VALUES (?,'mlflow.runName',?,?,'active')",
-        ((n, f"night {n}", _experiment(n)) for n in range(1, runs + 1)),
-    )
-    connection.executemany(
-        "INSERT INTO ll_metric (run_pk, key, value, is_nan, step, timestamp_ms, min, max, sum,"
-        " finite, points, first_step, last_step, experiment_id, lifecycle)"
-        " VALUES (?,?,?,0,99,?,?,?,?,100,100,0,99,?,'active')",
-        _metrics(runs),
-    )
+    choose = random.Random(1)  # noqa: S311 - repeatable, no secret
+    for start in range(1, runs + 1, TOGETHER):
+        rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _INSERTS}
+        for run in range(start, min(start + TOGETHER, runs + 1)):
+            _add(rows, run, choose)
+        for table, insert in _INSERTS.items():
+            connection.executemany(f"INSERT INTO {table} {insert}", rows[table])
     connection.execute("COMMIT")
     connection.close()
     done.touch()
     return home
 
 
-def _experiment(run: int) -> int:
-    return run % EXPERIMENTS + 1
-
-
-def _params(runs: int) -> Iterator[tuple[object, ...]]:
-    choose = random.Random(1)  # noqa: S311 - repeatable, no secret
-    for run in range(1, runs + 1):
-        values = [MODELS[run % 3], f"{choose.random():.6f}"]
-        values += [str(choose.randrange(100)) for _ in range(WIDTH - 2)]
-        for key, value in zip(
-            ("model", "lr", *(f"p{i}" for i in range(2, WIDTH))), values, strict=True
-        ):
-            yield run, key, value, _experiment(run)
-
-
-def _metrics(runs: int) -> Iterator[tuple[object, ...]]:
-    choose = random.Random(2)  # noqa: S311 - repeatable, no secret
-    for run in range(1, runs + 1):
-        for index in range(WIDTH):
-            value = 3.5 + choose.random() * 3
-            key = "rmse" if index == 0 else f"m{index}"
-            yield (
-                run, key, value, START_MS + run * 10, value - 0.2, value + 2, value * 100,
-                _experiment(run),
-            )  # fmt: skip
+def _add(rows: dict[str, list[tuple[object, ...]]], run: int, choose: random.Random) -> None:
+    experiment, start_ms, name = run % EXPERIMENTS + 1, START_MS + run * 10, f"night {run}"
+    rows["ll_run"].append((run, f"{run:032x}", experiment, name, start_ms, start_ms + 1000))
+    params = {"model": MODELS[run % 3], "lr": f"{choose.random():.6f}"}
+    params |= {f"p{index}": str(choose.randrange(100)) for index in range(2, WIDTH)}
+    rows["ll_param"] += [(run, key, value, experiment) for key, value in params.items()]
+    tags = {"mlflow.runName": name}
+    rows["ll_tag"] += [(run, key, value, experiment) for key, value in tags.items()]
+    metrics = {}
+    for index in range(WIDTH):
+        value = 3.5 + choose.random() * 3
+        key = f"m{index}" if index else "rmse"
+        least, most, total = value - 0.2, value + 2, value * 100
+        rows["ll_metric"].append((run, key, value, start_ms, least, most, total, experiment))
+        metrics[key] = MetricEntry(value, 99, start_ms, least, most, total, 100, 100, 0, 99, 1)
+    rows["ll_run_document"].append((run, encode(RunDocument(params, tags, metrics))))
 
 
 if __name__ == "__main__":

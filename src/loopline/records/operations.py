@@ -41,6 +41,7 @@ from loopline.records.tracking import (
     RunEvent,
     RunInput,
     RunPage,
+    RunTable,
 )
 
 __all__ = ["OPERATIONS", "Operation"]
@@ -125,6 +126,23 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
     max_results: int = 1000
     page_token: str = ""
     include_deleted: bool = False
+
+
+class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
+    """Search runs as ``SearchRuns`` does, and answer columns: for tables of many thousands.
+
+    Attributes:
+        columns: Such as ``["metrics.rmse", "params.model"]``; empty: all there are.
+    """
+
+    experiment_ids: list[str] = []
+    experiment_names: list[str] = []
+    filter: str = ""
+    order_by: list[str] = []
+    max_results: int = 1000
+    page_token: str = ""
+    include_deleted: bool = False
+    columns: list[str] = []
 
 
 class DeleteRun(Operation[Run], frozen=True, kw_only=True):

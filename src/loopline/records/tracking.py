@@ -21,6 +21,7 @@ __all__ = [
     "RunInput",
     "RunPage",
     "RunStatus",
+    "RunTable",
 ]
 
 
@@ -243,6 +244,31 @@ class RunPage(Record, frozen=True, kw_only=True):
     """Some runs of a search, and where the next ones begin (empty: there are no more)."""
 
     runs: list[Run]
+    next_page_token: str = ""
+
+
+class RunTable(Record, frozen=True, kw_only=True):
+    """Some runs of a search in columns, n values each; None where a run has none.
+
+    Attributes:
+        start_ms: Unix times in milliseconds.
+        end_ms: Unix times in milliseconds; None while a run goes on.
+        metrics: Latest values by key, each in the metric's own unit.
+        params: By key.
+        tags: By key.
+        next_page_token: Where the next runs begin; empty: there are no more.
+    """
+
+    run_ids: list[str] = []
+    experiment_ids: list[str] = []
+    names: list[str] = []
+    statuses: list[RunStatus] = []
+    lifecycles: list[Lifecycle] = []
+    start_ms: list[int] = []
+    end_ms: list[int | None] = []
+    metrics: dict[str, list[float | None]] = {}
+    params: dict[str, list[str | None]] = {}
+    tags: dict[str, list[str | None]] = {}
     next_page_token: str = ""
 
 

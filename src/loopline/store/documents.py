@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import select
 
 from loopline.records.base import Lifecycle
-from loopline.records.tracking import MetricSummary, Run, RunStatus
+from loopline.records.tracking import MetricSummary, Run, RunStatus, RunTable
 from loopline.rules.points import Summary
 from loopline.store import schema
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-__all__ = ["RUNS", "MetricEntry", "RunDocument", "decode", "encode", "records_of"]
+__all__ = ["RUNS", "MetricEntry", "RunDocument", "decode", "encode", "records_of", "table_of"]
 
 _run = schema.run
 _document = schema.run_document
@@ -132,3 +132,51 @@ def _record(row: Row[Any], experiment_name: str) -> Run:
         tags=document.tags,
         metrics={key: entry.record() for key, entry in document.metrics.items()},
     )
+
+
+class _LatestValues(msgspec.Struct, array_like=True):
+    """A metric of which only the latest value is read."""
+
+    value: float
+
+
+class _BriefDocument(msgspec.Struct, array_like=True):
+    """A document read for a table, without what a table does not show."""
+
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    metrics: dict[str, _LatestValues] = {}
+
+
+_brief_decoder = msgspec.msgpack.Decoder(_BriefDocument)
+
+
+def table_of(rows: Sequence[Row[Any]], *, columns: Sequence[str], next_page_token: str) -> RunTable:
+    """Turn rows of ``RUNS`` into columns."""
+    nothing = _BriefDocument()
+    read = _brief_decoder.decode
+    documents = [nothing if row.document is None else read(row.document) for row in rows]
+    return RunTable(
+        run_ids=[row.run_id for row in rows],
+        experiment_ids=[str(row.experiment_id) for row in rows],
+        names=[row.name for row in rows],
+        statuses=[_STATUS[row.status] for row in rows],
+        lifecycles=[_LIFECYCLE[row.lifecycle] for row in rows],
+        start_ms=[row.start_ms for row in rows],
+        end_ms=[row.end_ms for row in rows],
+        metrics={
+            key: [None if each is None else each.value for each in column]
+            for key, column in _turn("metrics", [d.metrics for d in documents], columns).items()
+        },
+        params=_turn("params", [document.params for document in documents], columns),
+        tags=_turn("tags", [document.tags for document in documents], columns),
+        next_page_token=next_page_token,
+    )
+
+
+def _turn(kind: str, of_runs: list[dict[str, Any]], wanted: Sequence[str]) -> dict[str, Any]:
+    """Turn what each run has by key into a column for each key."""
+    keys = sorted(set().union(*of_runs))
+    if wanted:
+        keys = [key for key in keys if f"{kind}.{key}" in wanted]
+    return {key: [each.get(key) for each in of_runs] for key in keys}

@@ -34,6 +34,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.DeleteExperiment: experiments.delete_experiment,
     ops.RestoreExperiment: experiments.restore_experiment,
     ops.GetRun: runs.get_run,
+    ops.SearchRunTable: search.search_run_table,
     ops.SearchRuns: search.search_runs,
     ops.DeleteRun: runs.delete_run,
     ops.RestoreRun: runs.restore_run,
