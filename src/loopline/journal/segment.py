@@ -28,9 +28,11 @@ class Segment(Protocol):
 
     Attributes:
         size: Bytes there is room for.
+        memory: Its bytes, when it is mapped.
     """
 
     size: int
+    memory: mmap.mmap | None
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
         """Write the record at an offset; its length word last."""
@@ -46,12 +48,13 @@ class MappedSegment:
 
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
-        self._map = mmap.mmap(handle, size)
+        self.memory: mmap.mmap | None = mmap.mmap(handle, size)
         os.close(handle)
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
         """Write the record at an offset; its length word last."""
-        memory = self._map
+        memory = self.memory
+        assert memory is not None  # noqa: S101 - until it is closed
         start = offset + 8
         memory[start : start + len(payload)] = payload
         memory[offset + 4 : start] = crc.to_bytes(4, "little")
@@ -59,7 +62,9 @@ class MappedSegment:
 
     def close(self) -> None:
         """Unmap the file."""
-        self._map.close()
+        if self.memory is not None:
+            self.memory.close()
+            self.memory = None
 
 
 class WrittenSegment:
@@ -67,6 +72,7 @@ class WrittenSegment:
 
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
+        self.memory: mmap.mmap | None = None
         self._handle = handle
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:

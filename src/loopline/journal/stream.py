@@ -16,12 +16,14 @@ from loopline.journal.format import (
     FIRST,
     POINT,
     POINT_KIND,
+    crc_seed,
     padded,
     position_of,
 )
 from loopline.journal.segment import Segment, create_segment
 
 if TYPE_CHECKING:
+    from mmap import mmap
     from pathlib import Path
 
     from loopline.records.facts import Fact
@@ -31,6 +33,8 @@ __all__ = ["Stream", "segment_path"]
 #: Room in a segment. Small, for each process makes one; larger facts get a larger segment.
 SEGMENT_BYTES = 1 << 20
 _encoder = msgspec.msgpack.Encoder()
+_pack_point = POINT.pack
+_POINT_LENGTH = POINT.size.to_bytes(4, "little")
 _FACT_BYTE = bytes((FACT,))
 
 
@@ -44,7 +48,6 @@ class Stream:
 
     Attributes:
         folder: Where its segments lie.
-        tail: Position after the last record.
     """
 
     def __init__(self, folder: Path, writer: str, *, mapped: bool) -> None:
@@ -57,11 +60,20 @@ class Stream:
         self._numbers: dict[tuple[str, str], int] = {}
         self._number = 0
         self._segment: Segment | None = None
+        self._memory: mmap | None = None
+        self._seed = 0
         self._size = 0
         self._offset = 0
-        self.tail = 0
         folder.mkdir(exist_ok=True)
         self._roll(0)
+
+    @property
+    def tail(self) -> int:
+        """Position after the last record."""
+        while True:
+            number, offset = self._number, self._offset
+            if number == self._number:  # Else another thread has just begun a new segment.
+                return position_of(number, offset)
 
     def append(self, fact: Fact) -> None:
         """Append a fact.
@@ -81,17 +93,23 @@ class Stream:
         Raises:
             StorageFullError: A new segment was needed and there is no room for it.
         """
+        # The hottest lines of the package: `crc_seed` and `put` are written out.
         with self._lock:
             number = self._numbers.get((run_id, key))
-            if number is None or self._offset + 40 > self._size:
-                number = self._define(run_id, key)
-            payload = POINT.pack(POINT_KIND, number, step, timestamp_ms, value)
             offset = self._offset
-            # `crc_seed`, written out: this is the hottest line of the package.
-            crc = crc32(payload, (self._number * 0x9E3779B1 + offset) & 0xFFFFFFFF)
-            self._segment.put(offset, payload, crc)  # type: ignore[union-attr]
+            if number is None or offset + 40 > self._size:
+                number = self._define(run_id, key)
+                offset = self._offset
+            payload = _pack_point(POINT_KIND, number, step, timestamp_ms, value)
+            crc = crc32(payload, (self._seed + offset) & 0xFFFFFFFF)
+            memory = self._memory
+            if memory is None:
+                self._segment.put(offset, payload, crc)  # type: ignore[union-attr]
+            else:
+                memory[offset + 8 : offset + 40] = payload
+                memory[offset + 4 : offset + 8] = crc.to_bytes(4, "little")
+                memory[offset : offset + 4] = _POINT_LENGTH
             self._offset = offset + 40
-            self.tail = self._number << 32 | self._offset
 
     def _define(self, run_id: str, key: str) -> int:
         """Number a (run, metric) in this segment, rolling on when there is no room for a point."""
@@ -110,11 +128,10 @@ class Stream:
         if self._offset + room > self._size:
             self._roll(room)
         offset = self._offset
-        crc = crc32(payload, (self._number * 0x9E3779B1 + offset) & 0xFFFFFFFF)
+        crc = crc32(payload, (self._seed + offset) & 0xFFFFFFFF)
         assert self._segment is not None  # noqa: S101 - `_roll` made one
         self._segment.put(offset, payload, crc)
         self._offset = offset + room
-        self.tail = position_of(self._number, self._offset)
 
     def _roll(self, room: int) -> None:
         """Go on in a new segment; the old one stays until the store has all of it."""
@@ -128,9 +145,11 @@ class Stream:
         )
         if self._segment is not None:
             self._segment.close()
-        self._segment, self._number, self._size, self._offset = segment, number, size, FIRST
+        # The offset first, for `tail` is read without the lock.
+        self._offset, self._number = FIRST, number
+        self._segment, self._size = segment, size
+        self._memory, self._seed = segment.memory, crc_seed(number, 0)
         self._numbers = {}
-        self.tail = position_of(number, FIRST)
 
     def close(self) -> None:
         """Let go of the file; nothing may be appended any more."""
@@ -141,6 +160,6 @@ class Stream:
         """Let go of the file in a forked child, where the lock may be held by nobody alive."""
         if self._segment is not None:
             self._segment.close()
-            self._segment = None
+            self._segment = self._memory = None
         self._size = 0
         self._is_closed = True
