@@ -34,6 +34,7 @@ __all__ = [
     "FIRST",
     "HEAD",
     "POINT",
+    "POINT_RECORD",
     "crc_seed",
     "parse_header",
     "position_of",
@@ -53,6 +54,8 @@ POINT_KIND = 2
 DEFINITION_KIND = 3
 #: kind, number of the (run, metric), step, timestamp in ms, value.
 POINT = struct.Struct("<BxxxIqqd")
+#: The record of a point, head and payload.
+POINT_RECORD = struct.Struct("<IIBxxxIqqd")
 #: kind, number; then the (run id, key) as msgpack.
 DEFINITION = struct.Struct("<BxxxI")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -18,6 +18,7 @@ from loopline.journal.format import (
     HEAD,
     POINT,
     POINT_KIND,
+    POINT_RECORD,
     crc_seed,
     padded,
     parse_header,
@@ -28,7 +29,6 @@ from loopline.journal.stream import segment_path
 from loopline.records.facts import Fact, MetricPoints, fact_decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Page", "Reader"]
@@ -46,13 +46,38 @@ class Page(NamedTuple):
     end: int
 
 
-class _Columns:
-    """Points of one metric, gathered."""
+class _Gathered:
+    """What a page has so far: facts in order, and the points of each metric in columns."""
 
     def __init__(self) -> None:
-        self.steps = array("q")
-        self.timestamps_ms = array("q")
-        self.values = array("d")
+        self.facts: list[Fact] = []
+        self.points: dict[tuple[str, str], tuple[array[int], array[int], array[float]]] = {}
+        self.count = 0
+        self.size = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= PAGE_POINTS or self.size >= PAGE_BYTES
+
+    def columns_of(self, name: tuple[str, str]) -> tuple[array[int], array[int], array[float]]:
+        """Get the columns of a metric of a run."""
+        if name not in self.points:
+            self.points[name] = (array("q"), array("q"), array("d"))
+        return self.points[name]
+
+    def page(self, end: int) -> Page:
+        """Make the page: facts, then a fact for each metric."""
+        for (run_id, key), (steps, timestamps_ms, values) in self.points.items():
+            self.facts.append(
+                MetricPoints(
+                    run_id=run_id,
+                    key=key,
+                    steps=steps.tobytes(),
+                    timestamps_ms=timestamps_ms.tobytes(),
+                    values=values.tobytes(),
+                )
+            )
+        return Page(self.facts, end)
 
 
 class Reader:
@@ -84,78 +109,85 @@ class Reader:
             position: Where to begin; 0 for the first record there is.
         """
         self.is_damaged = False
-        facts: list[Fact] = []
-        points: dict[tuple[str, str], _Columns] = {}
-        count = size = 0
-        end = position
-        for kind, payload, after in self._records(position):
-            end = after
-            if kind == POINT_KIND:
-                _, number, step, timestamp_ms, value = POINT.unpack(payload)
-                name = self._names[number]
-                columns = points.get(name)
-                if columns is None:
-                    columns = points[name] = _Columns()
-                columns.steps.append(step)
-                columns.timestamps_ms.append(timestamp_ms)
-                columns.values.append(value)
-                count += 1
-            elif kind == FACT:
-                facts.append(_decode(payload))
-                size += len(payload)
-            if count >= PAGE_POINTS or size >= PAGE_BYTES:
-                break
-        for (run_id, key), columns in points.items():
-            facts.append(
-                MetricPoints(
-                    run_id=run_id,
-                    key=key,
-                    steps=columns.steps.tobytes(),
-                    timestamps_ms=columns.timestamps_ms.tobytes(),
-                    values=columns.values.tobytes(),
-                )
-            )
-        return Page(facts, end)
-
-    def _records(self, position: int) -> Iterator[tuple[int, bytes, int]]:
-        """Yield kind, payload and the position after each record, across segments."""
+        gathered = _Gathered()
         number, offset = segment_of(position)
+        end = position
         for segment in self.segments():
             if segment < number:
                 continue
-            finished = True
             path = segment_path(self._folder, segment)
             if not _has_header(path):
-                return
+                break
             with _mapped(path) as memory:
                 if parse_header(memory[:FIRST])[0] != segment:
                     self.is_damaged = True
-                    return
+                    break
                 if segment != self._number:
                     self._number, self._names, self._named_to = segment, {}, FIRST
                 begin = max(offset, FIRST) if segment == number else FIRST
-                # Definitions before the place to begin are needed to read what follows.
-                at = min(self._named_to, begin)
-                while at + HEAD.size <= len(memory):
-                    length, crc = HEAD.unpack_from(memory, at)
-                    if not length:
-                        break
-                    payload = memory[at + 8 : at + 8 + length]
-                    if len(payload) < length or crc32(payload, crc_seed(segment, at)) != crc:
-                        finished = False
-                        self.is_damaged = True
-                        break
-                    at += 8 + padded(length)
-                    kind = payload[0]
-                    if kind == DEFINITION_KIND:
-                        self._names[DEFINITION.unpack_from(payload)[1]] = _names.decode(
-                            payload[DEFINITION.size :]
-                        )
-                    self._named_to = max(self._named_to, at)
-                    if at > begin:
-                        yield kind, payload, position_of(segment, at)
-            if not finished:
-                return  # What follows a broken record is not part of the prefix we promise.
+                at = self._read_segment(memory, begin, gathered)
+            if at > begin:
+                end = position_of(segment, at)
+            # What follows a broken record is not part of the prefix we promise.
+            if self.is_damaged or gathered.is_full:
+                break
+        return gathered.page(end)
+
+    def _read_segment(self, memory: mmap.mmap, begin: int, gathered: _Gathered) -> int:
+        """Read a segment from a place on; return the place after the last record taken."""
+        # Definitions before the place to begin are needed to read what follows.
+        at = min(self._named_to, begin)
+        while at + HEAD.size <= len(memory) and not gathered.is_full:
+            length, crc = HEAD.unpack_from(memory, at)
+            if not length:
+                break
+            if length == POINT.size and memory[at + 8] == POINT_KIND and at >= begin:
+                after = self._read_points(memory, at, gathered)
+                if after == at:
+                    self.is_damaged = True
+                    break
+                at = after
+            else:
+                payload = memory[at + 8 : at + 8 + length]
+                if len(payload) < length or crc32(payload, crc_seed(self._number, at)) != crc:
+                    self.is_damaged = True
+                    break
+                if payload[0] == DEFINITION_KIND:
+                    name = _names.decode(payload[DEFINITION.size :])
+                    self._names[DEFINITION.unpack_from(payload)[1]] = name
+                elif payload[0] == FACT and at >= begin:
+                    gathered.facts.append(_decode(payload))
+                    gathered.size += len(payload)
+                at += 8 + padded(length)
+            self._named_to = max(self._named_to, at)
+        return at
+
+    def _read_points(self, memory: mmap.mmap, at: int, gathered: _Gathered) -> int:
+        """Read points that follow one another; return the place after the last whole one.
+
+        Nearly all records are points, so this loop decides what a point costs.
+        """
+        most = min((len(memory) - at) // POINT_RECORD.size, PAGE_POINTS - gathered.count)
+        records = memory[at : at + most * POINT_RECORD.size]
+        seed, taken = crc_seed(self._number, at), 0
+        appends: dict[int, tuple[Any, Any, Any]] = {}
+        for length, crc, kind, number, step, timestamp_ms, value in POINT_RECORD.iter_unpack(
+            records
+        ):
+            if length != POINT.size or kind != POINT_KIND:
+                break
+            if crc32(records[taken + 8 : taken + 40], (seed + taken) & 0xFFFFFFFF) != crc:
+                break
+            if number not in appends:
+                steps, times, values = gathered.columns_of(self._names[number])
+                appends[number] = steps.append, times.append, values.append
+            add_step, add_time, add_value = appends[number]
+            add_step(step)
+            add_time(timestamp_ms)
+            add_value(value)
+            taken += POINT_RECORD.size
+        gathered.count += taken // POINT_RECORD.size
+        return at + taken
 
 
 def _has_header(path: Path) -> bool:
