@@ -30,6 +30,7 @@ from loopline.records.flows import (
     StateKind,
     TaskRun,
 )
+from loopline.records.lineage import DatasetSnapshot, DataUses
 from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedModel, VersionEvent
 from loopline.records.tracking import (
     Artifact,
@@ -200,6 +201,32 @@ class CloseLostRuns(Operation[list[str]], frozen=True, kw_only=True):
     writer: str = ""
     silent_s: float = 30.0
     reason: str = ""
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+class GetDataUses(Operation[DataUses], frozen=True, kw_only=True):
+    """Tell which runs and which model versions used a data version.
+
+    Attributes:
+        digests: The version's digest, or several that stand for the same data; the first 8 or
+            more digits are enough when no other data version begins with them.
+        limit: At most so many runs and so many versions, 1 to 10,000.
+    """
+
+    digests: list[str]
+    limit: int = 1000
+
+
+class FindSnapshot(Operation[DatasetSnapshot | None], frozen=True, kw_only=True):
+    """Find the kept bytes of a data version; None when nobody kept them.
+
+    Attributes:
+        digest: The version's digest, or its first 8 or more digits.
+    """
+
+    digest: str
 
 
 # --- registry ---------------------------------------------------------------------------------
