@@ -83,6 +83,7 @@ def test_infinities_and_gaps_are_counted_and_nothing_else_is_spoilt() -> None:
         pa.array(["a", None], pa.string_view()),
         pa.array([None, "a"]).dictionary_encode(),
         pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
+        pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
     ],
     ids=lambda column: str(column.type),
 )
@@ -131,3 +132,14 @@ def test_without_a_profile_no_value_is_recorded(trips: pd.DataFrame) -> None:
     version = loopline.dataset(trips, profile=False)
     assert version.profile == {}
     assert b"Harlem" not in msgspec.json.encode(version)
+
+
+def test_a_sparse_column_is_what_it_stands_for() -> None:
+    dense = pd.DataFrame({"tolls": [0.0, 0.0, 6.55]})
+    sparse = dense.astype(pd.SparseDtype("float64", 0.0))
+    assert loopline.dataset(sparse) == loopline.dataset(dense)
+
+
+def test_numbers_at_the_end_of_floats_warn_nobody() -> None:
+    found = loopline.dataset(pd.DataFrame({"fare": [1e308, -1e308, 1.7e308]})).profile["fare"]
+    assert (found.min, found.max) == (-1e308, 1.7e308)

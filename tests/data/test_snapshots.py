@@ -48,6 +48,14 @@ def test_arrays_come_back_without_pickle() -> None:
     assert fares.tolist() == split["x"].tolist()
 
 
+def test_what_would_need_pickle_or_fits_no_parquet_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="without pickle"):
+        loopline.data.snapshot(np.array(["Harlem", None], dtype=object))
+    far = pa.table({"at": pa.array([2**62], pa.timestamp("s"))})
+    with pytest.raises(InvalidInputError, match="cannot be kept as Parquet"):
+        loopline.data.snapshot(far)
+
+
 def test_files_and_folders_are_kept_as_they_are(tmp_path: Path) -> None:
     folder = tmp_path / "trips"
     (folder / "2022").mkdir(parents=True)

@@ -195,7 +195,8 @@ class _Numbers(Summary):
         distinct, top = self._frequencies(sample, rows, sampled)
         sure = sample.to_numpy(zero_copy_only=False).astype(np.float64)
         sure = sure[np.isfinite(sure)]
-        found = np.quantile(sure, list(QUANTILES.values())).tolist() if len(sure) else []
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.quantile(sure, list(QUANTILES.values())).tolist() if len(sure) else []
         variance = self._squares / self._count if self._count else math.nan
         said = {name: self._said(value) for name, value in zip(QUANTILES, found, strict=False)}
         return ColumnProfile(

@@ -135,6 +135,8 @@ def _feed(hasher: Hash, array: pa.Array) -> None:
 
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
+        if kind.extension_name.startswith("pandas."):  # Periods are numbers only in there.
+            hasher.update(b"E" + str(kind).encode())
         _feed(hasher, array.storage)
     elif array.null_count == len(array):
         _head(hasher, b"0", len(array))
@@ -277,7 +279,8 @@ def _feed_times(hasher: Hash, array: pa.Array) -> None:
         return
     if t.is_interval(kind):
         hasher.update(b"I")
-        _feed_bytes(hasher, array.cast(pa.large_string()))
+        said = [None if value is None else str(tuple(value)) for value in array.to_pylist()]
+        _feed_bytes(hasher, pa.array(said, pa.large_string()))
         return
     width = pa.int32() if t.is_time32(kind) else pa.int64()
     ticks = _numbers(array.cast(width)).astype("<i8")

@@ -14,7 +14,7 @@ from loopline.data.digest import array_digest, arrays_digest, table_digest
 from loopline.data.files import folder_digest, hash_file, hash_folder
 from loopline.data.formats import describe_files, format_of, read_file
 from loopline.data.profile import Description, describe_table
-from loopline.errors import IntegrityError
+from loopline.errors import IntegrityError, InvalidInputError
 from loopline.rules.snapshots import ARRAY_FILE, ARRAYS_FILE, TABLE_FILE
 
 if TYPE_CHECKING:
@@ -119,10 +119,18 @@ class TableSource:
 
     def pieces(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Write the table as Parquet."""
+        import pyarrow as pa
         from pyarrow import parquet
 
         target = folder / TABLE_FILE
-        parquet.write_table(self.table(), target, compression="zstd")
+        try:
+            parquet.write_table(self.table(), target, compression="zstd")
+        except pa.ArrowException as error:
+            msg = (
+                f"The table cannot be kept as Parquet ({error}). Change the column's type, or "
+                "write the table to a file of another format and keep that."
+            )
+            raise InvalidInputError(msg) from None
         yield TABLE_FILE, target
 
 
@@ -170,6 +178,12 @@ class ArraySource:
         """Write one array as ``.npy``, several as ``.npz``; never pickled."""
         import numpy as np
 
+        if any(array.dtype.hasobject for array in self._named().values()):
+            msg = (
+                "An array of Python objects cannot be kept without pickle. Give it as a column "
+                "of a table, or turn it into numbers or text of one width."
+            )
+            raise InvalidInputError(msg)
         if isinstance(self._arrays, dict):
             with (folder / ARRAYS_FILE).open("wb") as file:
                 np.savez(file, allow_pickle=False, **self._arrays)

@@ -45,7 +45,8 @@ def is_table(data: Any) -> bool:  # noqa: ANN401 - any object
     if library == "polars":
         return type(data).__name__ in {"DataFrame", "LazyFrame", "Series"}
     return hasattr(data, "__arrow_c_stream__") or (
-        library == "pyarrow" and type(data).__name__ in {"Table", "RecordBatch", "ChunkedArray"}
+        # A table, a batch; or an array, chunked or not.
+        library == "pyarrow" and (hasattr(data, "schema") or hasattr(data, "null_count"))
     )
 
 
@@ -112,6 +113,8 @@ def column_of(name: str, values: Any) -> pa.ChunkedArray:  # noqa: ANN401 - any 
     """
     import pyarrow as pa
 
+    if hasattr(values, "sparse"):
+        values = values.sparse.to_dense()
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
