@@ -1,7 +1,7 @@
 """Write ``locks/`` from ``pyproject.toml``: every package, its version and its hashes.
 
 - ``core.txt``: what ``pip install loopline`` brings.
-- ``base.txt``: that, the extras ``demo``, ``dask`` and ``postgres``, and what developing needs.
+- ``base.txt``: that, the extras ``buckets``, ``dask``, ``data``, ``demo`` and ``postgres``, and what developing needs.
 - ``keras.txt``: what the extra ``keras`` adds to ``base.txt``.
 
 Each file fits every platform and Python that the project supports. Versions stay as they are
@@ -21,7 +21,8 @@ __all__ = ["main"]
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
-BASE = ["--extra", "demo", "--extra", "dask", "--extra", "postgres", "--group", "dev"]
+BASE = [f"--extra={extra}" for extra in ("buckets", "dask", "data", "demo", "postgres")]
+BASE += ["--group", "dev"]
 
 
 def main() -> None:

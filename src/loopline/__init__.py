@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         sklearn,
     )
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
-    from loopline.data import dataset
+    from loopline.data.versions import dataset
     from loopline.flows import signals, triggers
     from loopline.flows.context import context, get_run_logger
     from loopline.flows.flow import Flow
@@ -119,7 +119,7 @@ __all__ = [
 #: Where each name lives. The imports above tell type checkers and editors the same.
 _HOMES = {
     "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
-    "loopline.data": "dataset",
+    "loopline.data.versions": "dataset",
     "loopline.flows": "Flow Parameter Task context get_run_logger task unmapped",
     "loopline.models": "infer_signature load_model",
     "loopline.registry": "register_model",

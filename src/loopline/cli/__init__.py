@@ -26,6 +26,7 @@ TABLE = {
     "flows": ("loopline.cli.flows:flows", "Look at registered flows, run and schedule them."),
     "flow-runs": ("loopline.cli.flow_runs:flow_runs", "Look at flow runs, their logs; cancel."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
+    "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),
     "version": ("loopline.cli.version:version", "Say which version is installed."),
 }

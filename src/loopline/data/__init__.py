@@ -1,7 +1,9 @@
-"""Data versions: what data a run read, as a name, a source, a schema and a content digest."""
+"""Data versions: what data a run read, where the bytes are kept, and who used them."""
 
 from __future__ import annotations
 
-from loopline.data.dataset import dataset
+from loopline.data.snapshots import load, snapshot
+from loopline.data.uses import uses
+from loopline.data.versions import HeldDataset, dataset
 
-__all__ = ["dataset"]
+__all__ = ["HeldDataset", "dataset", "load", "snapshot", "uses"]

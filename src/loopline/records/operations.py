@@ -7,6 +7,8 @@ which permission it needs. Native routes, the OpenAPI document and the HTTP clie
 A *query* reads. A *command* changes something, is answered at once or not at all, and carries
 an idempotency key so that sending it again cannot do it twice. What needs no answer is no
 operation but a fact (``loopline.records.facts``).
+
+Longer than 500 lines because it is one table, whose rows are read beside each other.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from loopline.records.flows import (
     StateKind,
     TaskRun,
 )
+from loopline.records.lineage import DatasetSnapshot, DataUses
 from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedModel, VersionEvent
 from loopline.records.tracking import (
     Artifact,
@@ -227,6 +230,32 @@ class CloseLostRuns(Operation[list[str]], frozen=True, kw_only=True):
     writer: str = ""
     silent_s: float = 30.0
     reason: str = ""
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+class GetDataUses(Operation[DataUses], frozen=True, kw_only=True):
+    """Tell which runs and which model versions used a data version.
+
+    Attributes:
+        digests: The version's digest, or several that stand for the same data; the first 8 or
+            more digits are enough when no other data version begins with them.
+        limit: At most so many runs and so many versions, 1 to 10,000.
+    """
+
+    digests: list[str]
+    limit: int = 1000
+
+
+class FindSnapshot(Operation[DatasetSnapshot | None], frozen=True, kw_only=True):
+    """Find the kept bytes of a data version; None when nobody kept them.
+
+    Attributes:
+        digest: The version's digest, or its first 8 or more digits.
+    """
+
+    digest: str
 
 
 # --- registry ---------------------------------------------------------------------------------

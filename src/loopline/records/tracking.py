@@ -8,6 +8,7 @@ from loopline.records.base import Lifecycle, Record
 
 __all__ = [
     "Artifact",
+    "ColumnProfile",
     "Dataset",
     "Experiment",
     "Metric",
@@ -22,6 +23,7 @@ __all__ = [
     "RunPage",
     "RunStatus",
     "RunTable",
+    "ValueCount",
 ]
 
 
@@ -137,6 +139,50 @@ class MetricColumns(Record, frozen=True, kw_only=True):
     total: int
 
 
+class ValueCount(Record, frozen=True, kw_only=True):
+    """How often a value stands in a column.
+
+    Attributes:
+        value: As text; what is longer than 80 characters ends in ``…``.
+        count: Rows with it; an estimate where ``Dataset.sampled_rows`` is set.
+    """
+
+    value: str
+    count: int
+
+
+class ColumnProfile(Record, frozen=True, kw_only=True):
+    """What one column of a data version holds.
+
+    Numbers are in the column's own unit, times are ISO 8601 text, long text ends in ``…``.
+    What a type has no meaning for is None or empty. NaN counts as null; the infinities are
+    counted apart, and mean, deviation and quantiles are those of the finite values.
+
+    Attributes:
+        type: Arrow's name for the type, such as ``"double"`` or ``"timestamp[us]"``.
+        nulls: Rows without a value.
+        infinite: Rows with an infinity.
+        min: Least value.
+        max: Greatest value.
+        mean: Of a yes-or-no column, the share of yes.
+        std: Standard deviation of the population; of times, in seconds.
+        quantiles: Value at ``"5%"``, ``"25%"``, ``"50%"``, ``"75%"`` and ``"95%"``.
+        distinct: Different values; None when not every row was looked at.
+        top: Most frequent values that stand more than once, most frequent first; at most 5.
+    """
+
+    type: str
+    nulls: int = 0
+    infinite: int = 0
+    min: int | float | str | None = None
+    max: int | float | str | None = None
+    mean: float | str | None = None
+    std: float | None = None
+    quantiles: dict[str, float | str] = {}
+    distinct: int | None = None
+    top: list[ValueCount] = []
+
+
 class Dataset(Record, frozen=True, kw_only=True):
     """A data version: what the data are, where they came from, and a digest of their content.
 
@@ -144,17 +190,27 @@ class Dataset(Record, frozen=True, kw_only=True):
         name: Name such as ``"green taxi 2022-01"``.
         digest: Content digest; equal digests mean equal data.
         source: Where the data came from: a path, URL or query.
+        kind: ``"table"``, ``"array"``, ``"file"`` or ``"folder"``; empty when not known.
         rows: Number of rows, or None when not tabular.
-        columns: Column names with their types.
-        profile: Facts per column as text, such as ``{"fare_amount": "mean 13.8, nulls 0"}``.
+        size_bytes: Bytes of the files or the array; None for a table.
+        columns: Column names with their types, of the first 500 columns.
+        column_count: How many columns there are; None when not tabular.
+        profile: What the first 100 columns hold.
+        profiled_rows: Rows the profile was made of; None: all of them.
+        sampled_rows: Rows, drawn evenly, that quantiles and top values rest on; None: all.
     """
 
     name: str
     digest: str
     source: str = ""
+    kind: str = ""
     rows: int | None = None
+    size_bytes: int | None = None
     columns: dict[str, str] = {}
-    profile: dict[str, str] = {}
+    column_count: int | None = None
+    profile: dict[str, ColumnProfile] = {}
+    profiled_rows: int | None = None
+    sampled_rows: int | None = None
 
 
 class RunInput(Record, frozen=True, kw_only=True):

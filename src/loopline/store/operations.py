@@ -10,7 +10,17 @@ from sqlalchemy import delete, insert, select
 from loopline.errors import InvalidInputError
 from loopline.records import operations as ops
 from loopline.records.operations import Operation, answer_type
-from loopline.store import experiments, flow_runs, flows, leases, registry, runs, schema, search
+from loopline.store import (
+    experiments,
+    flow_runs,
+    flows,
+    leases,
+    lineage,
+    registry,
+    runs,
+    schema,
+    search,
+)
 from loopline.store.metrics import get_metric_columns, get_metric_history
 
 if TYPE_CHECKING:
@@ -46,6 +56,8 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.ListRefused: runs.list_refused,
     ops.Heartbeat: runs.heartbeat,
     ops.CloseLostRuns: runs.close_lost_runs,
+    ops.GetDataUses: lineage.get_data_uses,
+    ops.FindSnapshot: lineage.find_snapshot,
     ops.RegisterVersion: registry.register_version,
     ops.TransitionStage: registry.transition_stage,
     ops.SetAlias: registry.set_alias,

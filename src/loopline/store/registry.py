@@ -23,9 +23,8 @@ from loopline.records.tracking import Artifact
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import check_alias, check_artifact_path, check_model_name
 from loopline.store import schema
-from loopline.store.documents import records_of
 from loopline.store.find import run_row
-from loopline.store.runs import artifacts_below
+from loopline.store.runs import artifacts_below, read_run
 from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def register_version(
         )
         raise NotFoundError(msg)
     relative = [(file.path[len(folder) + 1 :], file) for file in files]
-    facts = records_of(connection, [run])[0]
+    facts = read_run(connection, call.run_id)
     now_ms = store.clock()
     number = _next_version(connection, call.name, now_ms)
     document = _Document(tags=call.tags, metrics=dict(facts.data.metrics), params=facts.params)

@@ -40,13 +40,19 @@ __all__ = [
     "list_inputs",
     "list_refused",
     "list_run_events",
+    "read_run",
     "restore_run",
 ]
 
 _run = schema.run
 
 
-def _read(connection: Connection, run_id: str) -> Run:
+def read_run(connection: Connection, run_id: str) -> Run:
+    """Read a run whole.
+
+    Raises:
+        NotFoundError: No run has this id.
+    """
     row = connection.execute(RUNS.where(_run.c.run_id == run_id)).first()
     if row is None:
         raise no_run(run_id)
@@ -55,19 +61,19 @@ def _read(connection: Connection, run_id: str) -> Run:
 
 def get_run(_store: Store, connection: Connection, call: ops.GetRun) -> Run:
     """Get a run with its params, tags and metric summaries."""
-    return _read(connection, call.run_id)
+    return read_run(connection, call.run_id)
 
 
 def delete_run(_store: Store, connection: Connection, call: ops.DeleteRun) -> Run:
     """Soft-delete a run."""
     set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.DELETED)
-    return _read(connection, call.run_id)
+    return read_run(connection, call.run_id)
 
 
 def restore_run(_store: Store, connection: Connection, call: ops.RestoreRun) -> Run:
     """Undo a deletion."""
     set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.ACTIVE)
-    return _read(connection, call.run_id)
+    return read_run(connection, call.run_id)
 
 
 def artifacts_below(connection: Connection, run_pk: int, folder: str) -> list[Artifact]:

@@ -233,9 +233,14 @@ def delete_tag(key: str) -> None:
     _run().delete_tag(key)
 
 
-def log_input(dataset: Dataset, context: str = "") -> None:
-    """Log a data version that the active run reads, and what for."""
-    _run().log_input(dataset, context)
+def log_input(
+    dataset: Dataset | Any,  # noqa: ANN401 - any data that `loopline.dataset` takes
+    context: str = "",
+    *,
+    name: str = "",
+) -> None:
+    """Log data that the active run reads, and what for; see ``ActiveRun.log_input``."""
+    _run().log_input(dataset, context, name=name)
 
 
 def log_artifact(local_path: str | Path, artifact_path: str | None = None) -> None:

@@ -170,9 +170,27 @@ class ActiveRun:
         """Take a tag off."""
         self._recorder.record(TagRemoved(run_id=self.run_id, key=key))
 
-    def log_input(self, dataset: Dataset, context: str = "") -> None:
-        """Log a data version that the run reads, and what for."""
-        self._recorder.record(InputLogged(run_id=self.run_id, dataset=dataset, context=context))
+    def log_input(
+        self,
+        dataset: Dataset | Any,  # noqa: ANN401 - any data that `loopline.dataset` takes
+        context: str = "",
+        *,
+        name: str = "",
+    ) -> None:
+        """Log a data version that the run reads, and what for.
+
+        Args:
+            dataset: A data version, or the data themselves: a table, an array, a path, ...
+            context: Such as ``"training"``.
+            name: What people call the data, when they are given themselves.
+
+        Raises:
+            InvalidInputError: It is nothing that a data version can be made of.
+        """
+        from loopline.data.versions import as_dataset
+
+        version = as_dataset(dataset, name=name)
+        self._recorder.record(InputLogged(run_id=self.run_id, dataset=version, context=context))
 
     def log_artifact(self, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Log a file, or a folder with all below it, into ``artifact_path`` of the run."""

@@ -1,0 +1,85 @@
+"""Records of lineage: who used a data version, and where its bytes are kept."""
+
+from __future__ import annotations
+
+from loopline.records.base import Record
+from loopline.records.registry import Stage
+from loopline.records.tracking import Artifact, Dataset, RunStatus
+
+__all__ = ["DataUses", "DatasetSnapshot", "RunUse", "VersionUse"]
+
+
+class RunUse(Record, frozen=True, kw_only=True):
+    """A run that read a data version.
+
+    Attributes:
+        name: The run's name.
+        context: What it read the data for, such as ``"training"``.
+        dataset: Name under which it logged the data.
+        start_ms: Unix time in milliseconds.
+    """
+
+    run_id: str
+    name: str = ""
+    experiment_name: str = ""
+    status: RunStatus = RunStatus.RUNNING
+    start_ms: int = 0
+    context: str = ""
+    dataset: str = ""
+
+
+class VersionUse(Record, frozen=True, kw_only=True):
+    """A model version made by a run that read a data version.
+
+    Attributes:
+        name: Name of the registered model.
+        run_id: The run that made it and read the data.
+        context: What that run read the data for.
+    """
+
+    name: str
+    version: int
+    stage: Stage = Stage.NONE
+    run_id: str
+    context: str = ""
+
+
+class DataUses(Record, frozen=True, kw_only=True):
+    """The runs and the model versions that used a data version; deleted runs are left out.
+
+    Attributes:
+        digests: The whole digests that were found, of those asked for.
+        datasets: The data version, once under each name it was logged under.
+        runs: Newest first, one for each context; at most as many as asked for.
+        versions: By model and version, newest version first; at most as many as asked for.
+        run_count: How many entries ``runs`` would have without the limit.
+        version_count: How many entries ``versions`` would have without the limit.
+    """
+
+    digests: list[str] = []
+    datasets: list[Dataset] = []
+    runs: list[RunUse] = []
+    versions: list[VersionUse] = []
+    run_count: int = 0
+    version_count: int = 0
+
+
+class DatasetSnapshot(Record, frozen=True, kw_only=True):
+    """The kept bytes of a data version: files of a run that read it.
+
+    Attributes:
+        dataset: The data version.
+        run_id: The run whose artifacts the files are.
+        folder: Where they lie among the run's artifacts.
+        files: With paths relative to ``folder``.
+    """
+
+    dataset: Dataset
+    run_id: str
+    folder: str
+    files: list[Artifact]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size_bytes for file in self.files)
