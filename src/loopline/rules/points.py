@@ -144,12 +144,11 @@ def merge(parts: Sequence[Points]) -> Points:
 
 
 def _join(parts: Sequence[Points]) -> Points:
-    joined = Points(array("q"), array("q"), array("d"))
-    for part in parts:
-        joined.steps.extend(part.steps)
-        joined.timestamps_ms.extend(part.timestamps_ms)
-        joined.values.extend(part.values)
-    return joined
+    return Points(
+        array("q", b"".join([part.steps for part in parts])),
+        array("q", b"".join([part.timestamps_ms for part in parts])),
+        array("d", b"".join([part.values for part in parts])),
+    )
 
 
 def _is_ordered(points: Points) -> bool:
