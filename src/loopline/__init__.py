@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         start_run,
     )
     from loopline.tracking.search import find_runs, search_runs
+    from loopline.tracking.sql import sql
 
 __all__ = [
     "Flow",
@@ -110,6 +111,7 @@ __all__ = [
     "set_tracking_uri",
     "signals",
     "sklearn",
+    "sql",
     "start_run",
     "task",
     "triggers",
@@ -129,6 +131,7 @@ _HOMES = {
     "log_metrics log_param log_params log_text restore_run search_experiments set_experiment "
     "set_tag set_tags start_run",
     "loopline.tracking.search": "find_runs search_runs",
+    "loopline.tracking.sql": "sql",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loopline.blobs.local import LocalBlobs
 from loopline.journal.home import make_home
@@ -13,11 +13,12 @@ from loopline.store.ingest import ingest
 from loopline.store.operations import carry_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from loopline.records.facts import Batch, Receipt
     from loopline.records.operations import Operation
+    from loopline.store.sql import SqlAnswer
 
 __all__ = ["LocalBackend"]
 
@@ -60,6 +61,16 @@ class LocalBackend:
     def call(self, operation: Operation[R], *, key: str = "") -> R:
         """Ask a query or give a command; see ``Backend.call``."""
         return carry_out(self.store, operation, key=key)
+
+    def run_sql(self, statement: str, parameters: Sequence[Any] = ()) -> SqlAnswer:
+        """Run a statement that reads; only where the store is, never through a server.
+
+        Raises:
+            InvalidInputError: It does not read, or the database does not understand it.
+        """
+        from loopline.store.sql import run_sql
+
+        return run_sql(self.store, statement, parameters)
 
     def send(self, batch: Batch) -> Receipt:
         """Ingest journaled facts; see ``Backend.send``."""

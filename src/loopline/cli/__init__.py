@@ -27,6 +27,7 @@ TABLE = {
     "flow-runs": ("loopline.cli.flow_runs:flow_runs", "Look at flow runs, their logs; cancel."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
+    "sql": ("loopline.cli.sql:sql", "Ask the store in SQL, read-only."),
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),
     "version": ("loopline.cli.version:version", "Say which version is installed."),
 }

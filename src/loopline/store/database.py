@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 __all__ = ["Store", "wall_clock_ms"]
 
@@ -100,6 +100,15 @@ class Store:
                     yield connection
         finally:
             self._write_lock.release()
+
+    def make_reader(self) -> Engine:
+        """Make an engine of its own for statements of users; ``only_read`` comes before them."""
+        engine: Engine = self._kind.make_reader(self.url, LOCK_WAIT_S)
+        return engine
+
+    def only_read(self, connection: Connection) -> None:
+        """Let a connection change nothing any more."""
+        self._kind.only_read(connection)
 
     def close(self) -> None:
         """Close every connection."""

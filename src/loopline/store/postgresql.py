@@ -17,7 +17,16 @@ from loopline.errors import (
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-__all__ = ["READING", "WRITING", "begin_write", "locked", "make_engine", "translate"]
+__all__ = [
+    "READING",
+    "WRITING",
+    "begin_write",
+    "locked",
+    "make_engine",
+    "make_reader",
+    "only_read",
+    "translate",
+]
 
 #: What a transaction is opened with, to read (one consistent state for all its statements, as
 #: SQLite gives it) and to write (each statement sees what the writer before has done).
@@ -50,6 +59,17 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         pool_size=8,
         max_overflow=32,
     )
+
+
+def make_reader(url: URL, wait_s: float) -> Engine:
+    """Make an engine for statements of users; ``only_read`` comes before them."""
+    return make_engine(url, wait_s)
+
+
+def only_read(connection: Connection) -> None:
+    """Let this connection change nothing any more, in this transaction and later ones."""
+    connection.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
 def begin_write(connection: Connection, wait_s: float) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
 
 from loopline.errors import (
     BackendUnavailableError,
@@ -20,7 +22,16 @@ from loopline.errors import (
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-__all__ = ["READING", "WRITING", "begin_write", "locked", "make_engine", "translate"]
+__all__ = [
+    "READING",
+    "WRITING",
+    "begin_write",
+    "locked",
+    "make_engine",
+    "make_reader",
+    "only_read",
+    "translate",
+]
 
 #: What a transaction is opened with, to read and to write.
 READING: dict[str, Any] = {}
@@ -56,6 +67,25 @@ def make_engine(url: URL, wait_s: float) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def make_reader(url: URL, wait_s: float) -> Engine:
+    """Make an engine that opens the file only to read."""
+
+    def connect() -> sqlite3.Connection:
+        file = Path(url.database or "").resolve().as_uri()
+        connection = sqlite3.connect(f"{file}?mode=ro", uri=True, timeout=wait_s)
+        connection.isolation_level = None
+        connection.execute("PRAGMA case_sensitive_like=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        return connection
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def only_read(connection: Connection) -> None:
+    """Let this connection change nothing any more, temporary tables neither."""
+    connection.exec_driver_sql("PRAGMA query_only = ON")
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor, wait_s: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from loopline.errors import StoreVersionError
+from loopline.store.views import make_views
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -106,3 +107,4 @@ def _run_migrations(connection: Connection, version: str | None) -> None:
         raise StoreVersionError(msg)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    make_views(connection)

@@ -1,0 +1,83 @@
+"""Views with the names and columns of MLflow's tables, for SQL, DuckDB and BI tools.
+
+They are made anew whenever the schema is upgraded. There is none for ``metrics``, every point
+there is: blocks cannot be unfolded in plain SQL. ``loopline sql`` has that one, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["VIEWS", "make_views"]
+
+#: ``{…}`` is a field of a JSON document, which the two databases write differently.
+VIEWS: dict[str, str] = {
+    "experiments": """
+        SELECT id AS experiment_id, name, 'mlflow-artifacts:/' || id AS artifact_location,
+               lifecycle AS lifecycle_stage, created_ms AS creation_time,
+               updated_ms AS last_update_time
+        FROM ll_experiment""",
+    "experiment_tags": "SELECT key, value, experiment_id FROM ll_experiment_tag",
+    "runs": """
+        SELECT run_id AS run_uuid, name, 'LOCAL' AS source_type,
+               coalesce((SELECT t.value FROM ll_tag t
+                         WHERE t.run_pk = pk AND t.key = 'mlflow.source.name'), '') AS source_name,
+               '' AS entry_point_name, "user" AS user_id, status, start_ms AS start_time,
+               end_ms AS end_time, NULL AS deleted_time,
+               coalesce((SELECT t.value FROM ll_tag t
+                         WHERE t.run_pk = pk AND t.key = 'mlflow.source.git.commit'), '')
+                   AS source_version,
+               lifecycle AS lifecycle_stage,
+               'mlflow-artifacts:/' || experiment_id || '/' || run_id || '/artifacts'
+                   AS artifact_uri,
+               experiment_id
+        FROM ll_run""",
+    "params": """
+        SELECT p.key, p.value, r.run_id AS run_uuid
+        FROM ll_param p JOIN ll_run r ON r.pk = p.run_pk""",
+    "tags": """
+        SELECT t.key, t.value, r.run_id AS run_uuid
+        FROM ll_tag t JOIN ll_run r ON r.pk = t.run_pk""",
+    "latest_metrics": """
+        SELECT m.key, coalesce(m.value, 0) AS value, m.timestamp_ms AS timestamp, m.step, m.is_nan,
+               r.run_id AS run_uuid
+        FROM ll_metric m JOIN ll_run r ON r.pk = m.run_pk""",
+    "datasets": """
+        SELECT CAST(id AS TEXT) AS dataset_uuid, name, digest, 'local' AS dataset_source_type,
+               {document.source} AS dataset_source, {document.columns} AS dataset_schema,
+               {document.profile} AS dataset_profile
+        FROM ll_dataset""",
+    "inputs": """
+        SELECT r.run_id || '/' || i.dataset_id AS input_uuid, 'DATASET' AS source_type,
+               CAST(i.dataset_id AS TEXT) AS source_id, 'RUN' AS destination_type,
+               r.run_id AS destination_id
+        FROM ll_run_input i JOIN ll_run r ON r.pk = i.run_pk""",
+    "registered_models": """
+        SELECT name, created_ms AS creation_time, updated_ms AS last_updated_time, description
+        FROM ll_model""",
+    "model_versions": """
+        SELECT name, version, created_ms AS creation_time, updated_ms AS last_updated_time,
+               description, actor AS user_id, stage AS current_stage,
+               'runs:/' || run_id || '/' || artifact_path AS source, run_id, '' AS run_link,
+               'READY' AS status, '' AS status_message,
+               'runs:/' || run_id || '/' || artifact_path AS storage_location
+        FROM ll_model_version""",
+    "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
+}
+
+_JSON_FIELDS = ("source", "columns", "profile")
+
+
+def make_views(connection: Connection) -> None:
+    """Make the views, in the place of those there are."""
+    for name, text in VIEWS.items():
+        for field in _JSON_FIELDS:
+            written = f"document::json ->> '{field}'"
+            if connection.dialect.name == "sqlite":
+                written = f"json_extract(document, '$.{field}')"
+            text = text.replace(f"{{document.{field}}}", written)  # noqa: PLW2901 - built up
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {text.strip()}")
