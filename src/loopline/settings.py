@@ -36,6 +36,8 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_NO_CAPTURE": "1: do not record git, packages and machine with each run.",
     "LOOPLINE_ADOPT_EVERY_S": "Seconds between two looks for journals of dead processes (10).",
     "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
+    "LOOPLINE_RUN_ID": "The run that the first start_run() of a process goes on with.",
+    "MLFLOW_RUN_ID": "Used when LOOPLINE_RUN_ID is not set.",
     "MLFLOW_EXPERIMENT_NAME": "Experiment when none is set in code.",
 }
 

@@ -14,10 +14,22 @@ Longer than 500 lines because it is one table, whose rows are read beside each o
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Any, ClassVar, get_args
 
-import msgspec
-
+from loopline.records.experiment_operations import (
+    CopyRun,
+    CreateExperiment,
+    DeleteExperiment,
+    EnsureExperiment,
+    GetExperiment,
+    ListExperiments,
+    MoveRuns,
+    RemoveExperimentTag,
+    RenameExperiment,
+    RestoreExperiment,
+    SearchExperiments,
+    SetExperimentTags,
+)
 from loopline.records.flows import (
     FlowCode,
     FlowGraph,
@@ -33,10 +45,10 @@ from loopline.records.flows import (
     TaskRun,
 )
 from loopline.records.lineage import DatasetSnapshot, DataUses
+from loopline.records.operation import Operation
 from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedModel, VersionEvent
 from loopline.records.tracking import (
     Artifact,
-    Experiment,
     MetricColumns,
     MetricHistory,
     RefusedFact,
@@ -47,62 +59,25 @@ from loopline.records.tracking import (
     RunTable,
 )
 
-__all__ = ["OPERATIONS", "Operation"]
-
-R = TypeVar("R")
-
-
-class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request that answers with an ``R``.
-
-    Attributes:
-        changes: Whether it is a command; otherwise it is a query.
-        permission: What the caller must be allowed: ``view``, ``edit``, ``work`` or ``admin``.
-    """
-
-    changes: ClassVar[bool] = False
-    permission: ClassVar[str] = "view"
-
-
-# --- experiments and runs ---------------------------------------------------------------------
+__all__ = [
+    "OPERATIONS",
+    "CopyRun",
+    "CreateExperiment",
+    "DeleteExperiment",
+    "EnsureExperiment",
+    "GetExperiment",
+    "ListExperiments",
+    "MoveRuns",
+    "Operation",
+    "RemoveExperimentTag",
+    "RenameExperiment",
+    "RestoreExperiment",
+    "SearchExperiments",
+    "SetExperimentTags",
+]
 
 
-class EnsureExperiment(Operation[Experiment], frozen=True, kw_only=True):
-    """Get the experiment of this name, creating it when missing."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    name: str
-    tags: dict[str, str] = {}
-
-
-class GetExperiment(Operation[Experiment], frozen=True, kw_only=True):
-    """Get an experiment by id or by name."""
-
-    experiment_id: str = ""
-    name: str = ""
-
-
-class ListExperiments(Operation[list[Experiment]], frozen=True, kw_only=True):
-    """List experiments, newest change first."""
-
-    include_deleted: bool = False
-
-
-class DeleteExperiment(Operation[Experiment], frozen=True, kw_only=True):
-    """Soft-delete an experiment and its runs."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    experiment_id: str
-
-
-class RestoreExperiment(Operation[Experiment], frozen=True, kw_only=True):
-    """Undo a deletion."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    experiment_id: str
+# --- runs --------------------------------------------------------------------------------------
 
 
 class GetRun(Operation[Run], frozen=True, kw_only=True):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from loopline.records.base import Lifecycle, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "Artifact",
     "ColumnProfile",
     "Dataset",
     "Experiment",
+    "ExperimentPage",
     "Metric",
     "MetricColumns",
     "MetricHistory",
@@ -59,6 +64,28 @@ class Experiment(Record, frozen=True, kw_only=True):
     updated_ms: int
     tags: dict[str, str] = {}
 
+    @property
+    def lifecycle_stage(self) -> str:
+        """Its lifecycle, as MLflow calls it."""
+        return self.lifecycle.value
+
+    @property
+    def creation_time(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.created_ms
+
+    @property
+    def last_update_time(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.updated_ms
+
+
+class ExperimentPage(Record, frozen=True, kw_only=True):
+    """Some experiments of a search, and where the next ones begin (empty: there are no more)."""
+
+    experiments: list[Experiment]
+    next_page_token: str = ""
+
 
 class Metric(Record, frozen=True, kw_only=True):
     """One point of a metric, as logged.
@@ -74,6 +101,11 @@ class Metric(Record, frozen=True, kw_only=True):
     value: float
     step: int = 0
     timestamp_ms: int
+
+    @property
+    def timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.timestamp_ms
 
 
 class MetricSummary(Record, frozen=True, kw_only=True):
@@ -118,6 +150,17 @@ class MetricHistory(Record, frozen=True, kw_only=True):
     timestamps_ms: list[int]
     values: list[float]
     total: int
+
+    def __len__(self) -> int:
+        """Number of points here."""
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Metric]:
+        """Give the points one by one, as MLflow's history does; columns are much faster."""
+        for step, timestamp_ms, value in zip(
+            self.steps, self.timestamps_ms, self.values, strict=True
+        ):
+            yield Metric(key=self.key, value=value, step=step, timestamp_ms=timestamp_ms)
 
 
 class MetricColumns(Record, frozen=True, kw_only=True):
@@ -274,6 +317,41 @@ class Run(Record, frozen=True, kw_only=True):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     metrics: dict[str, MetricSummary] = {}
+
+    @property
+    def run_name(self) -> str:
+        """Its name, as MLflow calls it."""
+        return self.name
+
+    @property
+    def run_uuid(self) -> str:
+        """Its id, as MLflow once called it."""
+        return self.run_id
+
+    @property
+    def start_time(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.start_ms
+
+    @property
+    def end_time(self) -> int | None:
+        """Unix time in milliseconds or None, as MLflow calls it."""
+        return self.end_ms
+
+    @property
+    def user_id(self) -> str:
+        """Who ran it, as MLflow calls it."""
+        return self.user
+
+    @property
+    def lifecycle_stage(self) -> str:
+        """Its lifecycle, as MLflow calls it."""
+        return self.lifecycle.value
+
+    @property
+    def artifact_uri(self) -> str:
+        """Address of its files, as MLflow calls it."""
+        return f"runs:/{self.run_id}"
 
     @property
     def info(self) -> Run:

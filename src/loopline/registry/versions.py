@@ -18,7 +18,8 @@ from loopline.records.operations import (
     SetAlias,
     TransitionStage,
 )
-from loopline.records.registry import ModelVersion, RegisteredModel, Stage, VersionEvent
+from loopline.records.registry import ModelVersion, RegisteredModel, Stage
+from loopline.registry.found import Events, Models, Versions
 from loopline.tracking.words import user_name
 
 __all__ = [
@@ -162,19 +163,22 @@ def get_production(name: str) -> ModelVersion | None:
         return None
 
 
-def list_models() -> list[RegisteredModel]:
+def list_models() -> Models:
     """List registered models by name."""
-    return get_recorder().call(ListModels())
+    found = get_recorder().call(ListModels())
+    return Models(found)
 
 
-def list_versions(name: str) -> list[ModelVersion]:
+def list_versions(name: str) -> Versions:
     """List the versions of a model, newest first."""
-    return get_recorder().call(ListVersions(name=name))
+    found = get_recorder().call(ListVersions(name=name))
+    return Versions(found)
 
 
-def history(name: str) -> list[VersionEvent]:
+def history(name: str) -> Events:
     """List who moved which version of a model when and why, newest first."""
-    return get_recorder().call(ListVersionEvents(name=name))
+    found = get_recorder().call(ListVersionEvents(name=name))
+    return Events(found)
 
 
 def _resolve(address: RegistryAddress) -> ModelVersion:

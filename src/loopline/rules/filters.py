@@ -18,7 +18,18 @@ from typing import NamedTuple
 from loopline.errors import FilterError
 from loopline.records.base import Record
 
-__all__ = ["And", "Comparison", "Field", "Node", "Not", "Or", "OrderBy", "parse", "parse_order_by"]
+__all__ = [
+    "And",
+    "Comparison",
+    "Field",
+    "Node",
+    "Not",
+    "Or",
+    "OrderBy",
+    "Parser",
+    "parse",
+    "parse_order_by",
+]
 
 ENTITIES = {
     "metric": "metric",
@@ -154,7 +165,7 @@ def parse(text: str) -> Node | None:
     """
     if not text.strip():
         return None
-    parser = _Parser(text)
+    parser = Parser(text)
     node = parser.alternatives(0)
     parser.expect_end()
     return node
@@ -166,7 +177,7 @@ def parse_order_by(text: str) -> OrderBy:
     Raises:
         FilterError: With the character and what was expected there.
     """
-    parser = _Parser(text)
+    parser = Parser(text)
     field = parser.field()
     descending = False
     word = parser.take_word("ASC", "DESC")
@@ -194,11 +205,15 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
-class _Parser:
-    """Recursive descent: OR binds least, then AND, then NOT."""
+class Parser:
+    """Recursive descent: OR binds least, then AND, then NOT.
+
+    Attributes:
+        text: What is parsed.
+    """
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self._tokens = _tokens(text)
         self._at = 0
         self._comparisons = 0
@@ -207,13 +222,18 @@ class _Parser:
     def _now(self) -> _Token:
         return self._tokens[self._at]
 
+    @property
+    def position(self) -> int:
+        """Index of the character that comes next."""
+        return self._now.position
+
     def _next(self) -> _Token:
         token = self._now
         self._at += 1
         return token
 
     def _fail(self, expected: str, token: _Token | None = None) -> FilterError:
-        return FilterError(self._text, (token or self._now).position, expected)
+        return FilterError(self.text, (token or self._now).position, expected)
 
     def take_word(self, *words: str) -> str:
         """Take one of some keywords, in any case; empty when another token comes."""
@@ -263,7 +283,7 @@ class _Parser:
         if first.kind not in {"word", "quoted", "string"}:
             raise self._fail("a field such as metrics.rmse", first)
         if not self._take_sign("."):
-            return self._attribute(_unquote(first), first)
+            return self.attribute(_unquote(first), first.position)
         entity = ENTITIES.get(first.text.lower())
         if entity is None:
             known = "metrics, params, tags, attributes or datasets"
@@ -271,7 +291,7 @@ class _Parser:
         start = self._now
         key = self._key()
         if entity == "attribute":
-            return self._attribute(key, start)
+            return self.attribute(key, start.position)
         if entity == "dataset" and key not in DATASET_FIELDS:
             raise self._fail("name, digest or context of a dataset", start)
         if entity == "metric":
@@ -303,11 +323,13 @@ class _Parser:
             end = following.position + len(following.text)
         return key
 
-    def _attribute(self, name: str, token: _Token) -> Field:
+    def attribute(self, name: str, position: int) -> Field:
+        """Make the field of an attribute whose name begins at a character."""
         name = ALIASES.get(name, name)
         if name not in NUMBER_ATTRIBUTES and name not in TEXT_ATTRIBUTES:
             known = ", ".join((*TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES))
-            raise self._fail(f"metrics.…, params.…, tags.… or an attribute ({known})", token)
+            expected = f"metrics.…, params.…, tags.… or an attribute ({known})"
+            raise FilterError(self.text, position, expected)
         return Field(entity="attribute", key=name)
 
     def _comparison(self) -> Comparison:

@@ -12,17 +12,20 @@ __all__ = [
     "check_alias",
     "check_artifact_path",
     "check_experiment_name",
+    "check_experiment_tag_value",
     "check_id",
     "check_key",
     "check_model_name",
     "check_param_value",
     "check_tag_value",
+    "check_text",
 ]
 
 MAX_KEY = 250
 MAX_EXPERIMENT_NAME = 500
 MAX_PARAM_VALUE = 6_000
 MAX_TAG_VALUE = 8_000
+MAX_EXPERIMENT_TAG_VALUE = 20_000
 MAX_MODEL_NAME = 256
 MAX_ALIAS = 255
 MAX_PATH = 1_000
@@ -32,16 +35,35 @@ _ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}\Z", re.ASCII)
 _ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
 
 
-def _check_text(what: str, text: str, most: int) -> None:
+def check_text(what: str, text: str, most: int) -> None:
+    """Check that a text can be kept: no NUL, no lone surrogate, not too long.
+
+    Raises:
+        InvalidInputError: Naming ``what``; the text is never cut.
+    """
     if "\0" in text:
         msg = f"The {what} holds a NUL character, which databases cannot keep. Take it out."
         raise InvalidInputError(msg)
+    if not text.isascii():
+        _check_encodes(what, text)
     if len(text) > most:
         msg = (
             f"The {what} has {len(text):,} characters; {most:,} are allowed. Shorten it, or keep "
             "the text as an artifact with `log_text`."
         )
         raise InvalidInputError(msg)
+
+
+def _check_encodes(what: str, text: str) -> None:
+    """Refuse half of a character, as comes of file names or JSON that are not really text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = (
+            f"The {what} holds a lone surrogate, U+{ord(text[error.start]):04X} at character "
+            f"{error.start + 1}, which is no text. Take it out, or decode the bytes it came from."
+        )
+        raise InvalidInputError(msg) from None
 
 
 def check_key(kind: str, key: str) -> None:
@@ -56,7 +78,7 @@ def check_key(kind: str, key: str) -> None:
     if not key:
         msg = f"A {kind} needs a key; an empty one was given."
         raise InvalidInputError(msg)
-    _check_text(f"{kind} key {key[:40]!r}", key, MAX_KEY)
+    check_text(f"{kind} key {key[:40]!r}", key, MAX_KEY)
     if not _KEY.match(key):
         msg = (
             f"The {kind} key {key!r} may hold letters, digits, and _ - . : / and spaces only. "
@@ -70,12 +92,17 @@ def check_key(kind: str, key: str) -> None:
 
 def check_param_value(key: str, value: str) -> None:
     """Check a param's value."""
-    _check_text(f"value of param {key!r}", value, MAX_PARAM_VALUE)
+    check_text(f"value of param {key!r}", value, MAX_PARAM_VALUE)
 
 
 def check_tag_value(key: str, value: str) -> None:
     """Check a tag's value."""
-    _check_text(f"value of tag {key!r}", value, MAX_TAG_VALUE)
+    check_text(f"value of tag {key!r}", value, MAX_TAG_VALUE)
+
+
+def check_experiment_tag_value(key: str, value: str) -> None:
+    """Check the value of an experiment's tag."""
+    check_text(f"value of experiment tag {key!r}", value, MAX_EXPERIMENT_TAG_VALUE)
 
 
 def check_experiment_name(name: str) -> None:
@@ -83,7 +110,7 @@ def check_experiment_name(name: str) -> None:
     if not isinstance(name, str) or not name.strip():
         msg = "An experiment needs a name that is not empty."
         raise InvalidInputError(msg)
-    _check_text("experiment's name", name, MAX_EXPERIMENT_NAME)
+    check_text("experiment's name", name, MAX_EXPERIMENT_NAME)
 
 
 def check_id(what: str, value: str) -> None:
@@ -101,7 +128,7 @@ def check_model_name(name: str) -> None:
     if not name.strip() or "/" in name or ":" in name or "@" in name:
         msg = f"{name!r} cannot name a model: it must not be empty nor hold / : or @."
         raise InvalidInputError(msg)
-    _check_text("model's name", name, MAX_MODEL_NAME)
+    check_text("model's name", name, MAX_MODEL_NAME)
 
 
 def check_alias(alias: str) -> None:
@@ -112,7 +139,7 @@ def check_alias(alias: str) -> None:
             "nor a version such as 'v3'."
         )
         raise InvalidInputError(msg)
-    _check_text("alias", alias, MAX_ALIAS)
+    check_text("alias", alias, MAX_ALIAS)
 
 
 def check_artifact_path(path: str) -> str:
@@ -136,5 +163,5 @@ def check_artifact_path(path: str) -> str:
             "'..', backslashes or control characters."
         )
         raise InvalidInputError(msg)
-    _check_text("path", clean, MAX_PATH)
+    check_text("path", clean, MAX_PATH)
     return clean

@@ -1,184 +1,118 @@
-"""The fluent API: what MLflow users know, under the same names."""
+"""The fluent API: what MLflow users know, under the same names and with the same arguments.
+
+Each function is one line over the active run or over a ``Client`` of the store that is set.
+What MLflow may do later (``synchronous=False``) is done when the call returns.
+"""
 
 from __future__ import annotations
 
-import os
-import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from loopline.backend.context import current_task
 from loopline.backend.recorder import get_recorder
-from loopline.errors import InvalidInputError
-from loopline.records import operations as ops
-from loopline.records.facts import RunStarted
-from loopline.rules.names import check_experiment_name, check_id, check_key
-from loopline.tracking.active import active_run, enter, last_active_run, leave
-from loopline.tracking.capture import capture_into
-from loopline.tracking.run import ActiveRun
-from loopline.tracking.values import tag_text
-from loopline.tracking.words import random_name, user_name
+from loopline.tracking import artifacts
+from loopline.tracking.active import active_run, last_active_run, leave
+from loopline.tracking.client import Pending, pending
+from loopline.tracking.fluent_store import (
+    copy_run,
+    create_experiment,
+    current_client,
+    delete_experiment,
+    delete_experiment_tag,
+    delete_run,
+    download_artifacts,
+    get_experiment,
+    get_experiment_by_name,
+    get_metric_history,
+    get_parent_run,
+    get_run,
+    list_artifacts,
+    load_dict,
+    load_image,
+    load_table,
+    load_text,
+    move_runs,
+    rename_experiment,
+    rename_run,
+    restore_experiment,
+    restore_run,
+    search_experiments,
+    set_experiment_tag,
+    set_experiment_tags,
+)
+from loopline.tracking.starting import set_experiment, start_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import IO
 
-    from loopline.records.tracking import Artifact, Dataset, Experiment, MetricHistory, Run
+    from loopline.tracking.files import RunFiles
+    from loopline.tracking.run import ActiveRun
 
 __all__ = [
-    "ExperimentHandle",
     "active_run",
+    "copy_run",
+    "create_experiment",
     "delete_experiment",
+    "delete_experiment_tag",
     "delete_run",
     "delete_tag",
+    "download_artifacts",
     "end_run",
+    "flush",
+    "flush_artifact_async_logging",
+    "flush_async_logging",
+    "get_artifact_uri",
     "get_experiment",
     "get_experiment_by_name",
     "get_metric_history",
+    "get_parent_run",
     "get_run",
     "last_active_run",
     "list_artifacts",
+    "load_dict",
+    "load_image",
+    "load_table",
+    "load_text",
     "log_artifact",
     "log_artifacts",
+    "log_audio",
     "log_dict",
     "log_figure",
+    "log_image",
     "log_input",
+    "log_inputs",
     "log_metric",
     "log_metrics",
     "log_param",
     "log_params",
+    "log_stream",
+    "log_table",
     "log_text",
+    "log_video",
+    "move_runs",
+    "rename_experiment",
+    "rename_run",
+    "restore_experiment",
     "restore_run",
     "search_experiments",
     "set_experiment",
+    "set_experiment_tag",
+    "set_experiment_tags",
     "set_tag",
     "set_tags",
     "start_run",
 ]
 
-_experiment: list[str] = []
+
+def _run() -> ActiveRun:
+    """Get the active run, starting one when there is none, as MLflow does."""
+    return active_run() or start_run()
 
 
-class ExperimentHandle:
-    """An experiment by name; its id is asked from the store only when somebody wants it.
-
-    Attributes:
-        name: The experiment's name.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def fetch(self) -> Experiment:
-        """Read the experiment from the store, making it when missing."""
-        return get_recorder().call(ops.EnsureExperiment(name=self.name))
-
-    @property
-    def experiment_id(self) -> str:
-        """Its id; asks the store."""
-        return self.fetch().experiment_id
-
-    def __repr__(self) -> str:
-        return f"<Experiment {self.name!r}>"
-
-
-def set_experiment(
-    experiment_name: str | None = None, experiment_id: str | None = None
-) -> ExperimentHandle:
-    """Say which experiment the next runs belong to; a new one is made with its first run."""
-    if (experiment_name is None) == (experiment_id is None):
-        msg = "Give set_experiment either experiment_name or experiment_id."
-        raise InvalidInputError(msg)
-    if experiment_name is None:
-        assert experiment_id is not None  # noqa: S101 - checked above
-        experiment_name = get_experiment(experiment_id).name
-    check_experiment_name(experiment_name)
-    _experiment[:] = [experiment_name]
-    return ExperimentHandle(experiment_name)
-
-
-def _experiment_name() -> str:
-    if _experiment:
-        return _experiment[0]
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
-
-
-def start_run(
-    run_id: str | None = None,
-    experiment_id: str | None = None,
-    run_name: str | None = None,
-    nested: bool = False,  # noqa: FBT001, FBT002 - as MLflow has it
-    parent_run_id: str | None = None,
-    tags: Mapping[str, Any] | None = None,
-    description: str | None = None,
-) -> ActiveRun:
-    """Start a run and make it the active one; best used in a ``with`` statement.
-
-    Args:
-        run_id: Go on with this run instead of starting a new one.
-        experiment_id: Where a new run belongs; the experiment set, or ``Default``, when None.
-        run_name: Its name; one is made up when None.
-        nested: Allow it inside an active run, as a child of that.
-        parent_run_id: The run it is a child of; the active one when nested.
-        tags: Tags to set on it.
-        description: A note, in Markdown.
-
-    Raises:
-        InvalidInputError: A run is active and ``nested`` is false.
-    """
-    parent = active_run()
-    if parent is not None and not nested:
-        msg = (
-            f"Run {parent.run_id} is active already. End it with loopline.end_run(), or start "
-            "this one inside it with nested=True."
-        )
-        raise InvalidInputError(msg)
-    if run_id is not None:
-        check_id("run id", run_id)
-    recorder = get_recorder()
-    start_ms = time.time_ns() // 1_000_000
-    name = run_name or (random_name() if run_id is None else "")
-    texts = {key: tag_text(key, value) for key, value in (tags or {}).items()}
-    for key in texts:
-        check_key("tag", key)
-    if description:
-        texts["mlflow.note.content"] = tag_text("mlflow.note.content", description)
-    if name:
-        texts.setdefault("mlflow.runName", name)
-    if parent is not None and parent_run_id is None:
-        parent_run_id = parent.run_id
-    if parent_run_id:
-        texts["mlflow.parentRunId"] = parent_run_id
-    user = user_name()
-    texts.setdefault("mlflow.user", user)
-    task = current_task.get()
-    # An id is looked up, a name is not: a wrong id would leave the run without a home.
-    experiment = get_experiment(experiment_id).name if experiment_id else _experiment_name()
-    run = ActiveRun(
-        recorder,
-        run_id or uuid.uuid4().hex,
-        name=name,
-        experiment_name=experiment,
-        start_ms=start_ms,
-    )
-    recorder.record(
-        RunStarted(
-            run_id=run.run_id,
-            experiment=experiment,
-            name=name,
-            start_ms=start_ms,
-            user=user,
-            parent_run_id=parent_run_id,
-            flow_run_id=task.flow_run_id if task else None,
-            task_slug=task.task_slug if task else None,
-            tags=texts,
-            resumed=run_id is not None,
-        )
-    )
-    enter(run)
-    if run_id is None:
-        capture_into(run, recorder)
-    return run
+def _writer(run_id: str | None) -> RunFiles:
+    """Get the run to write to: the active one, or another by its id."""
+    return _run() if run_id is None else current_client().run(run_id)
 
 
 def end_run(status: str = "FINISHED") -> None:
@@ -189,43 +123,121 @@ def end_run(status: str = "FINISHED") -> None:
         leave(run)
 
 
-def _run() -> ActiveRun:
-    """Get the active run, starting one when there is none, as MLflow does."""
-    return active_run() or start_run()
+# --- metrics, params, tags --------------------------------------------------------------------
 
 
 def log_metric(
-    key: str, value: float, step: int | None = None, timestamp: int | None = None
-) -> None:
-    """Log one point of a metric to the active run; see ``ActiveRun.log_metric``."""
-    (active_run() or start_run()).log_metric(key, value, step, timestamp)
+    key: str,
+    value: float,
+    step: int | None = None,
+    synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+    timestamp: int | None = None,
+    run_id: str | None = None,
+    model_id: str | None = None,
+    dataset: Any = None,  # noqa: ANN401 - whatever a data version is made of
+) -> Pending | None:
+    """Log one point of a metric to the active run (or to ``run_id``).
+
+    Args:
+        key: Name of the metric, such as ``"val_mae"``.
+        value: A number in the metric's own unit: a scalar or an array of one element, of any
+            library; NaN and infinities are kept.
+        step: Training step; 0 when it is None.
+        synchronous: False answers something to wait for; the point is safe already.
+        timestamp: Unix time in milliseconds; now when it is None.
+        run_id: Another run than the active one.
+        model_id: The model it was measured with.
+        dataset: The data version it was measured on.
+
+    Raises:
+        InvalidInputError: The key or value cannot be, naming it and its type; nothing is logged,
+            the run goes on.
+    """
+    if run_id is None and model_id is None and dataset is None and synchronous is None:
+        (active_run() or start_run()).log_metric(key, value, step, timestamp)
+        return None  # The way of a training loop.
+    _writer(run_id).log_metric(key, value, step, timestamp, dataset=dataset, model_id=model_id)
+    return pending(current_client(), synchronous=synchronous)
 
 
-def log_metrics(
-    metrics: Mapping[str, float], step: int | None = None, timestamp: int | None = None
-) -> None:
-    """Log a point of several metrics to the active run."""
-    _run().log_metrics(metrics, step, timestamp)
+def log_metrics(  # noqa: PLR0913 - as above
+    metrics: Mapping[str, Any],
+    step: int | None = None,
+    synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+    run_id: str | None = None,
+    timestamp: int | None = None,
+    model_id: str | None = None,
+    dataset: Any = None,  # noqa: ANN401
+    *,
+    steps: Any = None,  # noqa: ANN401 - any array of whole numbers
+    timestamps: Any = None,  # noqa: ANN401
+) -> Pending | None:
+    """Log a point of several metrics, or their whole histories at once.
+
+    A finished history goes in one call: ``log_metrics({"loss": losses}, steps=epochs)``.
+
+    Args:
+        metrics: Key to a number or, for a history, to an array or list, shape (n,).
+        step: Step of the numbers; of a history's first value when there are no ``steps``.
+        synchronous: False answers something to wait for.
+        run_id: Another run than the active one.
+        timestamp: Unix time in milliseconds of all points; now when it is None.
+        model_id: The model they were measured with.
+        dataset: The data version they were measured on.
+        steps: Steps of the histories, shape (n,); counted up when it is None.
+        timestamps: Unix times in milliseconds or dates, shape (n,).
+
+    Raises:
+        InvalidInputError: A key or value cannot be; nothing is logged, the run goes on.
+    """
+    _writer(run_id).log_metrics(
+        metrics,
+        step,
+        timestamp,
+        steps=steps,
+        timestamps=timestamps,
+        dataset=dataset,
+        model_id=model_id,
+    )
+    return pending(current_client(), synchronous=synchronous)
 
 
-def log_param(key: str, value: Any) -> Any:  # noqa: ANN401
-    """Log a param of the active run; it keeps its first value for good."""
+def log_param(
+    key: str,
+    value: Any,  # noqa: ANN401
+    synchronous: bool | None = None,  # noqa: ARG001, FBT001 - it is done when it returns
+) -> Any:  # noqa: ANN401
+    """Log a param of the active run; it keeps its first value for good. Returns the value."""
     return _run().log_param(key, value)
 
 
-def log_params(params: Mapping[str, Any]) -> None:
-    """Log several params of the active run."""
-    _run().log_params(params)
+def log_params(
+    params: Mapping[str, Any],
+    synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+    run_id: str | None = None,
+) -> Pending | None:
+    """Log several params; all of them or, when one cannot be, none."""
+    _writer(run_id).log_params(params)
+    return pending(current_client(), synchronous=synchronous)
 
 
-def set_tag(key: str, value: Any) -> None:  # noqa: ANN401
+def set_tag(
+    key: str,
+    value: Any,  # noqa: ANN401
+    synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+) -> Pending | None:
     """Set a tag of the active run."""
     _run().set_tag(key, value)
+    return pending(current_client(), synchronous=synchronous)
 
 
-def set_tags(tags: Mapping[str, Any]) -> None:
-    """Set several tags of the active run."""
+def set_tags(
+    tags: Mapping[str, Any],
+    synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+) -> Pending | None:
+    """Set several tags of the active run; the last value of a key counts."""
     _run().set_tags(tags)
+    return pending(current_client(), synchronous=synchronous)
 
 
 def delete_tag(key: str) -> None:
@@ -234,89 +246,122 @@ def delete_tag(key: str) -> None:
 
 
 def log_input(
-    dataset: Dataset | Any,  # noqa: ANN401 - any data that `loopline.dataset` takes
-    context: str = "",
+    dataset: Any,  # noqa: ANN401
+    context: str | None = None,
+    tags: Mapping[str, Any] | None = None,
     *,
     name: str = "",
 ) -> None:
-    """Log data that the active run reads, and what for; see ``ActiveRun.log_input``."""
-    _run().log_input(dataset, context, name=name)
+    """Log a data version that the active run reads, and what for; see ``RunWriter.log_input``."""
+    _run().log_input(dataset, context, tags, name=name)
 
 
-def log_artifact(local_path: str | Path, artifact_path: str | None = None) -> None:
-    """Log a file (or a folder) as an artifact of the active run."""
-    _run().log_artifact(local_path, artifact_path)
+def log_inputs(
+    datasets: Sequence[Any] | None = None,
+    contexts: Sequence[str | None] | None = None,
+    tags_list: Sequence[Mapping[str, Any] | None] | None = None,
+) -> None:
+    """Log several data versions that the active run reads."""
+    _run().log_inputs(datasets, contexts, tags_list)
 
 
-def log_artifacts(local_dir: str | Path, artifact_path: str | None = None) -> None:
-    """Log every file below a folder as artifacts of the active run."""
-    _run().log_artifacts(local_dir, artifact_path)
-
-
-def log_text(text: str, artifact_file: str) -> None:
-    """Log a text as a file of the active run."""
-    _run().log_text(text, artifact_file)
-
-
-def log_dict(dictionary: Any, artifact_file: str) -> None:  # noqa: ANN401
-    """Log a dictionary as JSON or YAML."""
-    _run().log_dict(dictionary, artifact_file)
-
-
-def log_figure(figure: Any, artifact_file: str) -> None:  # noqa: ANN401
-    """Log a Matplotlib or Plotly figure."""
-    _run().log_figure(figure, artifact_file)
-
-
-def get_run(run_id: str) -> Run:
-    """Get a run with its params, tags and metric summaries.
+def flush(timeout_s: float = 30.0) -> None:
+    """Wait until everything logged by this process is in the store.
 
     Raises:
-        NotFoundError: No run has this id.
+        BackendUnavailableError: It did not get there in time; it is kept and sent later.
     """
-    return get_recorder().call(ops.GetRun(run_id=run_id))
+    get_recorder().flush(timeout_s)
 
 
-def delete_run(run_id: str) -> None:
-    """Soft-delete a run."""
-    get_recorder().call(ops.DeleteRun(run_id=run_id))
+#: MLflow's names for the same.
+flush_async_logging = flush
+flush_artifact_async_logging = flush
 
 
-def restore_run(run_id: str) -> None:
-    """Undo the deletion of a run."""
-    get_recorder().call(ops.RestoreRun(run_id=run_id))
+# --- files ------------------------------------------------------------------------------------
 
 
-def get_metric_history(run_id: str, key: str) -> MetricHistory:
-    """Get every point of a metric, ordered by step, timestamp and value."""
-    return get_recorder().call(ops.GetMetricHistory(run_id=run_id, key=key))
+def log_artifact(
+    local_path: str | Path, artifact_path: str | None = None, run_id: str | None = None
+) -> None:
+    """Log a file (or a folder) as an artifact of the active run, or of ``run_id``."""
+    _writer(run_id).log_artifact(local_path, artifact_path)
 
 
-def list_artifacts(run_id: str, path: str = "") -> list[Artifact]:
-    """List what lies in a folder of a run."""
-    return get_recorder().call(ops.ListArtifacts(run_id=run_id, path=path))
+def log_artifacts(
+    local_dir: str | Path, artifact_path: str | None = None, run_id: str | None = None
+) -> None:
+    """Log every file below a folder as artifacts of the active run, or of ``run_id``."""
+    _writer(run_id).log_artifacts(local_dir, artifact_path)
 
 
-def get_experiment(experiment_id: str) -> Experiment:
-    """Get an experiment by its id."""
-    return get_recorder().call(ops.GetExperiment(experiment_id=experiment_id))
+def log_stream(stream: IO[bytes], artifact_file: str, run_id: str | None = None) -> None:
+    """Log what an open binary file still holds as a file of the run."""
+    _writer(run_id).log_stream(stream, artifact_file)
 
 
-def get_experiment_by_name(name: str) -> Experiment | None:
-    """Get an experiment by its name; None when there is none."""
-    from loopline.errors import NotFoundError
-
-    try:
-        return get_recorder().call(ops.GetExperiment(name=name))
-    except NotFoundError:
-        return None
+def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
+    """Log a text as a file of the active run, or of ``run_id``."""
+    _writer(run_id).log_text(text, artifact_file)
 
 
-def search_experiments(*, include_deleted: bool = False) -> list[Experiment]:
-    """List experiments, newest change first."""
-    return get_recorder().call(ops.ListExperiments(include_deleted=include_deleted))
+def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:  # noqa: ANN401
+    """Log a dictionary as JSON, or as YAML when the file's name ends so."""
+    _writer(run_id).log_dict(dictionary, artifact_file)
 
 
-def delete_experiment(experiment_id: str) -> None:
-    """Soft-delete an experiment and its runs."""
-    get_recorder().call(ops.DeleteExperiment(experiment_id=experiment_id))
+def log_figure(
+    figure: Any,  # noqa: ANN401
+    artifact_file: str,
+    *,
+    save_kwargs: Mapping[str, Any] | None = None,
+) -> None:
+    """Log a Matplotlib or Plotly figure; see ``RunFiles.log_figure``."""
+    _run().log_figure(figure, artifact_file, save_kwargs=save_kwargs)
+
+
+def log_image(
+    image: Any,  # noqa: ANN401
+    artifact_file: str | None = None,
+    key: str | None = None,
+    step: int | None = None,
+    timestamp: int | None = None,
+    synchronous: bool | None = None,  # noqa: ARG001, FBT001 - it is done when it returns
+) -> None:
+    """Log a picture: as a file, or as a series by key and step; see ``RunFiles.log_image``."""
+    _run().log_image(image, artifact_file, key, step, timestamp)
+
+
+def log_audio(
+    audio: Any,  # noqa: ANN401
+    artifact_file: str | None = None,
+    sample_rate: int | None = None,
+    key: str | None = None,
+    step: int | None = None,
+    timestamp: int | None = None,
+) -> None:
+    """Log a sound: a file, or samples as WAV; see ``RunFiles.log_audio``."""
+    _run().log_audio(audio, artifact_file, sample_rate, key, step, timestamp)
+
+
+def log_video(
+    video: Any,  # noqa: ANN401
+    artifact_file: str | None = None,
+    fps: float = 8.0,
+    key: str | None = None,
+    step: int | None = None,
+    timestamp: int | None = None,
+) -> None:
+    """Log a video: a file, or frames as a moving PNG; see ``RunFiles.log_video``."""
+    _run().log_video(video, artifact_file, fps, key, step, timestamp)
+
+
+def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:  # noqa: ANN401
+    """Log a table, or append rows to one logged before; see ``RunFiles.log_table``."""
+    _writer(run_id).log_table(data, artifact_file)
+
+
+def get_artifact_uri(artifact_path: str | None = None) -> str:
+    """Tell the address of a file of the active run, which ``load_text`` and others take."""
+    return artifacts.run_uri(_run().run_id, artifact_path)

@@ -1,0 +1,303 @@
+"""The explicit client does everything by id, and experiments are made, found and changed by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+import loopline
+from loopline.errors import AlreadyExistsError, FilterError, InvalidInputError, NotFoundError
+from loopline.records.tracking import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def client(home: Path) -> loopline.Client:
+    return loopline.Client(str(home / "team"))
+
+
+def test_a_client_runs_a_run_with_no_global_state(client: loopline.Client, home: Path) -> None:
+    experiment_id = client.create_experiment("night shift", tags={"team": "fares"})
+    run = client.create_run(experiment_id, tags={"city": "New York"}, run_name="first")
+    client.log_param(run.run_id, "model", "gbm")
+    client.log_metric(run.run_id, "rmse", 3.9, 1_641_000_000_000, 7)
+    client.log_metrics(run.run_id, {"loss": [0.5, 0.25]}, steps=[1, 2])
+    client.set_tag(run.run_id, "shift", "night")
+    client.delete_tag(run.run_id, "city")
+    client.log_text(run.run_id, "fares rose", "why.txt")
+    client.log_dict(run.run_id, {"a": 1}, "a.json")
+    client.log_table(run.run_id, {"fare": [1.0]}, "t.json")
+    client.set_terminated(run.run_id, "FAILED", end_time=run.start_ms + 5000)
+    found = client.get_run(run.run_id)
+    assert found.params == {"model": "gbm"}
+    assert found.data.metrics == {"rmse": 3.9, "loss": 0.25}
+    assert found.tags["shift"] == "night"
+    assert "city" not in found.tags
+    assert (found.info.status, found.info.end_time) == ("FAILED", run.start_ms + 5000)
+    assert (found.experiment_name, found.info.run_name) == ("night shift", "first")
+    assert [point.timestamp for point in client.get_metric_history(run.run_id, "rmse")] == [
+        1_641_000_000_000
+    ]
+    assert loopline.active_run() is None
+    assert client.tracking_uri == str(home / "team")
+    with pytest.raises(NotFoundError):
+        loopline.get_run(run.run_id)  # It is in the client's store, and there alone.
+    assert client.load_table(experiment_id, "t.json")["fare"].tolist() == [1.0]
+    at = client.download_artifacts(run.run_id, "why.txt")
+    assert Path(at).read_text() == "fares rose"
+
+
+def test_a_changed_param_is_refused_at_once(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.log_param(run.run_id, "model", "gbm")
+    with pytest.raises(InvalidInputError, match="already logged with value='gbm'"):
+        client.log_param(run.run_id, "model", "keras")
+
+
+def test_a_batch_is_logged_whole_or_not_at_all(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    good = loopline.Metric(key="rmse", value=3.9, step=1, timestamp_ms=5)
+    bad = SimpleNamespace(key="mae", value="x", step=1, timestamp=5)
+    tag = SimpleNamespace(key="city", value="New York")
+    with pytest.raises(InvalidInputError, match="'mae'"):
+        client.log_batch(run.run_id, [good, bad], {"model": "gbm"}, [tag])
+    twice = [SimpleNamespace(key="a", value="1"), SimpleNamespace(key="a", value="2")]
+    with pytest.raises(InvalidInputError, match="twice"):
+        client.log_batch(run.run_id, [good], twice)
+    assert client.get_run(run.run_id).metrics == {}
+    pending = client.log_batch(run.run_id, [good], {"model": "gbm"}, [tag], synchronous=False)
+    assert pending is not None
+    pending.wait()
+    found = client.get_run(run.run_id)
+    assert (found.params, found.data.metrics) == ({"model": "gbm"}, {"rmse": 3.9})
+    assert found.tags["city"] == "New York"
+
+
+def test_a_run_is_renamed_and_goes_on(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.set_terminated(run.run_id)
+    client.update_run(run.run_id, status="RUNNING", name="second try")
+    found = client.get_run(run.run_id)
+    assert (found.name, found.status) == ("second try", RunStatus.RUNNING)
+    with pytest.raises(InvalidInputError, match="FINISHED, FAILED or KILLED"):
+        client.update_run(run.run_id, status="DONE")
+
+
+def test_an_experiment_of_a_taken_name_is_not_made_again(client: loopline.Client) -> None:
+    experiment_id = client.create_experiment("night shift")
+    with pytest.raises(AlreadyExistsError, match=r"already exists.*set_experiment"):
+        client.create_experiment("night shift")
+    client.delete_experiment(experiment_id)
+    with pytest.raises(AlreadyExistsError, match="restore_experiment"):
+        client.create_experiment("night shift")
+    assert client.get_experiment(experiment_id).lifecycle_stage == "deleted"
+    client.restore_experiment(experiment_id)
+    assert client.get_experiment(experiment_id).lifecycle_stage == "active"
+
+
+def test_an_experiment_is_renamed_and_tagged(client: loopline.Client) -> None:
+    experiment_id = client.create_experiment("night shift")
+    client.create_experiment("day shift")
+    run = client.create_run(experiment_id)
+    client.rename_experiment(experiment_id, "late shift")
+    client.set_experiment_tag(experiment_id, "team", "fares")
+    client.set_experiment_tags(experiment_id, {"team": "tips", "long": "x" * 20_000})
+    found = client.get_experiment(experiment_id)
+    assert (found.name, found.tags["team"]) == ("late shift", "tips")
+    assert client.get_run(run.run_id).experiment_name == "late shift"
+    client.delete_experiment_tag(experiment_id, "long")
+    assert client.get_experiment(experiment_id).tags == {"team": "tips"}
+    with pytest.raises(AlreadyExistsError):
+        client.rename_experiment(experiment_id, "day shift")
+    with pytest.raises(NotFoundError, match="Did you mean 'team'"):
+        client.delete_experiment_tag(experiment_id, "teams")
+    with pytest.raises(InvalidInputError, match="20,001 characters"):
+        client.set_experiment_tag(experiment_id, "long", "x" * 20_001)
+    client.delete_experiment(experiment_id)
+    changes: list[Callable[[], None]] = [
+        lambda: client.rename_experiment(experiment_id, "x"),
+        lambda: client.set_experiment_tag(experiment_id, "a", 1),
+        lambda: client.delete_experiment_tag(experiment_id, "team"),
+    ]
+    for change in changes:
+        with pytest.raises(InvalidInputError, match="restore_experiment"):
+            change()
+
+
+@pytest.fixture
+def shifts(client: loopline.Client) -> loopline.Client:
+    for name, tags in (
+        ("night shift", {"team": "fares"}),
+        ("day shift", {"team": "tips"}),
+        ("Day_off", {}),
+        ("old", {}),
+    ):
+        client.create_experiment(name, tags=tags)
+    client.delete_experiment("4" if client.get_experiment("4").name == "old" else "5")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("filter_string", "names"),
+    [
+        ("", ["Day_off", "day shift", "night shift"]),
+        ("name = 'day shift'", ["day shift"]),
+        ("attribute.name != 'day shift'", ["Day_off", "night shift"]),
+        ("name LIKE '%shift'", ["day shift", "night shift"]),
+        ("name LIKE 'day%'", ["day shift"]),
+        ("name ILIKE 'day%'", ["Day_off", "day shift"]),
+        ("name LIKE 'Day_off'", ["Day_off"]),
+        ("tags.team = 'fares'", ["night shift"]),
+        ("tags.team IS NULL", ["Day_off"]),
+        ("tags.team IS NOT NULL AND NOT name = 'day shift'", ["night shift"]),
+        ("tags.`team` = 'tips' OR name = 'Day_off'", ["Day_off", "day shift"]),
+        ("name IN ('old', 'day shift')", ["day shift"]),
+        ("creation_time > 0 AND last_update_time >= 0", ["Day_off", "day shift", "night shift"]),
+        ("creation_time < 1", []),
+        ("tags.team != 'fares'", ["day shift"]),
+    ],
+)
+def test_experiments_are_found_by_filter(
+    shifts: loopline.Client, filter_string: str, names: list[str]
+) -> None:
+    found = shifts.search_experiments(filter_string=filter_string, order_by=["name ASC"])
+    assert [one.name for one in found if one.name != "Default"] == names
+
+
+def test_experiments_are_ordered_and_paged(shifts: loopline.Client) -> None:
+    def names(**arguments: Any) -> list[str]:  # noqa: ANN401
+        return [one.name for one in shifts.search_experiments(**arguments)]
+
+    assert names(order_by=["name DESC"])[0] == "night shift"
+    assert names(order_by=["experiment_id ASC"]) == names(order_by=["creation_time ASC", "id"])
+    assert names(order_by=["tags.team ASC"])[:2] == ["night shift", "day shift"]
+    assert names(view_type=2) == ["old"]
+    assert "old" in names(view_type=3)
+    page = shifts.search_experiments(max_results=2, order_by=["name"])
+    rest = shifts.search_experiments(max_results=9, order_by=["name"], page_token=page.token)
+    assert [one.name for one in [*page, *rest]] == names(order_by=["name"])
+    assert not rest.token
+    with pytest.raises(InvalidInputError, match="page token"):
+        shifts.search_experiments(page_token="!!")  # noqa: S106 - where a page begins
+    with pytest.raises(InvalidInputError, match="twice"):
+        shifts.search_experiments(order_by=["name", "name DESC"])
+
+
+@pytest.mark.parametrize(
+    ("filter_string", "said"),
+    [
+        ("metrics.rmse < 4", "character 1 .*\n"),
+        ("name = 'a' AND params.x = '1'", "character 16 "),
+        ("nome = 'a'", "name, experiment_id, creation_time"),
+        ("name < 'a'", "character 6"),
+        ("creation_time = 'a'", "a number without quotes"),
+        ("name = 'a' AND", "character 15"),
+    ],
+)
+def test_a_filter_that_cannot_be_says_where(
+    shifts: loopline.Client, filter_string: str, said: str
+) -> None:
+    with pytest.raises(FilterError, match=said):
+        shifts.search_experiments(filter_string=filter_string)
+
+
+def test_runs_are_searched_by_pages_and_views(client: loopline.Client) -> None:
+    experiment_id = client.create_experiment("night shift")
+    runs = [
+        client.create_run(experiment_id, start_time=ms, run_name=f"r{ms}") for ms in range(1, 8)
+    ]
+    for run in runs[:3]:
+        client.delete_run(run.run_id)
+    page = client.search_runs([experiment_id], max_results=3)
+    rest = client.search_runs([experiment_id], max_results=3, page_token=page.token)
+    assert [run.name for run in [*page, *rest]] == ["r7", "r6", "r5", "r4"]
+    assert [run.name for run in client.search_runs([experiment_id], "", 2)] == ["r3", "r2", "r1"]
+    assert len(client.search_runs([experiment_id], "", 3)) == 7
+    assert [run.name for run in client.search_runs([experiment_id], "", 2, 2)] == ["r3", "r2"]
+    with pytest.raises(InvalidInputError, match="as a list"):
+        client.search_runs(experiment_id)
+    with pytest.raises(InvalidInputError, match="view"):
+        client.search_runs([experiment_id], "", 4)
+
+
+def test_the_fluent_functions_change_the_experiment_that_is_set(home: Path) -> None:
+    assert home.is_dir()
+    loopline.set_experiment_tags({"team": "fares", "city": "New York"})
+    loopline.delete_experiment_tag("city")
+    loopline.set_experiment_tag("shift", "night")
+    handle = loopline.set_experiment("wagoncab taxifare")
+    assert handle.tags == {"team": "fares", "shift": "night"}
+    assert handle.lifecycle_stage == "active"
+    assert handle.creation_time <= handle.last_update_time
+    loopline.rename_experiment(handle.experiment_id, "taxi")
+    assert [one.name for one in loopline.search_experiments(filter_string="name = 'taxi'")] == [
+        "taxi"
+    ]
+    loopline.delete_experiment(loopline.set_experiment("taxi").experiment_id)
+    assert "taxi" not in [one.name for one in loopline.search_experiments()]
+    assert "taxi" in [one.name for one in loopline.search_experiments(include_deleted=True)]
+    loopline.restore_experiment(loopline.search_experiments(view_type=2)[0].experiment_id)
+
+
+def test_metrics_remember_what_they_were_measured_on_and_with(home: Path) -> None:
+    assert home.is_dir()
+    trips = loopline.dataset(pd.DataFrame({"fare": [1.0, 2.0]}), name="trips")
+    with loopline.start_run() as run:
+        for step in range(3):
+            loopline.log_metric("rmse", 3.9, step=step, dataset=trips, model_id="m-1")
+        loopline.log_metrics({"mae": 1.0, "loss": [1.0, 0.5]}, dataset=trips)
+    found = loopline.get_run(run.run_id)
+    assert found.tags["loopline.model.rmse"] == "m-1"
+    inputs = loopline.Client().list_inputs(run.run_id)
+    assert sorted(one.context for one in inputs) == ["metric loss", "metric mae", "metric rmse"]
+    assert {one.dataset.digest for one in inputs} == {trips.digest}
+
+
+def test_inputs_are_taken_as_people_pass_them(home: Path) -> None:
+    assert home.is_dir()
+    theirs = SimpleNamespace(  # The attributes that a dataset of MLflow's has.
+        name="trips",
+        digest="abc123",
+        source=SimpleNamespace(uri="s3://bucket/trips.parquet"),
+        schema=None,
+        profile={"num_rows": 3},
+    )
+    with loopline.start_run() as run:
+        loopline.log_inputs(
+            [theirs, pd.DataFrame({"fare": [1.0]})],
+            contexts=["training", None],
+            tags_list=[None, {"mlflow.data.context": "evaluation", "part": 2}],
+        )
+        with pytest.raises(InvalidInputError, match="Of contexts there are 1, of datasets 2"):
+            loopline.log_inputs([theirs, theirs], contexts=["a"])
+    inputs = {one.context: one.dataset for one in loopline.Client().list_inputs(run.run_id)}
+    assert set(inputs) == {"training", "evaluation"}
+    assert inputs["training"].source == "s3://bucket/trips.parquet"
+    assert (inputs["training"].digest, inputs["training"].rows) == ("abc123", 3)
+    assert loopline.get_run(run.run_id).tags["loopline.input.part"] == "2"
+
+
+def test_another_run_is_written_to_by_its_id(home: Path) -> None:
+    assert home.is_dir()
+    with loopline.start_run() as other:
+        pass
+    with loopline.start_run() as run:
+        loopline.log_metric("rmse", 1.0, run_id=other.run_id)
+        loopline.log_metrics({"mae": 1.0}, run_id=other.run_id)
+        loopline.log_params({"model": "gbm"}, run_id=other.run_id)
+        loopline.log_text("x", "x.txt", run_id=other.run_id)
+        waiting = loopline.log_metric("mine", 1.0, synchronous=False)
+        assert waiting is not None
+        waiting.wait()
+        loopline.flush_async_logging()
+    found = loopline.get_run(other.run_id)
+    assert (set(found.metrics), found.params) == ({"rmse", "mae"}, {"model": "gbm"})
+    assert set(loopline.get_run(run.run_id).metrics) == {"mine"}
+    loopline.rename_run(other.run_id, "other")
+    assert loopline.get_run(other.run_id).name == "other"

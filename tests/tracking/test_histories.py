@@ -1,0 +1,162 @@
+"""A finished history goes in one call: arrays of any library, all of them or none."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import loopline
+from loopline.errors import InvalidInputError
+from loopline.rules.points import Points
+from loopline.tracking.arrays import POINTS, histories, is_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.usefixtures("home")
+
+LOSSES = [0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        list,
+        tuple,
+        lambda values: array("d", values),
+        np.array,
+        lambda values: np.array(values, dtype="f4"),
+        lambda values: np.array(values, dtype=object),
+        lambda values: np.array(values * 2)[:3:1],
+        pd.Series,
+        lambda values: [np.float32(value) for value in values],
+    ],
+)
+def test_a_history_is_any_row_of_numbers(made: Callable[[list[float]], Any]) -> None:
+    with loopline.start_run() as run:
+        loopline.log_metrics({"loss": made(LOSSES)})
+    history = loopline.get_metric_history(run.run_id, "loss")
+    assert history.values == LOSSES  # noqa: PD011 - a record, no frame
+    assert history.steps == [0, 1, 2]
+    assert len(set(history.timestamps_ms)) == 1
+
+
+def test_steps_and_times_go_with_the_values() -> None:
+    times = np.array(["2022-01-01T00:00:00", "2022-01-01T00:00:01"], dtype="M8[s]")
+    with loopline.start_run() as run:
+        loopline.log_metrics(
+            {"loss": [0.5, math.nan], "mae": np.array([1, 2])}, steps=[10, 20], timestamps=times
+        )
+    began_ms = int(datetime(2022, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    for key in ("loss", "mae"):
+        history = loopline.get_metric_history(run.run_id, key)
+        assert history.steps == [10, 20]
+        assert history.timestamps_ms == [began_ms, began_ms + 1000]
+    assert math.isnan(loopline.get_run(run.run_id).metrics["loss"].value)
+
+
+def test_numbers_and_histories_go_together_and_step_is_where_both_begin() -> None:
+    with loopline.start_run() as run:
+        loopline.log_metrics({"loss": LOSSES, "rmse": 4.0, "mae": np.array([3.0])}, step=7)
+    assert loopline.get_metric_history(run.run_id, "loss").steps == [7, 8, 9]
+    assert loopline.get_metric_history(run.run_id, "rmse").steps == [7]
+    assert loopline.get_metric_history(run.run_id, "mae").steps == [7]
+
+
+def test_a_long_history_arrives_whole() -> None:
+    count = 2 * POINTS + 1
+    values = np.arange(count, dtype="f8")
+    with loopline.start_run() as run:
+        loopline.log_metrics({"loss": values})
+    summary = loopline.get_run(run.run_id).metrics["loss"]
+    assert (summary.count, summary.value, summary.last_step) == (count, count - 1, count - 1)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "others", "said"),
+    [
+        ({"mae": [1.0], "loss": [1.0, "x"]}, {}, "'loss'.*str"),
+        ({"mae": [1.0], "loss": [1.0, None]}, {}, "'loss'.*NoneType"),
+        ({"mae": [1.0], "loss": np.array(["a", "b"])}, {}, "'loss'.*<U1"),
+        ({"mae": [1.0], "loss": np.array([1j, 2j])}, {}, "'loss'.*complex"),
+        (
+            {"mae": [1.0, 2.0], "loss": np.zeros((2, 2))},
+            {"steps": [0, 1]},
+            r"'loss'.*shape \(2, 2\)",
+        ),
+        ({"mae": [1.0, 2.0], "loss": [1.0]}, {"steps": [0, 1]}, "steps of metric 'loss' are 2"),
+        ({"loss": [1.0, 2.0]}, {"timestamps": [1]}, "timestamps of metric 'loss' are 1"),
+        ({"loss": [1.0, 2.0]}, {"steps": [0.5, 1.5]}, "step must be a whole number"),
+        ({"loss": np.ones(2)}, {"steps": np.array([0.5, 1.5])}, "steps must be whole numbers"),
+        ({"loss": [1.0, 2.0]}, {"steps": [0, 2**63]}, "step must be a whole number below"),
+        ({"mae": 1.0, "loss": np.zeros((2, 2))}, {}, "'loss'.*ndarray"),
+    ],
+)
+def test_what_cannot_be_a_history_is_named_and_nothing_is_logged(
+    metrics: dict[str, Any], others: dict[str, Any], said: str
+) -> None:
+    with loopline.start_run() as run:
+        with pytest.raises(InvalidInputError, match=said):
+            loopline.log_metrics(metrics, **others)
+        loopline.log_metric("after", 1.0)
+    assert set(loopline.get_run(run.run_id).metrics) == {"after"}
+
+
+def test_an_empty_history_logs_nothing() -> None:
+    with loopline.start_run() as run:
+        loopline.log_metrics({"loss": [], "mae": np.zeros(0)})
+    assert loopline.get_run(run.run_id).metrics == {}
+
+
+def test_one_value_in_an_array_is_a_number_and_a_row_of_them_a_history() -> None:
+    assert not any(map(is_history, [1.0, 1, True, np.float64(1), np.zeros(1), np.array(1.0), "x"]))
+    assert all(
+        map(is_history, [[1.0], (1.0,), range(3), np.zeros(2), np.zeros(0), pd.Series([1, 2])])
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(width=64),
+        ),
+        min_size=1,
+    ),
+    st.sampled_from([list, np.array]),
+)
+def test_packed_columns_are_the_points_that_were_given(
+    rows: list[tuple[int, int, float]], made: Callable[[list[Any]], Any]
+) -> None:
+    steps, timestamps, values = (list(column) for column in zip(*rows, strict=True))
+    (history,) = histories(
+        {"loss": made(values)},
+        steps=made(steps),
+        timestamps=made(timestamps),
+        first_step=0,
+        now_ms=0,
+    )
+    (fact,) = history.facts("run")
+    points = Points.from_columns(bytes(fact.steps), bytes(fact.timestamps_ms), bytes(fact.values))
+    assert list(points.steps) == steps
+    assert list(points.timestamps_ms) == timestamps
+    assert np.array_equal(np.array(points.values), np.array(values), equal_nan=True)
+
+
+def test_a_history_needs_no_numpy_where_nobody_uses_it() -> None:
+    (history,) = histories(
+        {"loss": LOSSES}, steps=range(3), timestamps=None, first_step=0, now_ms=5
+    )
+    (fact,) = history.facts("run")
+    assert list(array("d", bytes(fact.values))) == LOSSES
+    assert list(array("q", bytes(fact.timestamps_ms))) == [5, 5, 5]
