@@ -19,8 +19,10 @@ TRIPS = "LOOPLINE_TAXI_DATA"
 def pytest_configure() -> None:
     """Make the folder of real trips absolute, and find it beside the repository by itself.
 
-    Without it the tests that need trips take the simulated city.
+    Without it the tests that need trips take the simulated city. System metrics are off but in
+    the tests that are about them: others count metrics and points.
     """
+    os.environ.setdefault("LOOPLINE_SYSTEM_METRICS", "0")
     beside = Path(__file__).parents[2] / "shared" / "data" / "taxi"
     folder = Path(os.environ.get(TRIPS) or beside)
     if folder.is_dir():

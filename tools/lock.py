@@ -1,7 +1,7 @@
 """Write ``locks/`` from ``pyproject.toml``: every package, its version and its hashes.
 
 - ``core.txt``: what ``pip install loopline`` brings.
-- ``base.txt``: that, the extras ``buckets``, ``dask``, ``data``, ``demo`` and ``postgres``, and what developing needs.
+- ``base.txt``: that, the extras that ``BASE`` names, and what developing needs.
 - ``keras.txt``: what the extra ``keras`` adds to ``base.txt``.
 
 Each file fits every platform and Python that the project supports. Versions stay as they are

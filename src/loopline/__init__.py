@@ -85,9 +85,20 @@ if TYPE_CHECKING:
         set_tags,
         start_run,
     )
+    from loopline.tracking.preprocessing import (
+        log_preprocessing,
+        preprocessing,
+        preprocessing_digest,
+    )
     from loopline.tracking.run import ActiveRun
     from loopline.tracking.search import find_runs, search_runs
     from loopline.tracking.sql import sql
+    from loopline.tracking.system_metrics import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_sampling_interval,
+    )
 
 __all__ = [
     "ActiveRun",
@@ -106,7 +117,9 @@ __all__ = [
     "delete_experiment_tag",
     "delete_run",
     "delete_tag",
+    "disable_system_metrics_logging",
     "download_artifacts",
+    "enable_system_metrics_logging",
     "end_run",
     "errors",
     "executors",
@@ -144,12 +157,15 @@ __all__ = [
     "log_metrics",
     "log_param",
     "log_params",
+    "log_preprocessing",
     "log_stream",
     "log_table",
     "log_text",
     "log_video",
     "models",
     "move_runs",
+    "preprocessing",
+    "preprocessing_digest",
     "register_model",
     "registry",
     "rename_experiment",
@@ -162,6 +178,8 @@ __all__ = [
     "set_experiment",
     "set_experiment_tag",
     "set_experiment_tags",
+    "set_system_metrics_node_id",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
@@ -193,8 +211,12 @@ _HOMES = {
     "rename_experiment rename_run restore_experiment restore_run search_experiments "
     "set_experiment set_experiment_tag set_experiment_tags set_tag set_tags start_run",
     "loopline.tracking.run": "ActiveRun",
-    "loopline.tracking.search": "find_runs search_runs",
     "loopline.tracking.sql": "sql",
+    "loopline.tracking.preprocessing": "log_preprocessing preprocessing preprocessing_digest",
+    "loopline.tracking.search": "find_runs search_runs",
+    "loopline.tracking.system_metrics": "disable_system_metrics_logging "
+    "enable_system_metrics_logging set_system_metrics_node_id "
+    "set_system_metrics_sampling_interval",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {

@@ -34,11 +34,14 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_TAXI_DATA": "Folder with TLC's monthly green-taxi files, for the demo.",
     "LOOPLINE_TAXI_URL": "Where the demo fetches these files, instead of TLC's own site.",
     "LOOPLINE_NO_CAPTURE": "1: do not record git, packages and machine with each run.",
+    "LOOPLINE_SYSTEM_METRICS": "0: do not sample processors, memory, disk, network and GPUs.",
+    "LOOPLINE_SYSTEM_METRICS_EVERY_S": "Seconds between two samples of system metrics (10).",
     "LOOPLINE_ADOPT_EVERY_S": "Seconds between two looks for journals of dead processes (10).",
     "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
     "LOOPLINE_RUN_ID": "The run that the first start_run() of a process goes on with.",
     "MLFLOW_RUN_ID": "Used when LOOPLINE_RUN_ID is not set.",
     "MLFLOW_EXPERIMENT_NAME": "Experiment when none is set in code.",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "Used when LOOPLINE_SYSTEM_METRICS is not set.",
 }
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loopline.errors import FlowBuildError, FlowError, IntegrityError
-from loopline.flows import local_modules
 from loopline.flows.code import load_flow, python_minor
 from loopline.flows.flow import Flow
-from loopline.flows.local_modules import zip_sources
 from loopline.flows.packing import pack_flow
 from loopline.flows.task import task
 from loopline.records.flows import FlowCode
+from loopline.tracking import local_modules
+from loopline.tracking.local_modules import zip_sources
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -103,3 +103,59 @@ def test_an_order_is_a_field_and_a_direction() -> None:
     assert not parse_order_by("metrics.`val rmse`").descending
     with pytest.raises(FilterError, match="ASC, DESC"):
         parse_order_by("metrics.rmse downwards")
+
+
+SCALED = "loopline.preprocessing.step.StandardScaler.with_mean"
+
+
+def tag(key: str) -> Field:
+    return Field(entity="tag", key=key)
+
+
+def test_a_function_step_or_digest_is_found_by_the_tag_that_is_named_after_it() -> None:
+    assert parse("preprocessing.function = 'clean_trips'") == Comparison(
+        field=tag("loopline.preprocessing.function.clean_trips"), operator="IS NOT NULL"
+    )
+    assert parse("preprocessing.step != 'PCA'") == Not(
+        part=Comparison(field=tag("loopline.preprocessing.step.PCA"), operator="IS NOT NULL")
+    )
+    assert parse("preprocessing.digest IN ('ab', 'cd')") == Or(
+        parts=[
+            Comparison(field=tag(f"loopline.preprocessing.digest.{name}"), operator="IS NOT NULL")
+            for name in ("ab", "cd")
+        ]
+    )
+
+
+def test_a_parameter_of_a_step_may_have_any_of_its_values() -> None:
+    keys = [SCALED, f"{SCALED}:2", f"{SCALED}:3", f"{SCALED}:4"]
+    some = Or(parts=[Comparison(field=tag(key), operator="=", value="True") for key in keys])
+    assert parse("preprocessing.step.StandardScaler.with_mean = 'True'") == some
+    assert parse("preprocessing.step.StandardScaler.with_mean != 'True'") == And(
+        parts=[Comparison(field=tag(SCALED), operator="IS NOT NULL"), Not(part=some)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "expected"),
+    [
+        ("preprocessing.color = 'x'", 14, "function, step or digest"),
+        ("preprocessing.step LIKE 'x%'", 19, "one of =, !=, IN, NOT IN"),
+        ("preprocessing.step = 5", 21, "text in quotes"),
+        ("preprocessing.step.PCA.tol < 5", 27, "one of"),
+    ],
+)
+def test_an_error_about_preprocessing_points_at_the_character(
+    text: str, position: int, expected: str
+) -> None:
+    with pytest.raises(FilterError, match=expected) as caught:
+        parse(text)
+    assert caught.value.position == position
+
+
+def test_preprocessing_is_no_order_and_counts_towards_the_most_comparisons() -> None:
+    with pytest.raises(FilterError, match="to order by"):
+        parse_order_by("preprocessing.step DESC")
+    many = " or ".join(["preprocessing.step.PCA.tol = '1'"] * 80)
+    with pytest.raises(FilterError, match="at most 300"):
+        parse(many)

@@ -24,6 +24,8 @@ from loopline.records.facts import Fact, LogsWritten
 from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Journal
     from loopline.journal.stream import Stream
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Recorder",
+    "before_closing",
     "close_recorders",
     "current_home",
     "get_recorder",
@@ -223,6 +226,8 @@ class Recorder:
 _recorders: dict[Address, Recorder] = {}
 _registry_lock = threading.RLock()
 _current: list[Address] = []
+#: Called before all recorders close.
+_before_closing: list[Callable[[], object]] = []
 #: In a forked child: the parent's connections.
 _of_the_parent: list[Backend | None] = []
 #: Locks taken for the time of a fork.
@@ -266,8 +271,15 @@ def get_recorder(uri: str | None = None) -> Recorder:
     return recorder
 
 
+def before_closing(wait: Callable[[], object]) -> None:
+    """Have a function called before the recorders close; it waits for others who still record."""
+    _before_closing.append(wait)
+
+
 def close_recorders() -> None:
     """Send what is left everywhere and let go of every journal; recording may begin anew."""
+    for wait in _before_closing:
+        wait()
     with _registry_lock:
         for recorder in list(_recorders.values()):
             recorder.close()

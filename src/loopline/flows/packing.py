@@ -19,9 +19,9 @@ import msgspec
 from loopline.errors import FlowBuildError
 from loopline.flows.code import python_minor
 from loopline.flows.inputs import fill
-from loopline.flows.local_modules import find_modules, imported_names, is_local, zip_sources
 from loopline.flows.pointers import FunctionPointer
 from loopline.flows.sources import describe_function, describe_value, is_importable
+from loopline.tracking.local_modules import find_modules, imported_names, is_local, zip_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -86,6 +86,7 @@ def log_model(  # noqa: PLR0913 - MLflow's names
         artifact_path=name or artifact_path,
         registered_model_name=registered_model_name,
         tags=tags,
+        native=keras_model,
     )
 
 

@@ -15,6 +15,7 @@ from loopline.records.base import Record
 from loopline.registry import register_model
 from loopline.rules.names import check_artifact_path, check_model_name
 from loopline.tracking.fluent import active_run, start_run
+from loopline.tracking.preprocessing import record_found_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,11 @@ def log_folder(
     artifact_path: str | None = None,
     registered_model_name: str | None = None,
     tags: dict[str, str] | None = None,
+    native: Any = None,  # noqa: ANN401 - any model
 ) -> ModelInfo:
     """Write a model folder, log it to the active run (or a new one), and register it if asked.
+
+    The preprocessing in ``native``, the model itself, is recorded with the run.
 
     When this returns, the files are in this machine's keeping; when it registers, they are in
     the store.
@@ -87,6 +91,7 @@ def log_folder(
             predict=predict,
         )
         run.log_artifacts(folder, path)
+    record_found_in(run, native)
     info = ModelInfo(
         model_uri=f"runs:/{run_id}/{path}",
         run_id=run_id,

@@ -4,10 +4,12 @@
 
     metrics.rmse < 4 and (params.model = 'gbm' or tags."mlflow.runName" like 'night%')
     metrics.rmse.min < 3.9 and attributes.status = 'FINISHED' and not tags.simulated is not null
+    preprocessing.function = 'clean_trips' and preprocessing.step.StandardScaler.with_mean = 'True'
 
 A word without a dot is an attribute. Keys with odd characters stand in backticks or double
 quotes. The text becomes a tree of records here; ``loopline.store.search`` turns the tree into
-a statement with bound values.
+a statement with bound values. What is said of preprocessing becomes comparisons of the tags that
+hold it (``loopline.rules.preprocessing``).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import NamedTuple
 
 from loopline.errors import FilterError
 from loopline.records.base import Record
+from loopline.rules import preprocessing
 
 __all__ = [
     "And",
@@ -46,6 +49,7 @@ ENTITIES = {
     "run": "attribute",
     "dataset": "dataset",
     "datasets": "dataset",
+    "preprocessing": "preprocessing",
 }
 NUMBER_ATTRIBUTES = ("start_time", "end_time", "created", "duration")
 TEXT_ATTRIBUTES = (
@@ -74,13 +78,15 @@ DATASET_FIELDS = ("name", "digest", "context")
 SUMMARIES = ("min", "max", "mean", "count", "last", "first_step", "last_step")
 NUMBER_OPERATORS = (">", ">=", "!=", "=", "<", "<=")
 TEXT_OPERATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL")
+MEMBER_OPERATORS = ("=", "!=", "IN", "NOT IN")
 
 
 class Field(Record, frozen=True, kw_only=True):
     """What is compared.
 
     Attributes:
-        entity: ``"metric"``, ``"param"``, ``"tag"``, ``"attribute"`` or ``"dataset"``.
+        entity: ``"metric"``, ``"param"``, ``"tag"``, ``"attribute"`` or ``"dataset"``;
+            ``"preprocessing"`` only while a filter is parsed.
         key: Its key or the attribute's name.
         summary: For a metric: which number of its summary, ``"last"`` by default.
     """
@@ -184,7 +190,7 @@ def parse_order_by(text: str) -> OrderBy:
     if word:
         descending = word == "DESC"
     parser.expect_end("ASC, DESC or the end")
-    if field.entity == "dataset":
+    if field.entity in {"dataset", "preprocessing"}:
         raise FilterError(text, 0, "a metric, param, tag or attribute to order by")
     return OrderBy(field=field, descending=descending)
 
@@ -286,7 +292,7 @@ class Parser:
             return self.attribute(_unquote(first), first.position)
         entity = ENTITIES.get(first.text.lower())
         if entity is None:
-            known = "metrics, params, tags, attributes or datasets"
+            known = "metrics, params, tags, attributes, datasets or preprocessing"
             raise self._fail(f"{known} before the dot", first)
         start = self._now
         key = self._key()
@@ -294,6 +300,8 @@ class Parser:
             return self.attribute(key, start.position)
         if entity == "dataset" and key not in DATASET_FIELDS:
             raise self._fail("name, digest or context of a dataset", start)
+        if entity == "preprocessing" and key.partition(".")[0] not in preprocessing.KINDS:
+            raise self._fail("function, step or digest of preprocessing", start)
         if entity == "metric":
             head, _, tail = key.rpartition(".")
             if head and tail in SUMMARIES and start.kind == "word":
@@ -332,17 +340,31 @@ class Parser:
             raise FilterError(self.text, position, expected)
         return Field(entity="attribute", key=name)
 
-    def _comparison(self) -> Comparison:
+    def _comparison(self) -> Node:
         self._comparisons += 1
         if self._comparisons > MAX_COMPARISONS:
             raise self._fail(f"at most {MAX_COMPARISONS} comparisons")
         field = self.field()
         token = self._now
         operator = self._operator()
-        allowed = NUMBER_OPERATORS if field.is_number else TEXT_OPERATORS
+        is_member = field.entity == "preprocessing" and field.key in preprocessing.KINDS
+        allowed: tuple[str, ...] = NUMBER_OPERATORS if field.is_number else TEXT_OPERATORS
+        if is_member:
+            allowed = MEMBER_OPERATORS
         if operator not in allowed:
             kind = "a number" if field.is_number else "text"
             raise self._fail(f"one of {', '.join(allowed)}, as {field.key} is {kind}", token)
+        comparison = self._compared(field, operator)
+        if field.entity != "preprocessing":
+            return comparison
+        node = _used(comparison) if is_member else _set_to(comparison)
+        self._comparisons += _count(node) - 1
+        if self._comparisons > MAX_COMPARISONS:
+            raise self._fail(f"at most {MAX_COMPARISONS} comparisons", token)
+        return node
+
+    def _compared(self, field: Field, operator: str) -> Comparison:
+        """Parse what a field is compared with."""
         if operator in {"IS NULL", "IS NOT NULL"}:
             return Comparison(field=field, operator=operator)
         if operator in {"IN", "NOT IN"}:
@@ -387,6 +409,55 @@ class Parser:
                 return values
             if not self._take_sign(","):
                 raise self._fail("a comma or a closing parenthesis")
+
+
+def _used(comparison: Comparison) -> Node:
+    """Say that a run used a function, step or digest: the tag that is named after it is there."""
+    kind = comparison.field.key
+    value = comparison.value
+    names = value if isinstance(value, list) else [str(value)]
+    parts: list[Node] = [
+        Comparison(field=_tag(preprocessing.tag_key(f"{kind}.{name}")), operator="IS NOT NULL")
+        for name in names
+    ]
+    node = parts[0] if len(parts) == 1 else Or(parts=parts)
+    return Not(part=node) if comparison.operator in {"!=", "NOT IN"} else node
+
+
+def _set_to(comparison: Comparison) -> Node:
+    """Compare an attribute that may have several values in one run: one of them must do.
+
+    ``!=`` and ``NOT IN`` hold when the run has the attribute and none of its values is meant.
+    """
+    first, *others = (_tag(key) for key in preprocessing.variants(comparison.field.key))
+    operator = comparison.operator
+    if operator in {"IS NULL", "IS NOT NULL"}:
+        return Comparison(field=first, operator=operator)
+    positive = {"!=": "=", "NOT IN": "IN"}.get(operator, operator)
+    some = Or(
+        parts=[
+            Comparison(field=field, operator=positive, value=comparison.value)
+            for field in (first, *others)
+        ]
+    )
+    if positive == operator:
+        return some
+    return And(parts=[Comparison(field=first, operator="IS NOT NULL"), Not(part=some)])
+
+
+def _tag(key: str) -> Field:
+    return Field(entity="tag", key=key)
+
+
+def _count(node: Node) -> int:
+    """Count the comparisons of a tree."""
+    match node:
+        case And() | Or():
+            return sum(map(_count, node.parts))
+        case Not():
+            return _count(node.part)
+        case Comparison():
+            return 1
 
 
 def _unquote(token: _Token) -> str:

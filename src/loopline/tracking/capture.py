@@ -1,181 +1,287 @@
-"""The environment of every run, gathered in the background: code version, packages, machine.
+"""Capture: the environment of every run is recorded beside it, on a thread of its own.
 
-Nothing here is on the way of ``start_run``: a thread gathers once a process and writes tags and
-a file ``loopline/environment.json``. ``os.environ`` is never looked through, let alone stored,
-and what looks like a secret on the command line or in a URL is left out.
+``start_run`` only leaves a note for the thread. What the thread gathers is shared by the runs
+that start within a few seconds; git is asked anew after that, since a process may outlive a
+commit. At exit the thread is waited for, so that a short run has its environment too.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import platform
-import re
-import subprocess
 import sys
 import threading
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+import time
+import warnings
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from loopline.backend.recorder import before_closing
+from loopline.records.facts import ArtifactLogged, TagsSet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from loopline.backend.recorder import Recorder
+    from loopline.journal.journal import Journal
+    from loopline.tracking.environment.snapshot import Snapshot
     from loopline.tracking.run import ActiveRun
 
-__all__ = ["capture_into", "environment", "redacted_arguments"]
+__all__ = ["capture_into", "soon", "wait_for_captures"]
 
-#: A dirty working tree's difference is kept up to this size.
-MAX_DIFF = 2_000_000
-GIT_WAIT_S = 10.0
-_SECRET = re.compile(r"token|passw|secret|api[-_]?key|credential|private[-_]?key", re.IGNORECASE)
-_threads: list[threading.Thread] = []
+#: Runs that start within these seconds after a snapshot share it.
+FRESH_S = 5.0
+#: The thread lets the caller go on for so long before it competes for the interpreter.
+HOLD_S = 0.02
+#: A thread with nothing to do ends after these seconds.
+IDLE_S = 2.0
+#: The end of the process waits for what is being gathered, but no longer than this.
+EXIT_WAIT_S = 10.0
 
 
-def capture_into(run: ActiveRun, recorder: Recorder) -> None:
-    """Record the environment of a run, in the background."""
+class _Note(NamedTuple):
+    """What is to be recorded: the environment of a run that began, or the cells of a notebook."""
+
+    run: ActiveRun
+    recorder: Recorder
+    #: Tags that the user has set, which stay.
+    given: frozenset[str] = frozenset()
+    #: The cells run so far; None outside notebooks.
+    cells: list[str] | None = None
+    only_cells: bool = False
+
+
+class _Capturer:
+    """The notes, and the thread that works them off; one a process."""
+
+    def __init__(self) -> None:
+        self._notes: deque[_Note] = deque()
+        self._chores: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_busy = False
+        self._waiting = 0
+        self._is_over = False
+        self._snapshot: Snapshot | None = None
+        self._taken_at = 0.0
+        #: Per journal, hash and size of the snapshot's files that it has already.
+        self._staged: weakref.WeakKeyDictionary[Journal, dict[str, tuple[str, int]]]
+        self._staged = weakref.WeakKeyDictionary()
+        self._followed: list[_Note] = []
+        self._is_following = False
+
+    def put(self, note: _Note) -> None:
+        """Leave a note for the thread, starting it when there is none."""
+        with self._changed:
+            if not self._is_over:
+                self._notes.append(note)
+                self._rouse()
+
+    def put_chore(self, chore: Callable[[], None]) -> None:
+        """Have something quick done by the thread, before the notes."""
+        with self._changed:
+            if not self._is_over:
+                self._chores.append(chore)
+                self._rouse()
+
+    def _rouse(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="loopline-capture", daemon=True)
+            self._thread.start()
+        elif len(self._notes) + len(self._chores) == 1:
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until every note is worked off; tell whether that was in time."""
+        with self._changed:
+            self._waiting += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(
+                    lambda: not self._notes and not self._is_busy, timeout_s
+                )
+            finally:
+                self._waiting -= 1
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait as ``wait`` does, and take no more: the recorders are about to close."""
+        self.wait(timeout_s)
+        with self._changed:
+            self._is_over = True
+            self._notes.clear()
+
+    def _work(self) -> None:
+        try:
+            self._work_off()
+        finally:  # Also when warnings are errors: the next note gets another thread.
+            with self._changed:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _work_off(self) -> None:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(lambda: bool(self._notes or self._chores), IDLE_S):
+                    self._thread = None  # Under the lock: who leaves a note now starts another.
+                    return
+                self._changed.wait_for(lambda: self._waiting > 0 or self._is_over, HOLD_S)
+                notes, chores = list(self._notes), list(self._chores)
+                self._notes.clear()
+                self._chores.clear()
+                self._is_busy = True
+            try:
+                for chore in chores:
+                    chore()
+                for note in notes:
+                    self._try_capture(note)
+            finally:
+                with self._changed:
+                    self._is_busy = False
+                    self._changed.notify_all()
+
+    def _try_capture(self, note: _Note) -> None:
+        try:
+            self._capture(note)
+        except Exception as error:  # noqa: BLE001 - a run is worth more than its surroundings
+            warnings.warn(
+                f"The environment of run {note.run.run_id} could not be recorded: "
+                f"{type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _capture(self, note: _Note) -> None:
+        if not note.only_cells:
+            snapshot = self._fresh()
+            tags = {key: text for key, text in snapshot.tags.items() if key not in note.given}
+            self._record(note, TagsSet(run_id=note.run.run_id, tags=tags))
+            staged = self._staged.setdefault(note.recorder.journal, {})
+            for path, data in snapshot.files.items():
+                if path not in staged:
+                    staged[path] = note.recorder.stage_bytes(data)
+                self._record_file(note, path, *staged[path])
+        self._capture_cells(note)
+
+    def _fresh(self) -> Snapshot:
+        """Take a snapshot, unless the last one is young enough."""
+        from loopline.tracking.environment.snapshot import take
+
+        if self._snapshot is None or time.monotonic() - self._taken_at > FRESH_S:
+            self._snapshot = take()
+            self._taken_at = time.monotonic()
+            self._staged.clear()
+        return self._snapshot
+
+    # --- notebooks ---
+
+    def _capture_cells(self, note: _Note) -> None:
+        """Keep the cells that were run when the note was left."""
+        from loopline.tracking.environment import notebook
+        from loopline.tracking.environment.snapshot import redactor
+
+        if note.cells is None:
+            return
+        text = redactor().text(notebook.as_script(note.cells), is_code=True)
+        self._record_file(note, notebook.CELLS, *note.recorder.stage_bytes(text.encode()))
+
+    def follow(self, note: _Note) -> None:
+        """Keep the cells also after each further one, until the run has ended."""
+        from loopline.tracking.environment import notebook
+
+        self._followed.append(note)
+        if not self._is_following:
+            self._is_following = True
+            notebook.follow(notebook.shell(), self._after_cell)
+
+    def _after_cell(self) -> None:
+        from loopline.tracking.environment.notebook import cells_so_far
+
+        cells = cells_so_far()
+        for note in self._followed:
+            self.put(note._replace(cells=cells, only_cells=True))
+        self._followed = [note for note in self._followed if not note.run.status.is_terminal]
+
+    # --- recording ---
+
+    def _record_file(self, note: _Note, path: str, digest: str, size: int) -> None:
+        self._record(
+            note,
+            ArtifactLogged(
+                run_id=note.run.run_id,
+                path=path,
+                sha256=digest,
+                size_bytes=size,
+                at_ms=time.time_ns() // 1_000_000,
+            ),
+        )
+
+    def _record(self, note: _Note, fact: Any) -> None:  # noqa: ANN401 - one of the facts
+        if not self._is_over:  # Or it would open a journal in a process that is ending.
+            note.recorder.record(fact)
+
+
+_capturer = _Capturer()
+
+
+def capture_into(run: ActiveRun, recorder: Recorder, *, given: Collection[str] = ()) -> None:
+    """Have the environment of a run recorded, in the background.
+
+    Args:
+        run: A run that has just begun.
+        recorder: Where it is recorded to.
+        given: Tags that are set by the user and stay as they are.
+    """
     if os.environ.get("LOOPLINE_NO_CAPTURE") == "1":
         return
-    thread = threading.Thread(
-        target=_capture, args=(run, recorder), name="loopline-capture", daemon=True
-    )
-    thread.start()
-    _threads.append(thread)
+    note = _Note(run, recorder, frozenset(given))
+    if "IPython" in sys.modules:
+        from loopline.tracking.environment.notebook import cells_so_far
+
+        note = note._replace(cells=cells_so_far())
+    _capturer.put(note)
+    if note.cells is not None:
+        _capturer.follow(note)
+    _finish_with_child()
 
 
-def _capture(run: ActiveRun, recorder: Recorder) -> None:
-    from loopline.errors import LooplineError
-    from loopline.records.facts import TagsSet
+def soon(chore: Callable[[], None]) -> None:
+    """Have something quick done a moment later, off the calling thread.
 
-    try:
-        found = environment()
-        tags = {
-            "mlflow.source.name": found["script"],
-            "mlflow.source.type": "LOCAL",
-            "loopline.python": found["python"],
-            "loopline.host": found["host"],
-        }
-        git = found["git"]
-        if git:
-            tags["mlflow.source.git.commit"] = git["commit"]
-            tags["mlflow.source.git.branch"] = git["branch"]
-            tags["loopline.git.dirty"] = str(git["dirty"]).lower()
-        recorder.record(TagsSet(run_id=run.run_id, tags={k: v for k, v in tags.items() if v}))
-        run.log_text(json.dumps(found, indent=2), "loopline/environment.json")
-        if git and git["dirty"]:
-            diff = _git("diff", "HEAD")
-            if diff and len(diff) <= MAX_DIFF:
-                run.log_text(diff, "loopline/uncommitted.diff")
-    except (LooplineError, OSError, ValueError) as error:
-        import warnings
-
-        warnings.warn(
-            f"The environment of run {run.run_id} could not be recorded: {error}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    To start a thread takes until that thread has drawn its first breath, milliseconds on a busy
+    machine; ``start_run`` pays that once, for this one.
+    """
+    _capturer.put_chore(chore)
 
 
-@cache
-def environment() -> dict[str, Any]:
-    """Describe this process: script, arguments, git, Python, packages, machine."""
-    return {
-        "script": str(Path(sys.argv[0]).resolve()) if sys.argv and sys.argv[0] else "",
-        "arguments": redacted_arguments(sys.argv[1:]),
-        "working_folder": str(Path.cwd()),
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "host": platform.node(),
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "memory_bytes": _memory(),
-        "git": _git_state(),
-        "packages": _packages(),
-    }
+def wait_for_captures(timeout_s: float = EXIT_WAIT_S) -> bool:
+    """Wait until the environments of all runs begun so far are recorded."""
+    return _capturer.wait(timeout_s)
 
 
-def redacted_arguments(arguments: list[str]) -> list[str]:
-    """Leave the values of options out whose names speak of a secret."""
-    kept: list[str] = []
-    hide_next = False
-    for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        if hide_next and not argument.startswith("-"):
-            kept.append("***")
-            hide_next = False
-        elif argument.startswith("-") and _SECRET.search(name):
-            kept.append(f"{name}=***" if equals else name)
-            hide_next = not equals
-        else:
-            kept.append(_without_password(argument))
-            hide_next = False
-    return kept
+def _finish() -> None:
+    _capturer.finish(EXIT_WAIT_S)
 
 
-def _without_password(text: str) -> str:
-    """Take user and password out of a URL."""
-    if "://" not in text or "@" not in text:
-        return text
-    parts = urlsplit(text)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+_children: set[int] = set()
 
 
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
-            ["git", *arguments],  # noqa: S607 - the user's git, wherever it is
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=GIT_WAIT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+def _finish_with_child() -> None:
+    """Have a ``multiprocessing`` child wait too: it ends without what ``atexit`` was told."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is None or processes.parent_process() is None or os.getpid() in _children:
+        return
+    from multiprocessing.util import Finalize
+
+    _children.add(os.getpid())
+    Finalize(None, wait_for_captures, exitpriority=100)
 
 
-def _git_state() -> dict[str, Any] | None:
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return None
-    return {
-        "commit": commit.strip(),
-        "branch": (_git("rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
-        "remote": _without_password((_git("remote", "get-url", "origin") or "").strip()),
-        "dirty": bool((_git("status", "--porcelain", "--untracked-files=no") or "").strip()),
-    }
+def _begin_anew() -> None:
+    global _capturer  # noqa: PLW0603 - the thread and its lock are the parent's
+    _capturer = _Capturer()
 
 
-def _packages() -> dict[str, str]:
-    from importlib.metadata import distributions
-
-    found = {}
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found[name] = distribution.version
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _wait() -> None:
-    for thread in _threads:
-        thread.join(timeout=GIT_WAIT_S)
-
-
-def _forget_threads() -> None:
-    _threads.clear()
-
-
-atexit.register(_wait)
-os.register_at_fork(after_in_child=_forget_threads)
+before_closing(wait_for_captures)
+atexit.register(_finish)
+os.register_at_fork(after_in_child=_begin_anew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from loopline.backend.recorder import Recorder
+    from loopline.records.preprocessing import Preprocessing
     from loopline.records.tracking import Run, RunData
 
 __all__ = ["ActiveRun", "ending"]
@@ -118,6 +119,12 @@ class ActiveRun(RunFiles):
         """Make it the active run for a block, without ending it: in a thread, in a callback."""
         with using(self):
             yield self
+
+    def log_preprocessing(self, preprocessing: Any) -> Preprocessing:  # noqa: ANN401 - any kind
+        """Record what made the inputs; see ``loopline.log_preprocessing``."""
+        from loopline.tracking.preprocessing import record_into
+
+        return record_into(self, preprocessing)
 
     # --- the end ---
 

@@ -17,6 +17,7 @@ from loopline.tracking.active import active_run, enter, own_run
 from loopline.tracking.capture import capture_into
 from loopline.tracking.experiments import ExperimentHandle
 from loopline.tracking.run import ActiveRun
+from loopline.tracking.system_metrics import sample_into
 from loopline.tracking.values import tag_texts
 from loopline.tracking.words import random_name, user_name
 from loopline.tracking.writer import now_ms
@@ -68,7 +69,7 @@ def start_run(  # noqa: PLR0913 - MLflow's arguments in MLflow's order
     parent_run_id: str | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
-    log_system_metrics: bool | None = None,  # noqa: ARG001, FBT001 - as MLflow has it
+    log_system_metrics: bool | None = None,  # noqa: FBT001 - as MLflow has it
     *,
     resume: bool | None = None,
 ) -> ActiveRun:
@@ -156,7 +157,8 @@ def start_run(  # noqa: PLR0913 - MLflow's arguments in MLflow's order
     )
     enter(run)
     if run_id is None:
-        capture_into(run, recorder)
+        capture_into(run, recorder, given=texts)
+    sample_into(run, recorder, log_system_metrics=log_system_metrics, is_resumed=run_id is not None)
     return run
 
 

@@ -1,4 +1,4 @@
-"""Local modules: which of the imported code is the user's own and must travel with a flow."""
+"""Local modules: which of the imported code is the user's own, not installed from elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType
 
-__all__ = ["Modules", "find_modules", "imported_names", "is_local", "zip_sources"]
+__all__ = [
+    "Modules",
+    "find_modules",
+    "imported_names",
+    "imports_of_source",
+    "is_local",
+    "loaded_files",
+    "zip_sources",
+]
 
 #: More source than this is a data folder or an environment in the wrong place.
 _MOST_BYTES = 50_000_000
@@ -49,7 +57,7 @@ class Modules(NamedTuple):
     packages: set[str]
 
 
-def find_modules(names: Iterable[str]) -> Modules:
+def find_modules(names: Iterable[str], *, most_bytes: int = _MOST_BYTES) -> Modules:
     """Follow imports from top-level module names, through all source files of local ones.
 
     A local package comes whole, with every ``.py`` file in its folder, so that what it imports
@@ -75,10 +83,10 @@ def find_modules(names: Iterable[str]) -> Modules:
             continue
         for path, data in _read_sources(name, spec):
             files[path] = data
-            todo.extend(_imports_of_source(data))
-        if sum(map(len, files.values())) > _MOST_BYTES:
+            todo.extend(imports_of_source(data))
+        if sum(map(len, files.values())) > most_bytes:
             msg = (
-                f"The sources of {name!r} with what it imports are over {_MOST_BYTES:,} bytes. "
+                f"The sources of {name!r} with what it imports are over {most_bytes:,} bytes. "
                 "Move data and environments out of the package's folder, or install the package."
             )
             raise FlowBuildError(msg)
@@ -105,6 +113,22 @@ def imported_names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
             yield from imported_names(constant)
+
+
+def loaded_files() -> dict[str, Path]:
+    """Find the source files of the local modules that this process has imported, by module."""
+    found = {}
+    installed = tuple(f"{root}{os.sep}" for root in _installed_roots())
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in {"__main__", "loopline"} or not isinstance(file, str):
+            continue
+        # Thousands are installed: told by their text, which costs no look at the disk.
+        if file.endswith(".py") and not file.startswith(installed):
+            path = Path(file)
+            if not _is_installed(path):
+                found[name] = path
+    return found
 
 
 def zip_sources(files: dict[str, bytes]) -> bytes:
@@ -184,7 +208,7 @@ def _python_files(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _imports_of_source(data: bytes) -> Iterator[str]:
+def imports_of_source(data: bytes) -> Iterator[str]:
     """Yield the top-level names that a source file imports by absolute name."""
     try:
         tree = ast.parse(data)

@@ -1,0 +1,1 @@
+"""The environment of a run: code version, interpreter, packages, machine."""
