@@ -15,10 +15,15 @@ if TYPE_CHECKING:
         executors,
         keras,
         lifecycle,
+        lightgbm,
+        lightning,
         models,
+        optuna,
         registry,
         schedules,
         sklearn,
+        transformers,
+        xgboost,
     )
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
     from loopline.data.versions import dataset
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from loopline.flows.flow import Flow
     from loopline.flows.parameter import Parameter
     from loopline.flows.task import Task, task, unmapped
+    from loopline.integrations.everything import autolog
     from loopline.models import infer_signature, load_model
     from loopline.records.tracking import Metric
     from loopline.registry import register_model
@@ -108,6 +114,7 @@ __all__ = [
     "Parameter",
     "Task",
     "active_run",
+    "autolog",
     "context",
     "copy_run",
     "create_experiment",
@@ -139,6 +146,8 @@ __all__ = [
     "keras",
     "last_active_run",
     "lifecycle",
+    "lightgbm",
+    "lightning",
     "list_artifacts",
     "load_dict",
     "load_image",
@@ -164,6 +173,7 @@ __all__ = [
     "log_video",
     "models",
     "move_runs",
+    "optuna",
     "preprocessing",
     "preprocessing_digest",
     "register_model",
@@ -188,8 +198,10 @@ __all__ = [
     "sql",
     "start_run",
     "task",
+    "transformers",
     "triggers",
     "unmapped",
+    "xgboost",
 ]
 
 #: Where each name lives. The imports above tell type checkers and editors the same.
@@ -197,6 +209,7 @@ _HOMES = {
     "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
     "loopline.data.versions": "dataset",
     "loopline.flows": "Flow Parameter Task context get_run_logger task unmapped",
+    "loopline.integrations.everything": "autolog",
     "loopline.models": "infer_signature load_model",
     "loopline.records.tracking": "Metric",
     "loopline.registry": "register_model",
@@ -222,6 +235,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 _MODULES = {
     **{name: f"loopline.{name}" for name in ("data", "errors", "executors", "keras", "models")},
     **{name: f"loopline.{name}" for name in ("lifecycle", "registry", "schedules", "sklearn")},
+    **{name: f"loopline.{name}" for name in ("lightgbm", "lightning", "optuna")},
+    **{name: f"loopline.{name}" for name in ("transformers", "xgboost")},
     **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
 }
 

@@ -21,6 +21,8 @@ __all__ = ["FLAVORS", "find_flavor", "load_model"]
 FLAVORS = {
     "sklearn": "loopline.models.sklearn",
     "keras": "loopline.models.keras",
+    "xgboost": "loopline.models.xgboost",
+    "lightgbm": "loopline.models.lightgbm",
 }
 
 

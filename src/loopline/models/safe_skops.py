@@ -23,7 +23,11 @@ REVIEWED: dict[str, str] = {
     "functools.partial": "only stores a function, which is examined by its own name",
     "sklearn.compose._column_transformer.make_column_selector": "holds a pattern and type names",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": "indices are checked",
+    "sklearn.metrics._scorer._PassthroughScorer": "asks the estimator it holds, examined itself",
+    "sklearn.model_selection._split.KFold": "holds numbers",
+    "sklearn.model_selection._split.StratifiedKFold": "holds numbers",
     "sklearn.tree._tree.Tree": "indices are checked",
+    "sklearn.utils._bunch.Bunch": "a dict whose values are examined themselves",
     "sklearn.utils.validation.check_array": "looks at an array and changes nothing",
 } | {
     f"sklearn.gaussian_process.kernels.{kernel}": "holds numbers and other kernels"
