@@ -185,7 +185,8 @@ def test_git_is_asked_anew_for_a_run_that_starts_later(
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "train.py"))
+    script = str(tmp_path / "train.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", script, raising=False)
     monkeypatch.setattr(capture, "FRESH_S", 0.0)
     (tmp_path / "train.py").write_text("EPOCHS = 3\n")
     git("init", "-q")

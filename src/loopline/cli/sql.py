@@ -25,7 +25,7 @@ __all__ = ["sql"]
 @click.argument("statement")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 def sql(backend: Backend, *, statement: str, as_csv: bool, as_json: bool) -> None:
-    """Ask the store in SQL.
+    """Ask the store in SQL, read-only.
 
     Tables: experiments, runs, params, tags, latest_metrics, metrics (every point), datasets,
     inputs, registered_models, model_versions. Nothing can be changed. "-" reads the statement
