@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test test-deep soak bench lint format lock clean environment environment-keras
+.PHONY: help demo test test-deep test-peers soak bench lint format lock clean environment environment-keras
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,11 +17,14 @@ demo: environment$(if $(findstring keras,$(ARGS)),-keras) ## Run the main job on
 	@$(BIN)/loopline demo taxifare $(ARGS)
 
 test: lint ## Check style, types and layers, and run the tests (at most 10 minutes)
-	$(BIN)/pytest -m "not deep" -n auto --dist worksteal $(ARGS)
+	$(BIN)/pytest -m "not deep and not peer" -n auto --dist worksteal $(ARGS)
 
 test-deep: environment-keras ## Run the slow tests: browsers, real peers, full kill counts
 	@tools/system-packages.sh
-	$(BIN)/pytest -m deep $(ARGS)
+	$(BIN)/pytest -m "deep and not peer" $(ARGS)
+
+test-peers: environment ## Run the tests beside real MLflow; LOOPLINE_TEST_MLFLOW names a Python that has it
+	$(BIN)/pytest -m peer $(ARGS)
 
 soak: environment ## Run the endurance scripts, benchmarks/soak_*.py
 	@$(call each,benchmarks/soak_*.py)

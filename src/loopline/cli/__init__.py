@@ -29,6 +29,8 @@ TABLE = {
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "sql": ("loopline.cli.sql:sql", "Ask the store in SQL, read-only."),
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),
+    "import": ("loopline.cli.import_:import_", "Bring in what another store has."),
+    "export": ("loopline.cli.export:export", "Write runs, models and files out of the store."),
     "version": ("loopline.cli.version:version", "Say which version is installed."),
 }
 

@@ -58,14 +58,25 @@ from loopline.records.tracking import (
     RunPage,
     RunTable,
 )
+from loopline.records.transfer_operations import (
+    DescribeRuns,
+    ImportExperiment,
+    ImportModel,
+    ImportVersion,
+    SettleRuns,
+)
 
 __all__ = [
     "OPERATIONS",
     "CopyRun",
     "CreateExperiment",
     "DeleteExperiment",
+    "DescribeRuns",
     "EnsureExperiment",
     "GetExperiment",
+    "ImportExperiment",
+    "ImportModel",
+    "ImportVersion",
     "ListExperiments",
     "MoveRuns",
     "Operation",
@@ -74,6 +85,7 @@ __all__ = [
     "RestoreExperiment",
     "SearchExperiments",
     "SetExperimentTags",
+    "SettleRuns",
 ]
 
 

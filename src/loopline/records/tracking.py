@@ -241,6 +241,8 @@ class Dataset(Record, frozen=True, kw_only=True):
         profile: What the first 100 columns hold.
         profiled_rows: Rows the profile was made of; None: all of them.
         sampled_rows: Rows, drawn evenly, that quantiles and top values rest on; None: all.
+        mlflow: What an MLflow store said of it, word for word, by MLflow's names:
+            ``"source_type"``, ``"source"``, ``"schema"`` and ``"profile"``.
     """
 
     name: str
@@ -254,6 +256,7 @@ class Dataset(Record, frozen=True, kw_only=True):
     profile: dict[str, ColumnProfile] = {}
     profiled_rows: int | None = None
     sampled_rows: int | None = None
+    mlflow: dict[str, str] = {}
 
 
 class RunInput(Record, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ from loopline.store import (
     runs,
     schema,
     search,
+    transfer,
+    transfer_registry,
 )
 from loopline.store.metrics import get_metric_columns, get_metric_history
 
@@ -92,6 +94,11 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.RenewLease: leases.renew_lease,
     ops.ReleaseFlowRun: leases.release_flow_run,
     ops.CancelFlowRun: leases.cancel_flow_run,
+    ops.DescribeRuns: transfer.describe_runs,
+    ops.ImportExperiment: transfer.import_experiment,
+    ops.SettleRuns: transfer.settle_runs,
+    ops.ImportVersion: transfer_registry.import_version,
+    ops.ImportModel: transfer_registry.import_model,
 }
 
 

@@ -1,0 +1,195 @@
+"""What MLflow's stores share, whatever keeps them: words, numbers and addresses in its sense."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from loopline.records.base import Lifecycle
+from loopline.records.registry import Stage
+from loopline.records.tracking import Dataset, RunInput, RunStatus
+from loopline.transfer.places import is_local, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from loopline.transfer.source import SourceVersion
+
+__all__ = [
+    "CONTEXT",
+    "DELETED_STAGE",
+    "MODEL_TAGS",
+    "PARENT",
+    "Origin",
+    "champions_of",
+    "dataset_input",
+    "lifecycle_of",
+    "origin_of",
+    "stage_of",
+    "status_of",
+]
+
+#: Tag of a dataset input that says what it was used for.
+CONTEXT = "mlflow.data.context"
+#: Tag of a run that names the run it is nested in.
+PARENT = "mlflow.parentRunId"
+#: Stage of a version that was deleted; its number is never used again.
+DELETED_STAGE = "Deleted_Internal"
+MODEL_TAGS = "Loopline keeps tags on versions, not on registered models"
+
+_STATUS_NUMBERS = {
+    1: RunStatus.RUNNING,
+    2: RunStatus.SCHEDULED,
+    3: RunStatus.FINISHED,
+    4: RunStatus.FAILED,
+    5: RunStatus.KILLED,
+}
+_LOGGED_MODEL = re.compile(r"models:/+(m-[^/]+)/?\Z")
+_RUN_MODEL = re.compile(r"runs:/+([^/]+)/(.+)\Z")
+
+
+class Origin(NamedTuple):
+    """Where a version's files come from; the first that is not empty says it.
+
+    Attributes:
+        model_id: A logged model.
+        run_path: A folder of the run ``run_id``.
+        location: Any other address.
+    """
+
+    run_id: str
+    model_id: str = ""
+    run_path: str = ""
+    location: str = ""
+
+
+def status_of(value: object) -> RunStatus:
+    """Read a run's status, a number in folders and a word elsewhere."""
+    if isinstance(value, int):
+        return _STATUS_NUMBERS.get(value, RunStatus.RUNNING)
+    text = str(value or "").upper()
+    return RunStatus(text) if text in RunStatus.__members__ else RunStatus.RUNNING
+
+
+def lifecycle_of(value: object) -> Lifecycle:
+    """Read a lifecycle stage; none means active."""
+    return Lifecycle.DELETED if str(value or "") == "deleted" else Lifecycle.ACTIVE
+
+
+def stage_of(value: object) -> Stage:
+    """Read a version's stage; none or an unknown one means None."""
+    try:
+        return Stage(str(value or "None"))
+    except ValueError:
+        return Stage.NONE
+
+
+def champions_of(versions: Iterable[SourceVersion]) -> dict[str, int]:
+    """Tell which version ``models:/name/Stage`` means to MLflow: the highest number in it."""
+    champions: dict[str, int] = {}
+    for version in versions:
+        if version.stage in {Stage.STAGING, Stage.PRODUCTION}:
+            stage = version.stage.value
+            champions[stage] = max(champions.get(stage, 0), version.version)
+    return champions
+
+
+def dataset_input(words: Mapping[str, str], context: str) -> RunInput:
+    """Make a data version read by a run.
+
+    Args:
+        words: What MLflow wrote of it: ``name``, ``digest``, ``source_type``, ``source``,
+            ``schema`` and ``profile``. The columns, the number of rows and a readable source are
+            taken out of the last three.
+        context: What it was read for.
+    """
+    rows = _mapping(words["profile"]).get("num_rows")
+    columns = _columns(_mapping(words["schema"]))
+    return RunInput(
+        dataset=Dataset(
+            name=words["name"],
+            digest=words["digest"],
+            source=_readable(words["source"]),
+            rows=rows if isinstance(rows, int) else None,
+            columns=columns,
+            column_count=len(columns) or None,
+            mlflow={
+                name: words[name]
+                for name in ("source_type", "source", "schema", "profile")
+                if words[name]
+            },
+        ),
+        context=context,
+    )
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _readable(source: str) -> str:
+    """Take the address out of a source that is a mapping with one; else keep it whole."""
+    mapping = _mapping(source)
+    for key in ("uri", "url", "path"):
+        if isinstance(mapping.get(key), str):
+            return str(mapping[key])
+    return source
+
+
+def _columns(schema: dict[str, Any]) -> dict[str, str]:
+    columns = schema.get("mlflow_colspec")
+    if not isinstance(columns, list):
+        return {}
+    return {
+        str(column["name"]): str(column.get("type", ""))
+        for column in columns
+        if isinstance(column, dict) and "name" in column
+    }
+
+
+def origin_of(
+    *, run_id: str, source: str, storage: str = "", model_id: str = "", run_root: str = ""
+) -> Origin:
+    """Find out where a version's files come from.
+
+    Args:
+        run_id: The run that the version names; empty for none.
+        source: What was registered.
+        storage: Where MLflow found it then, when it says so.
+        model_id: The logged model it says it was made from.
+        run_root: Where the run's files lie.
+    """
+    logged = _LOGGED_MODEL.match(source)
+    if model_id or logged:
+        return Origin(run_id, model_id=model_id or (logged[1] if logged else ""), location=storage)
+    of_run = _RUN_MODEL.match(source)
+    if of_run:
+        return Origin(of_run[1], run_path=of_run[2].strip("/"), location=storage)
+    location = storage or source
+    for address in (storage, source):
+        path = _below(address, run_root)
+        if path:
+            return Origin(run_id, run_path=path, location=location)
+    return Origin(run_id, location="" if location.startswith("models:/") else location)
+
+
+def _below(address: str, root: str) -> str:
+    """Tell an address relative to a root; empty when it does not lie below it."""
+    if not address or not root:
+        return ""
+    inner, outer = _plain(address), _plain(root)
+    return inner[len(outer) + 1 :] if inner.startswith(f"{outer}/") else ""
+
+
+def _plain(address: str) -> str:
+    """Write an address in one way: paths and ``file:`` addresses of one folder are equal."""
+    if is_local(address):
+        return str(local_path(address)).rstrip("/")
+    return unquote(address).rstrip("/")

@@ -1,0 +1,184 @@
+"""Rows of an MLflow database, made of Loopline's records."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loopline.records.base import Lifecycle
+from loopline.transfer.mlflow_facts import CONTEXT, DELETED_STAGE, PARENT
+
+if TYPE_CHECKING:
+    from loopline.records.registry import ModelVersion, RegisteredModel
+    from loopline.records.tracking import Dataset, Experiment, Run
+
+__all__ = [
+    "CONTEXT",
+    "dataset_row",
+    "deleted_version_row",
+    "experiment_row",
+    "input_row",
+    "model_row",
+    "point_row",
+    "run_row",
+    "tags_of",
+    "version_row",
+]
+
+#: What MLflow's databases hold in the place of infinity.
+LARGEST = 1.7976931348623157e308
+#: Types of columns as MLflow's schemas name them, by how others begin.
+_TYPES = (
+    ("bool", "boolean"),
+    ("int64", "long"),
+    ("uint", "long"),
+    ("int", "integer"),
+    ("float32", "float"),
+    ("float", "double"),
+    ("double", "double"),
+    ("long", "long"),
+    ("datetime", "datetime"),
+    ("timestamp", "datetime"),
+    ("date", "datetime"),
+    ("binary", "binary"),
+)
+
+
+def experiment_row(experiment: Experiment, location: str) -> dict[str, Any]:
+    """Make a row of ``experiments``."""
+    return {
+        "experiment_id": int(experiment.experiment_id),
+        "name": experiment.name,
+        "artifact_location": location,
+        "lifecycle_stage": experiment.lifecycle.value,
+        "creation_time": experiment.created_ms,
+        "last_update_time": experiment.updated_ms,
+    }
+
+
+def run_row(run: Run, artifact_uri: str) -> dict[str, Any]:
+    """Make a row of ``runs``."""
+    is_deleted = run.lifecycle == Lifecycle.DELETED
+    return {
+        "run_uuid": run.run_id,
+        "name": run.name,
+        "source_type": "UNKNOWN",
+        "source_name": "",
+        "entry_point_name": "",
+        "user_id": run.user,
+        "status": run.status.value,
+        "start_time": run.start_ms,
+        "end_time": run.end_ms,
+        "source_version": "",
+        "lifecycle_stage": run.lifecycle.value,
+        "artifact_uri": artifact_uri,
+        "experiment_id": int(run.experiment_id),
+        # `mlflow gc` goes by it; when a run was deleted here is not kept.
+        "deleted_time": (run.end_ms or run.start_ms) if is_deleted else None,
+    }
+
+
+def tags_of(run: Run) -> dict[str, str]:
+    """Take a run's tags, with the one by which MLflow knows what it is nested in."""
+    return {PARENT: run.parent_run_id, **run.tags} if run.parent_run_id else run.tags
+
+
+def point_row(run_id: str, key: str, step: int, timestamp_ms: int, value: float) -> dict[str, Any]:
+    """Make a row of ``metrics``: NaN is a mark, and infinity the largest number."""
+    is_nan = math.isnan(value)
+    return {
+        "run_uuid": run_id,
+        "key": key,
+        "value": 0.0 if is_nan else max(-LARGEST, min(LARGEST, value)),
+        "timestamp": timestamp_ms,
+        "step": step,
+        "is_nan": is_nan,
+    }
+
+
+def dataset_row(dataset: Dataset, dataset_id: str, experiment_id: int) -> dict[str, Any]:
+    """Make a row of ``datasets``; what came from MLflow goes back word for word."""
+    words = dataset.mlflow
+    profile = words.get("profile")
+    if profile is None and dataset.rows is not None:
+        profile = msgspec.json.encode({"num_rows": dataset.rows}).decode()
+    schema = words.get("schema")
+    if schema is None and dataset.columns:
+        columns = [
+            {"name": name, "type": _type_of(kind), "required": True}
+            for name, kind in dataset.columns.items()
+        ]
+        schema = msgspec.json.encode({"mlflow_colspec": columns}).decode()
+    uri = msgspec.json.encode({"uri": dataset.source}).decode()
+    return {
+        "dataset_uuid": dataset_id,
+        "experiment_id": experiment_id,
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "dataset_source_type": words.get("source_type", "local"),
+        "dataset_source": words.get("source", uri),
+        "dataset_schema": schema,
+        "dataset_profile": profile,
+    }
+
+
+def _type_of(kind: str) -> str:
+    lower = kind.lower()
+    return next((name for start, name in _TYPES if lower.startswith(start)), "string")
+
+
+def input_row(input_id: str, dataset_id: str, run_id: str) -> dict[str, Any]:
+    """Make a row of ``inputs``."""
+    return {
+        "input_uuid": input_id,
+        "source_type": "DATASET",
+        "source_id": dataset_id,
+        "destination_type": "RUN",
+        "destination_id": run_id,
+    }
+
+
+def model_row(model: RegisteredModel) -> dict[str, Any]:
+    """Make a row of ``registered_models``."""
+    return {
+        "name": model.name,
+        "creation_time": model.created_ms,
+        "last_updated_time": model.updated_ms,
+        "description": model.description or None,
+    }
+
+
+def version_row(version: ModelVersion, location: str) -> dict[str, Any]:
+    """Make a row of ``model_versions``."""
+    return {
+        "name": version.name,
+        "version": version.version,
+        "creation_time": version.created_ms,
+        "last_updated_time": version.updated_ms,
+        "description": version.description or None,
+        "user_id": version.actor or None,
+        "current_stage": version.stage.value,
+        "source": location,
+        "run_id": version.run_id or None,
+        "status": "READY",
+        "storage_location": location,
+    }
+
+
+def deleted_version_row(model: RegisteredModel, number: int) -> dict[str, Any]:
+    """Make the row by which MLflow remembers a number that is not to be used again."""
+    return {
+        "name": model.name,
+        "version": number,
+        "creation_time": model.created_ms,
+        "last_updated_time": model.updated_ms,
+        "description": None,
+        "user_id": None,
+        "current_stage": DELETED_STAGE,
+        "source": "REDACTED-SOURCE-PATH",
+        "run_id": "REDACTED-RUN-ID",
+        "status": "READY",
+        "storage_location": None,
+    }

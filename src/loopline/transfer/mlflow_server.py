@@ -1,0 +1,306 @@
+"""A running MLflow server as a source: what its REST interface tells, and files through it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.transfer.mlflow_facts import (
+    CONTEXT,
+    MODEL_TAGS,
+    PARENT,
+    champions_of,
+    dataset_input,
+    lifecycle_of,
+    origin_of,
+    stage_of,
+    status_of,
+)
+from loopline.transfer.mlflow_history import read_series
+from loopline.transfer.mlflow_rest import Rest
+from loopline.transfer.mlflow_server_files import LoggedModelPlace, RunPlace, place_at
+from loopline.transfer.source import (
+    LoggedModel,
+    Note,
+    SourceExperiment,
+    SourceModel,
+    SourceRun,
+    SourceVersion,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from loopline.records.tracking import RunInput
+    from loopline.transfer.source import Series
+
+__all__ = ["ServerSource"]
+
+PAGE = 1000
+OF_MODELS = "the run that logged the model keeps its own; Loopline has none of a model's"
+
+
+class ServerSource:
+    """A server that speaks MLflow's protocol, 2 or 3."""
+
+    def __init__(self, url: str, *, artifacts: Path | None = None) -> None:
+        """Use a server.
+
+        Args:
+            url: Such as ``http://localhost:5000``.
+            artifacts: Folder that holds the artifact root, for files the server does not give.
+        """
+        self._rest = Rest(url)
+        self._artifacts = artifacts
+        self._notes: list[Note] = []
+        self._roots: dict[str, str] = {}
+        self._keys: dict[str, list[str]] = {}  # Of metrics, by run, until they are read.
+
+    @property
+    def name(self) -> str:
+        """Its address, without a password."""
+        return self._rest.url
+
+    @property
+    def identity(self) -> str:
+        """Its address."""
+        return f"mlflow\0{self._rest.url}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._rest.close()
+
+    # --- experiments and runs ------------------------------------------------------------------
+
+    def experiments(self) -> list[SourceExperiment]:
+        """Read every experiment, deleted ones too."""
+        found = []
+        ask = partial(self._rest.post, "experiments/search")
+        for item in _pages(ask, "experiments", {"max_results": PAGE, "view_type": "ALL"}):
+            created_ms = int(item.get("creation_time") or 0)
+            found.append(
+                SourceExperiment(
+                    experiment_id=str(item["experiment_id"]),
+                    name=item["name"],
+                    lifecycle=lifecycle_of(item.get("lifecycle_stage")),
+                    created_ms=created_ms,
+                    updated_ms=int(item.get("last_update_time") or created_ms),
+                    tags=_texts(item.get("tags")),
+                )
+            )
+        # Newest first is how servers list them; here the ids come in their order.
+        return sorted(found, key=lambda one: (len(one.experiment_id), one.experiment_id))
+
+    def count_runs(self, experiment: SourceExperiment) -> int:
+        """Nobody knows before they are read."""
+        del experiment
+        return 0
+
+    def runs(self, experiment: SourceExperiment, together: int) -> Iterator[list[SourceRun]]:
+        """Read the runs of an experiment, the oldest first: what is new comes at the end."""
+        models = self._logged_models(experiment)
+        ask = partial(self._rest.post, "runs/search")
+        query = {
+            "experiment_ids": [experiment.experiment_id],
+            "run_view_type": "ALL",
+            "max_results": together,
+            "order_by": ["attributes.start_time ASC"],
+        }
+        some: list[SourceRun] = []
+        seen: set[str] = set()
+        for item in _pages(ask, "runs", query):
+            run = self._run(item, experiment, models)
+            if run.run_id in seen:
+                continue  # A page has moved because somebody is writing.
+            seen.add(run.run_id)
+            some.append(run)
+            if len(some) == together:
+                yield some
+                some = []
+        if some:
+            yield some
+
+    def _run(
+        self,
+        item: dict[str, Any],
+        experiment: SourceExperiment,
+        models: dict[str, list[LoggedModel]],
+    ) -> SourceRun:
+        info, data = item["info"], item.get("data", {})
+        run_id = str(info.get("run_id") or info.get("run_uuid"))
+        tags = _texts(data.get("tags"))
+        uri = str(info.get("artifact_uri") or "")
+        self._roots[run_id] = uri
+        self._keys[run_id] = sorted({str(metric["key"]) for metric in data.get("metrics", [])})
+        start_ms, end_ms = info.get("start_time"), info.get("end_time")
+        return SourceRun(
+            run_id=run_id,
+            experiment_id=experiment.experiment_id,
+            name=str(info.get("run_name") or tags.get("mlflow.runName", "")),
+            status=status_of(info.get("status")),
+            lifecycle=lifecycle_of(info.get("lifecycle_stage")),
+            start_ms=None if start_ms is None else int(start_ms),
+            end_ms=None if end_ms is None else int(end_ms),
+            user=str(info.get("user_id") or ""),
+            parent_run_id=tags.get(PARENT),
+            params=_texts(data.get("params")),
+            tags=tags,
+            inputs=list(self._inputs(item.get("inputs", {}))),
+            place=place_at(self._rest, uri, RunPlace(self._rest, run_id), self._artifacts),
+            models=models.get(run_id, []),
+        )
+
+    def _inputs(self, inputs: dict[str, Any]) -> Iterator[RunInput]:
+        others = len(inputs.get("model_inputs", []))
+        self._note("inputs that are models", others, "Loopline keeps data versions as inputs")
+        for item in inputs.get("dataset_inputs", []):
+            tags = _texts(item.get("tags"))
+            context = tags.pop(CONTEXT, "")
+            self._note("tags of inputs", len(tags), "Loopline keeps the context of an input only")
+            data = item.get("dataset", {})
+            words = {
+                name: str(data.get(name) or "")
+                for name in ("name", "digest", "source_type", "source", "schema", "profile")
+            }
+            yield dataset_input(words, context)
+
+    def _logged_models(self, experiment: SourceExperiment) -> dict[str, list[LoggedModel]]:
+        ask = partial(self._rest.post, "logged-models/search")
+        query = {"experiment_ids": [experiment.experiment_id], "max_results": 50}
+        found: dict[str, list[LoggedModel]] = {}
+        try:
+            for item in _pages(ask, "models", query):
+                model = self._logged_model(item)
+                found.setdefault(model.run_id, []).append(model)
+        except (NotFoundError, InvalidInputError):
+            return {}  # A server before MLflow 3.
+        for models in found.values():
+            models.sort(key=lambda model: (model.created_ms, model.model_id))
+        return found
+
+    def _logged_model(self, item: dict[str, Any]) -> LoggedModel:
+        info, data = item["info"], item.get("data", {})
+        for what, count in (
+            ("params", len(data.get("params", []))),
+            ("tags", len(info.get("tags", []))),
+            ("metrics", len(data.get("metrics", []))),
+        ):
+            self._note(f"{what} of logged models", count, OF_MODELS)
+        model_id, run_id = str(info["model_id"]), str(info.get("source_run_id") or "")
+        if not run_id:
+            why = "no run made them, so their files are kept only with a registered version"
+            self._note("logged models without a run", 1, why)
+        place = LoggedModelPlace(self._rest, model_id)
+        return LoggedModel(
+            model_id=model_id,
+            name=str(info.get("name") or "model"),
+            run_id=run_id,
+            place=place_at(self._rest, str(info.get("artifact_uri") or ""), place, self._artifacts),
+            created_ms=int(info.get("creation_timestamp_ms") or 0),
+        )
+
+    def series(self, runs: list[SourceRun]) -> Iterator[Series]:
+        """Read every metric of some runs."""
+        yield from read_series(self._rest, {run.run_id: self._keys[run.run_id] for run in runs})
+
+    # --- registry ------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """A server does not count."""
+        return {}
+
+    def models(self) -> list[SourceModel]:
+        """Read the registry."""
+        versions: dict[str, list[SourceVersion]] = {}
+        ask = partial(_get, self._rest, "model-versions/search")
+        for item in _pages(ask, "model_versions", {"max_results": PAGE}):
+            versions.setdefault(item["name"], []).append(self._version(item))
+        models = []
+        ask = partial(_get, self._rest, "registered-models/search")
+        for item in _pages(ask, "registered_models", {"max_results": 100}):
+            self._note("tags of registered models", len(item.get("tags", [])), MODEL_TAGS)
+            own = sorted(versions.get(item["name"], []), key=lambda version: version.version)
+            created_ms = int(item.get("creation_timestamp") or 0)
+            models.append(
+                SourceModel(
+                    name=item["name"],
+                    created_ms=created_ms,
+                    updated_ms=int(item.get("last_updated_timestamp") or created_ms),
+                    description=item.get("description") or "",
+                    # A server does not tell the numbers of versions that were deleted.
+                    latest_version=max((version.version for version in own), default=0),
+                    aliases={
+                        str(alias["alias"]): int(alias["version"])
+                        for alias in item.get("aliases", [])
+                    },
+                    champions=champions_of(own),
+                    versions=own,
+                )
+            )
+        return models
+
+    def _version(self, item: dict[str, Any]) -> SourceVersion:
+        run_id = str(item.get("run_id") or "")
+        origin = origin_of(
+            run_id=run_id,
+            source=str(item.get("source") or ""),
+            storage=self._storage(item),
+            model_id=str(item.get("model_id") or ""),
+            run_root=self._roots.get(run_id, ""),
+        )
+        created_ms = int(item.get("creation_timestamp") or 0)
+        place = None
+        if origin.location:
+            place = place_at(self._rest, origin.location, None, self._artifacts)
+        return SourceVersion(
+            version=int(item["version"]),
+            created_ms=created_ms,
+            updated_ms=int(item.get("last_updated_timestamp") or created_ms),
+            stage=stage_of(item.get("current_stage")),
+            description=str(item.get("description") or ""),
+            user=str(item.get("user_id") or ""),
+            run_id=origin.run_id,
+            run_path=origin.run_path,
+            model_id=origin.model_id,
+            place=place,
+            tags=_texts(item.get("tags")),
+        )
+
+    def _storage(self, item: dict[str, Any]) -> str:
+        """Ask where a version's files lie."""
+        try:
+            answer = self._rest.get(
+                "model-versions/get-download-uri", name=item["name"], version=item["version"]
+            )
+        except (NotFoundError, InvalidInputError):
+            return ""
+        return str(answer.get("artifact_uri") or "")
+
+    def notes(self) -> list[Note]:
+        """Say what is there that an import cannot take."""
+        return self._notes
+
+    def _note(self, what: str, count: int, why: str) -> None:
+        if count:
+            self._notes.append(Note(what, count, why))
+
+
+def _get(rest: Rest, path: str, query: dict[str, Any]) -> dict[str, Any]:
+    return rest.get(path, **query)
+
+
+def _pages(ask: Any, what: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    """Ask page after page."""
+    token = ""
+    while True:
+        answer = ask({**query, "page_token": token} if token else query)
+        yield from answer.get(what, [])
+        token = answer.get("next_page_token") or ""
+        if not token:
+            return
+
+
+def _texts(pairs: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
+    return {str(pair["key"]): str(pair.get("value") or "") for pair in pairs or []}

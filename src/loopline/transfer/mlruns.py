@@ -1,0 +1,278 @@
+"""An ``mlruns`` folder as a source: MLflow's file store, of every version that wrote one."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError
+from loopline.transfer.mlflow_facts import (
+    CONTEXT,
+    PARENT,
+    dataset_input,
+    lifecycle_of,
+    status_of,
+)
+from loopline.transfer.mlruns_files import (
+    folders_in,
+    points_of_file,
+    read_meta,
+    texts_below,
+)
+from loopline.transfer.mlruns_registry import read_models
+from loopline.transfer.places import Folder, is_local, local_path, place_of
+from loopline.transfer.source import LoggedModel, Note, SourceExperiment, SourceRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from loopline.records.tracking import RunInput
+    from loopline.transfer.source import Place, Series, SourceModel
+
+__all__ = ["MlrunsSource", "find_mlruns"]
+
+TRASH = ".trash"
+#: Folders of an experiment that are no runs.
+BESIDE_RUNS = {"tags", "datasets", "models", "traces"}
+
+
+def find_mlruns(folder: Path) -> Path | None:
+    """Find the file store that a folder is or has in it; None when there is none."""
+    for root in (folder, folder / "mlruns"):
+        candidates = [*folders_in(root), *folders_in(root / TRASH)]
+        if any((path / "meta.yaml").is_file() for path in candidates):
+            return root
+        if any((path / "meta.yaml").is_file() for path in folders_in(root / "models")):
+            return root
+    return None
+
+
+class MlrunsSource:
+    """A folder in the layout of MLflow's file store.
+
+    Files are looked for where the store says they lie; a store that was moved or copied says a
+    path that is gone, and then the folder inside it counts.
+    """
+
+    def __init__(self, root: Path, *, artifacts: Path | None = None) -> None:
+        """Use a folder.
+
+        Args:
+            root: With a folder per experiment.
+            artifacts: Folder that now holds what lay at the artifact root.
+        """
+        self._root = root.resolve()
+        self._artifacts = artifacts
+        self._notes: list[Note] = []
+        self._roots: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self._root)
+
+    @property
+    def identity(self) -> str:
+        """Its path: a copy elsewhere is another source, of the same runs."""
+        return f"mlruns\0{self._root}"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # --- experiments ---------------------------------------------------------------------------
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Folder per experiment id."""
+        found: dict[str, Path] = {}
+        for folder in [*folders_in(self._root), *folders_in(self._root / TRASH)]:
+            if folder.name not in {TRASH, "models"} and (folder / "meta.yaml").is_file():
+                found[folder.name] = folder
+        return found
+
+    def experiments(self) -> list[SourceExperiment]:
+        """Read every experiment, those in the trash too."""
+        found = []
+        for folder in self._folders.values():
+            meta = self._meta(folder, "experiments")
+            if meta is None:
+                continue
+            created_ms = int(meta.get("creation_time") or 0)
+            found.append(
+                SourceExperiment(
+                    experiment_id=folder.name,
+                    name=str(meta.get("name") or folder.name),
+                    lifecycle=lifecycle_of(
+                        "deleted" if folder.parent.name == TRASH else meta.get("lifecycle_stage")
+                    ),
+                    created_ms=created_ms,
+                    updated_ms=int(meta.get("last_update_time") or created_ms),
+                    tags=dict(texts_below(folder / "tags")),
+                )
+            )
+        return found
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    def count_runs(self, experiment: SourceExperiment) -> int:
+        """Count the folders of runs."""
+        return sum(1 for _ in self._run_folders(experiment))
+
+    def _run_folders(self, experiment: SourceExperiment) -> Iterator[Path]:
+        for folder in folders_in(self._folders[experiment.experiment_id]):
+            if folder.name not in BESIDE_RUNS and (folder / "meta.yaml").is_file():
+                yield folder
+
+    def runs(self, experiment: SourceExperiment, together: int) -> Iterator[list[SourceRun]]:
+        """Read the runs of an experiment."""
+        folder = self._folders[experiment.experiment_id]
+        models = self._logged_models(folder)
+        datasets = {
+            path.name: meta
+            for path in folders_in(folder / "datasets")
+            if (meta := self._meta(path, "datasets")) is not None
+        }
+        self._count_traces(folder)
+        runs = (
+            run
+            for path in self._run_folders(experiment)
+            if (run := self._run(path, experiment, datasets, models)) is not None
+        )
+        while some := list(islice(runs, together)):
+            yield some
+
+    def _run(
+        self,
+        folder: Path,
+        experiment: SourceExperiment,
+        datasets: dict[str, dict[str, Any]],
+        models: dict[str, list[LoggedModel]],
+    ) -> SourceRun | None:
+        meta = self._meta(folder, "runs")
+        if meta is None:
+            return None
+        run_id = str(meta.get("run_id") or meta.get("run_uuid") or folder.name)
+        tags = dict(texts_below(folder / "tags"))
+        uri = str(meta.get("artifact_uri") or "")
+        self._roots[run_id] = uri
+        start_ms, end_ms = meta.get("start_time"), meta.get("end_time")
+        return SourceRun(
+            run_id=run_id,
+            experiment_id=experiment.experiment_id,
+            name=str(meta.get("run_name") or meta.get("name") or tags.get("mlflow.runName", "")),
+            status=status_of(meta.get("status")),
+            lifecycle=lifecycle_of(meta.get("lifecycle_stage")),
+            start_ms=None if start_ms is None else int(start_ms),
+            end_ms=None if end_ms is None else int(end_ms),
+            user=str(meta.get("user_id") or ""),
+            parent_run_id=tags.get(PARENT),
+            params=dict(texts_below(folder / "params")),
+            tags=tags,
+            inputs=list(self._inputs(folder, datasets)),
+            place=self._place(uri, folder / "artifacts"),
+            models=models.get(run_id, []),
+        )
+
+    def _place(self, uri: str, inside: Path) -> Place:
+        """Find files where the store says, or inside it when that is gone."""
+        if uri and not is_local(uri):
+            if self._artifacts is None and any(inside.rglob("*")):
+                return Folder(inside)
+            return place_of(uri, moved_to=self._artifacts)
+        if uri and local_path(uri).is_dir():
+            return Folder(local_path(uri))
+        return Folder(inside)
+
+    def _inputs(self, folder: Path, datasets: dict[str, dict[str, Any]]) -> Iterator[RunInput]:
+        for path in folders_in(folder / "inputs"):
+            meta = self._meta(path, "inputs")
+            if meta is None:
+                continue
+            dataset = datasets.get(str(meta.get("source_id")))
+            if meta.get("source_type") != "DATASET" or dataset is None:
+                self._note("inputs that are models", 1, "Loopline keeps data versions as inputs")
+                continue
+            tags = {str(key): str(value) for key, value in (meta.get("tags") or {}).items()}
+            context = tags.pop(CONTEXT, "")
+            self._note("tags of inputs", len(tags), "Loopline keeps the context of an input only")
+            words = {
+                name: str(dataset.get(name) or "")
+                for name in ("name", "digest", "source_type", "source", "schema", "profile")
+            }
+            yield dataset_input(words, context)
+
+    def _logged_models(self, experiment: Path) -> dict[str, list[LoggedModel]]:
+        """Read the logged models of an experiment, by the run that made them, oldest first."""
+        found: dict[str, list[LoggedModel]] = {}
+        for folder in folders_in(experiment / "models"):
+            meta = self._meta(folder, "logged models")
+            if meta is None:
+                continue
+            for what in ("params", "tags", "metrics"):
+                count = sum(1 for _ in texts_below(folder / what))
+                why = "the run that logged the model keeps its own; Loopline has none of a model's"
+                self._note(f"{what} of logged models", count, why)
+            run_id = str(meta.get("source_run_id") or "")
+            model = LoggedModel(
+                model_id=str(meta.get("model_id") or folder.name),
+                name=str(meta.get("name") or "model"),
+                run_id=run_id,
+                place=self._place(str(meta.get("artifact_location") or ""), folder / "artifacts"),
+                created_ms=int(meta.get("creation_timestamp") or 0),
+            )
+            if not run_id:
+                why = "no run made them, so their files are kept only with a registered version"
+                self._note("logged models without a run", 1, why)
+            found.setdefault(run_id, []).append(model)
+        for models in found.values():
+            models.sort(key=lambda model: (model.created_ms, model.model_id))
+        return found
+
+    def _count_traces(self, experiment: Path) -> None:
+        count = len(list(folders_in(experiment / "traces")))
+        self._note("traces", count, "Loopline keeps no traces")
+
+    # --- metrics -------------------------------------------------------------------------------
+
+    def series(self, runs: list[SourceRun]) -> Iterator[Series]:
+        """Read every metric of some runs, a file each."""
+        for run in runs:
+            root = self._folders[run.experiment_id] / run.run_id / "metrics"
+            for path in sorted(root.rglob("*")):
+                if not path.is_file():
+                    continue
+                key = path.relative_to(root).as_posix()
+                one, unreadable = points_of_file(path, run.run_id, key)
+                if unreadable:
+                    why = "such as are left by a process that was killed while it wrote"
+                    self._note("unreadable lines of metrics", unreadable, why)
+                if one is not None:
+                    yield one
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Nothing counts a folder but reading it."""
+        return {}
+
+    def models(self) -> list[SourceModel]:
+        """Read the registry."""
+        return read_models(self._root / "models", self._roots, self._artifacts, self._notes)
+
+    def notes(self) -> list[Note]:
+        """Say what is there that an import cannot take."""
+        return self._notes
+
+    def _meta(self, folder: Path, what: str) -> dict[str, Any] | None:
+        """Read a folder's meta.yaml; one that cannot be read is noted, as MLflow skips it."""
+        try:
+            return read_meta(folder)
+        except InvalidInputError as error:
+            self._note(what, 1, str(error), is_missing=True)
+            return None
+
+    def _note(self, what: str, count: int, why: str, *, is_missing: bool = False) -> None:
+        if count:
+            self._notes.append(Note(what, count, why, is_missing))

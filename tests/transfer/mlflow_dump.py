@@ -1,0 +1,138 @@
+"""Writes down as JSON what the real MLflow client shows of a store."""
+
+# ruff: noqa: ANN401 - MLflow is not installed where types are checked.
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def pages(ask: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
+    """Ask page after page."""
+    token = None
+    while True:
+        page = ask(page_token=token, **arguments)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def files_of(client: Any, run_id: str, folder: str | None = None) -> Iterator[tuple[str, int]]:
+    """List the files of a run."""
+    for file in client.list_artifacts(run_id, folder):
+        if file.is_dir:
+            yield from files_of(client, run_id, file.path)
+        else:
+            yield file.path, file.file_size
+
+
+def run_of(client: Any, run: Any, experiment: str) -> dict[str, Any]:
+    """Write down a run."""
+    info, data = run.info, run.data
+    return {
+        "experiment": experiment,
+        "name": info.run_name,
+        "status": info.status,
+        "lifecycle": info.lifecycle_stage,
+        "start": info.start_time,
+        "end": info.end_time,
+        "user": info.user_id,
+        "params": data.params,
+        "tags": data.tags,
+        "metrics": {key: repr(value) for key, value in data.metrics.items()},
+        "histories": {
+            key: sorted(
+                {
+                    (point.step, point.timestamp, repr(point.value))
+                    for point in client.get_metric_history(info.run_id, key)
+                }
+            )
+            for key in data.metrics
+        },
+        "inputs": sorted(
+            (
+                one.dataset.name,
+                one.dataset.digest,
+                one.dataset.source_type,
+                one.dataset.source,
+                one.dataset.schema,
+                one.dataset.profile,
+                next((tag.value for tag in one.tags if tag.key == "mlflow.data.context"), ""),
+            )
+            for one in run.inputs.dataset_inputs
+        ),
+        "files": sorted(files_of(client, info.run_id)),
+    }
+
+
+def model_of(mlflow: Any, client: Any, model: Any) -> dict[str, Any]:
+    """Write down a registered model, and the files that loading a version would fetch."""
+    versions = {}
+    for version in client.search_model_versions(f"name='{model.name}'"):
+        folder = Path(
+            mlflow.artifacts.download_artifacts(f"models:/{model.name}/{version.version}")
+        )
+        versions[str(version.version)] = {
+            "stage": version.current_stage,
+            "description": version.description or "",
+            "run": version.run_id,
+            "tags": version.tags,
+            "created": version.creation_timestamp,
+            "updated": version.last_updated_timestamp,
+            "files": sorted(
+                (path.relative_to(folder).as_posix(), path.stat().st_size)
+                for path in folder.rglob("*")
+                # The client writes this one beside what it fetched.
+                if path.is_file() and path.name != "registered_model_meta"
+            ),
+        }
+    return {
+        "description": model.description or "",
+        "aliases": {alias: str(number) for alias, number in model.aliases.items()},
+        "created": model.creation_timestamp,
+        "updated": model.last_updated_timestamp,
+        "versions": versions,
+    }
+
+
+def main(uri: str, target: str) -> None:
+    """Write down a store."""
+    mlflow = importlib.import_module("mlflow")
+    view = importlib.import_module("mlflow.entities").ViewType.ALL
+    mlflow.set_tracking_uri(uri)
+    client = mlflow.MlflowClient()
+    experiments = list(pages(client.search_experiments, view_type=view, max_results=1000))
+    names = {experiment.experiment_id: experiment.name for experiment in experiments}
+    runs = pages(
+        client.search_runs, experiment_ids=list(names), run_view_type=view, max_results=1000
+    )
+    found = {
+        "experiments": {
+            experiment.name: {
+                "lifecycle": experiment.lifecycle_stage,
+                "tags": experiment.tags,
+                "created": experiment.creation_time,
+                "updated": experiment.last_update_time,
+            }
+            for experiment in experiments
+        },
+        "runs": {
+            run.info.run_id: run_of(client, run, names[run.info.experiment_id]) for run in runs
+        },
+        "models": {
+            model.name: model_of(mlflow, client, model)
+            for model in pages(client.search_registered_models, max_results=100)
+        },
+    }
+    Path(target).write_text(json.dumps(found, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

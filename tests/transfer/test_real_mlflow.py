@@ -1,0 +1,264 @@
+"""Stores made by the real MLflow: both clients must show the same counts and values.
+
+``LOOPLINE_TEST_MLFLOW`` names the Pythons that have MLflow, separated by colons; each version is
+a different one: 2.22 and 3.17, for example.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from loopline.records.operations import GetModel, ListModels
+from loopline.transfer.importer import import_from
+from loopline.transfer.mlflow_export import write_mlflow_database
+from loopline.transfer.open_source import open_mlflow
+from loopline.transfer.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.postgres import PostgresServer
+
+    from loopline.backend.protocol import Backend
+    from loopline.records.transfer import Report, RunDescription
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(900)]
+
+HERE = Path(__file__).parent
+VARIABLE = "LOOPLINE_TEST_MLFLOW"
+PYTHONS = [python for python in os.environ.get(VARIABLE, "").split(":") if python] or [""]
+POINTS = 100_000
+OURS = {"PYTHONPATH", "LOOPLINE_URI", "MLFLOW_TRACKING_URI"}
+
+
+@pytest.fixture(params=PYTHONS, ids=lambda path: Path(path).parents[1].name if path else "none")
+def python(request: pytest.FixtureRequest) -> str:
+    """Give a Python that has MLflow."""
+    if not request.param:
+        pytest.fail(
+            f"These tests need real MLflow. Make an environment with `python -m venv mlflow && "
+            f"mlflow/bin/pip install mlflow` and set {VARIABLE}=mlflow/bin/python."
+        )
+    return str(request.param)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Make the environment of a process that uses MLflow and not Loopline."""
+    kept = {key: value for key, value in os.environ.items() if key not in OURS}
+    quiet = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {**kept, **quiet, "GIT_PYTHON_REFRESH": "quiet", **more}
+
+
+def run(python: str, script: str, *arguments: object, cwd: Path) -> None:
+    done = subprocess.run(
+        [python, HERE / script, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def shown_by_mlflow(python: str, uri: str, folder: Path) -> dict[str, Any]:
+    target = folder / f"shown-{time.monotonic_ns()}.json"
+    run(python, "mlflow_dump.py", uri, target, cwd=folder)
+    shown: dict[str, Any] = json.loads(target.read_text())
+    return shown
+
+
+@contextmanager
+def mlflow_server(python: str, folder: Path) -> Iterator[str]:
+    """Run MLflow's own server with files behind its proxy."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [python, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
+             "--backend-store-uri", f"sqlite:///{folder}/server.db",
+             "--artifacts-destination", str(folder / "behind")],
+            cwd=folder,
+            env=environment(PATH=f"{Path(python).parent}:{os.environ['PATH']}"),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        for _ in range(600):
+            assert server.poll() is None, (folder / "server.log").read_text()
+            try:
+                with urlopen(f"{url}/health", timeout=1):  # noqa: S310 - of this machine
+                    break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+def shown_by_loopline(backend: Backend) -> dict[str, Any]:
+    """Write down a store as ``mlflow_dump.py`` does, through Loopline's own backend."""
+    selection = Selection(backend)
+    experiments = selection.experiments()
+    names = {experiment.experiment_id: experiment.name for experiment in experiments}
+    return {
+        "experiments": {
+            experiment.name: {
+                "lifecycle": experiment.lifecycle.value,
+                "tags": experiment.tags,
+                "created": experiment.created_ms,
+                "updated": experiment.updated_ms,
+            }
+            for experiment in experiments
+        },
+        "runs": {known.run.run_id: run_of(selection, known, names) for known in selection.runs()},
+        "models": {
+            chosen.model.name: {
+                "description": chosen.model.description,
+                "aliases": {key: str(number) for key, number in chosen.model.aliases.items()},
+                "created": chosen.model.created_ms,
+                "updated": chosen.model.updated_ms,
+                "versions": {
+                    str(one.version.version): {
+                        "stage": one.version.stage.value,
+                        "description": one.version.description,
+                        "run": one.version.run_id,
+                        "tags": one.version.tags,
+                        "created": one.version.created_ms,
+                        "updated": one.version.updated_ms,
+                        "files": sorted([file.path, file.size_bytes] for file in one.files),
+                    }
+                    for one in chosen.versions
+                },
+            }
+            for chosen in selection.models(set())
+        },
+    }
+
+
+def run_of(selection: Selection, known: RunDescription, names: dict[str, str]) -> dict[str, Any]:
+    its = known.run
+    return {
+        "experiment": names[its.experiment_id],
+        "name": its.name,
+        "status": its.status.value,
+        "lifecycle": its.lifecycle.value,
+        "start": its.start_ms,
+        "end": its.end_ms,
+        "user": its.user,
+        "params": its.params,
+        "tags": its.tags,
+        "metrics": {key: repr(value) for key, value in its.data.metrics.items()},
+        "histories": {
+            key: sorted(
+                [step, timestamp_ms, repr(value)]
+                for step, timestamp_ms, value in selection.points(its, key).rows()
+            )
+            for key in its.metrics
+        },
+        "inputs": sorted(
+            [
+                one.dataset.name,
+                one.dataset.digest,
+                *(
+                    one.dataset.mlflow[key]
+                    for key in ("source_type", "source", "schema", "profile")
+                ),
+                one.context,
+            ]
+            for one in known.inputs
+        ),
+        "files": sorted([file.path, file.size_bytes] for file in known.artifacts),
+    }
+
+
+def assert_same(mlflows: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Compare; files of logged models are a run's own here, and apart in MLflow 3."""
+    assert ours["experiments"] == mlflows["experiments"]
+    assert ours["models"] == mlflows["models"]
+    assert ours["runs"].keys() == mlflows["runs"].keys()
+    for run_id, theirs in mlflows["runs"].items():
+        mine = ours["runs"][run_id]
+        apart = [file for file in mine.pop("files") if file not in theirs["files"]]
+        own = theirs.pop("files")
+        assert len(own) + len(apart) == len({path for path, _ in [*own, *apart]})
+        assert {path.partition("/")[0] for path, _ in apart} <= {"model", "second"}
+        assert mine == theirs
+
+
+def import_all(source: str, backend: Backend) -> Report:
+    """Import twice; the second time must add nothing."""
+    first = import_from(open_mlflow(source), backend)
+    assert first.equal, first.differences
+    again = import_from(open_mlflow(source), backend)
+    assert again.equal, again.differences
+    assert {row.what: row.new for row in again.rows if row.new} == {}
+    return first
+
+
+def test_a_folder_made_by_mlflow_is_the_same_here(
+    python: str, tmp_path: Path, home: Backend
+) -> None:
+    run(python, "mlflow_make.py", f"file://{tmp_path}/mlruns", 2000, cwd=tmp_path)
+    import_all(str(tmp_path / "mlruns"), home)
+    theirs = shown_by_mlflow(python, f"file://{tmp_path}/mlruns", tmp_path)
+    assert_same(theirs, shown_by_loopline(home))
+
+
+def test_a_database_made_by_mlflow_is_the_same_here_and_when_written_back(
+    python: str, tmp_path: Path, home: Backend, new_home: Callable[[str], Backend]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    run(python, "mlflow_make.py", uri, POINTS, cwd=tmp_path)
+    report = import_all(str(tmp_path / "mlflow.db"), home)
+    counts = {row.what: row.source for row in report.rows}
+    assert counts["metric points"] > POINTS
+    theirs = shown_by_mlflow(python, uri, tmp_path)
+    ours = shown_by_loopline(home)
+    assert_same(json.loads(json.dumps(theirs)), json.loads(json.dumps(ours)))
+    assert home.call(GetModel(name="fare")).latest_version == 3
+
+    write_mlflow_database(Selection(home), home, tmp_path / "back.db")
+    back = shown_by_mlflow(python, f"sqlite:///{tmp_path}/back.db", tmp_path)
+    for run_id, shown in back["runs"].items():
+        assert shown.pop("files") == ours["runs"][run_id].pop("files")
+    for shown in theirs["runs"].values():
+        del shown["files"]
+    assert back == theirs
+    assert import_from(open_mlflow(str(tmp_path / "back.db")), new_home("third")).equal
+
+
+def test_what_an_mlflow_server_has_is_the_same_here(
+    python: str, tmp_path: Path, home: Backend
+) -> None:
+    with mlflow_server(python, tmp_path) as url:
+        run(python, "mlflow_make.py", url, 30_000, cwd=tmp_path)
+        import_all(url, home)
+        assert_same(shown_by_mlflow(python, url, tmp_path), shown_by_loopline(home))
+
+
+def test_a_postgresql_database_made_by_mlflow_is_the_same_here(
+    python: str, tmp_path: Path, home: Backend, postgres: PostgresServer
+) -> None:
+    has = subprocess.run([python, "-c", "import psycopg2"], check=False, capture_output=True)
+    if has.returncode:
+        pytest.fail(f"{python} needs a driver: {python} -m pip install psycopg2-binary")
+    address = postgres.new_empty()
+    run(python, "mlflow_make.py", address.text, 2000, cwd=tmp_path)
+    import_all(address.text, home)
+    assert_same(shown_by_mlflow(python, address.text, tmp_path), shown_by_loopline(home))
+    assert home.call(ListModels())
