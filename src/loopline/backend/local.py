@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loopline.blobs.local import LocalBlobs
+from loopline.blobs.stores import is_beside, note_store
 from loopline.journal.home import make_home
 from loopline.settings import Address, blobs_address
 from loopline.store.database import Store, wall_clock_ms
@@ -52,6 +53,7 @@ class LocalBackend:
             url = address.text
         self.store = Store(url, clock=clock)
         self.blobs = LocalBlobs(Path(blobs_address(home)))
+        self._is_noted = is_beside(self.blobs.root, self.store.where)
 
     @property
     def address(self) -> Address:
@@ -78,6 +80,9 @@ class LocalBackend:
 
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; see ``Backend.put_blob``."""
+        if not self._is_noted:  # Or another store's gc would take its blobs for nobody's.
+            note_store(self.blobs.root, self.store.where)
+            self._is_noted = True
         return self.blobs.put_file(source)
 
     def blob_size(self, sha256: str) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,8 @@ __all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of", "sync_folder"]
 
 #: Bytes read and hashed at a time.
 CHUNK = 1 << 20
+#: A blob's time of change says when it was last put or asked for, as closely as this.
+RENEW_S = 60.0
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _DISK_FULL = {28, 122}  # ENOSPC, EDQUOT
 
@@ -128,15 +132,23 @@ class LocalBlobs:
                 temporary.unlink(missing_ok=True)
 
     def size(self, digest: str) -> int:
-        """Tell a blob's size in bytes.
+        """Tell a blob's size in bytes, and that somebody asked for it now.
+
+        A client that hears that its bytes are here does not send them: from then on the blob must
+        be as safe from ``loopline gc`` as one that was just put.
 
         Raises:
             NotFoundError: No such blob.
         """
+        path = self.path_of(digest)
         try:
-            return self.path_of(digest).stat().st_size
+            found = path.stat()
+            if found.st_mtime < time.time() - RENEW_S:
+                with suppress(PermissionError):  # Another user's; the one who serves may.
+                    os.utime(path)
         except FileNotFoundError:
             raise _missing(digest) from None
+        return found.st_size
 
     def read(self, digest: str) -> Iterator[bytes]:
         """Stream a blob and check its hash at the end.

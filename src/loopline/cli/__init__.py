@@ -31,6 +31,16 @@ TABLE = {
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),
     "import": ("loopline.cli.import_:import_", "Bring in what another store has."),
     "export": ("loopline.cli.export:export", "Write runs, models and files out of the store."),
+    "backup": (
+        "loopline.cli.backup:backup",
+        "Back up the store and all files while they are used.",
+    ),
+    "restore": (
+        "loopline.cli.backup:restore",
+        "Restore a backup into an empty home, or an empty PostgreSQL database.",
+    ),
+    "gc": ("loopline.cli.gc:gc", "Free the room of files that nothing names any more."),
+    "doctor": ("loopline.cli.doctor:doctor", "Check a home and explain what it finds."),
     "version": ("loopline.cli.version:version", "Say which version is installed."),
 }
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from loopline.cli import options
-from loopline.errors import LooplineError
-from loopline.settings import parse_address, tracking_address
+from loopline.settings import tracking_address
 
 if TYPE_CHECKING:
-    from loopline.backend.protocol import Backend
+    from loopline.care.sync import SyncReport
     from loopline.settings import Address
 
 __all__ = ["sync"]
@@ -20,90 +19,68 @@ __all__ = ["sync"]
 
 @click.command(
     epilog=options.epilog(
-        "loopline sync", "loopline sync ~/from-the-cluster/.loopline --uri http://localhost:5050"
+        "loopline sync",
+        "loopline sync ~/from-the-cluster --uri http://localhost:5050",
+        "loopline sync /media/stick/.loopline --keep",
     )
 )
 @click.argument("folder", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--keep", is_flag=True, help="Leave FOLDER as it is; else what was sent is deleted.")
 @options.uri
 @options.as_json
-def sync(folder: Path | None, *, uri: str | None, as_json: bool) -> int:
+def sync(folder: Path | None, *, keep: bool, uri: str | None, as_json: bool) -> int:
     """Send what is still in journals.
 
-    Without FOLDER: what dead processes of this machine left in the home. With FOLDER, a home or a
-    journal copied from another machine: everything in it, to --uri.
+    Without FOLDER: what dead processes of this machine left in the home. With FOLDER, which holds
+    journals or homes copied from other machines: everything in it, to --uri. What was sent before
+    is not taken twice. Exit code 1 says that some journals could not be sent and were kept.
     """
-    from loopline.backend.recorder import home_of
+    from loopline.care.sync import find_journals, send_journals
     from loopline.cli.output import print_json
+    from loopline.cli.progress import shown_progress
 
+    if keep and folder is None:
+        msg = "--keep is for a copied FOLDER: journals of the home are kept until they were sent."
+        raise click.UsageError(msg)
     address = tracking_address(uri)
-    journals = _journals(folder) if folder else _abandoned(home_of(address))
-    sent, kept = _send_all(journals, address, everything=folder is not None)
+    journals = find_journals(folder) if folder else _abandoned(address)
+    with shown_progress() as progress:
+        report = send_journals(journals, address if folder else None, keep=keep, progress=progress)
     if as_json:
-        print_json({"sent": sent, "kept": kept})
+        print_json(report)
     else:
-        _tell(sent, kept)
-    return 1 if kept else 0
+        _tell(report)
+    return 1 if report.kept else 0
 
 
-def _tell(sent: dict[str, list[str]], kept: dict[str, str]) -> None:
+def _tell(report: SyncReport) -> None:
     from loopline.rules.words import count_words
 
-    closed = sum(map(len, sent.values()))
-    if sent:
+    if report.sent:
+        all_sent = report.sent.values()
+        closed = sum(len(each.closed) for each in all_sent)
         ended = f", {count_words(closed, 'run')} closed as FAILED" if closed else ""
-        click.echo(f"Sent {count_words(len(sent), 'journal')}{ended}.")
-    for journal, reason in kept.items():
+        click.echo(
+            f"Sent {count_words(len(report.sent), 'journal')}: "
+            f"{count_words(sum(each.points for each in all_sent), 'metric point')} and "
+            f"{count_words(sum(each.records for each in all_sent), 'other record')}{ended}."
+        )
+        refused = sum(each.refused for each in all_sent)
+        if refused:
+            click.echo(
+                f"{count_words(refused, 'record')} were refused for good; "
+                "`loopline runs show RUN` says why."
+            )
+    for journal, reason in report.kept.items():
         click.echo(f"Kept {journal}: {reason}", err=True)
-    if not sent and not kept:
+    if not report.sent and not report.kept:
         click.echo("Nothing to send: every journal has been emptied or belongs to a live process.")
 
 
-def _send_all(
-    journals: list[Path], address: Address, *, everything: bool
-) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Send journals; answer the runs closed by each one sent, and why others were kept."""
-    from loopline.backend.adopt import adopt
-    from loopline.journal.journal import read_meta
-
-    sent: dict[str, list[str]] = {}
-    kept: dict[str, str] = {}
-    backends: dict[Address, Backend] = {}
-    try:
-        for journal in journals:
-            try:
-                target = address if everything else parse_address(read_meta(journal).address)
-                if target not in backends:
-                    backends[target] = options.open_at(target.text)
-                closed = adopt(journal, target, backends[target], everything=everything)
-            except LooplineError as error:
-                kept[str(journal)] = str(error)
-                continue
-            if not journal.exists():  # Still there: its owner lives and sends it by itself.
-                sent[str(journal)] = closed
-    finally:
-        for backend in backends.values():
-            backend.close()
-    return sent, kept
-
-
-def _abandoned(home: Path) -> list[Path]:
+def _abandoned(address: Address) -> list[Path]:
     import socket
 
+    from loopline.backend.recorder import home_of
     from loopline.journal.journal import abandoned
 
-    return abandoned(home / "journal", host=socket.gethostname())
-
-
-def _journals(folder: Path) -> list[Path]:
-    """Find the journals of a copied folder: it is one, holds them, or is a home with them."""
-    from loopline.errors import InvalidInputError
-    from loopline.journal.journal import abandoned
-
-    if (folder / "meta.json").is_file():
-        return [folder]
-    for root in (folder / "journal", folder / ".loopline" / "journal", folder):
-        found = abandoned(root)
-        if found:
-            return found
-    msg = f"No journal in {folder}. Give a home (.loopline) or a folder below its journal/."
-    raise InvalidInputError(msg)
+    return abandoned(home_of(address) / "journal", host=socket.gethostname())

@@ -24,7 +24,7 @@ from loopline.records.base import Record
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["STREAMS", "Journal", "Meta", "abandoned", "read_meta", "try_lock"]
+__all__ = ["META", "STREAMS", "Journal", "Meta", "abandoned", "read_meta", "try_lock"]
 
 #: Logs have segments of their own: an hour of debug lines must not hold up a metric.
 STREAMS = ("facts", "logs")

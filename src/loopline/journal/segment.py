@@ -17,7 +17,14 @@ from loopline.journal.format import segment_header
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MappedSegment", "Segment", "WrittenSegment", "can_map", "create_segment"]
+__all__ = [
+    "MappedSegment",
+    "Segment",
+    "WrittenSegment",
+    "can_map",
+    "create_segment",
+    "file_system",
+]
 
 #: File systems on which a shared mapping is known to behave; elsewhere bytes are written.
 MAPPABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "f2fs", "zfs"}
@@ -121,8 +128,13 @@ def _full_or(error: OSError) -> Exception:
 
 def can_map(folder: Path) -> bool:
     """Whether segments in this folder may be mapped into memory."""
+    return file_system(folder) in MAPPABLE
+
+
+def file_system(folder: Path) -> str:
+    """Tell the kind of file system a folder is on, such as ``"ext4"``; empty when not known."""
     if sys.platform != "linux":
-        return False
+        return ""
     best = ""
     kind = ""
     where = str(folder.resolve())
@@ -135,5 +147,5 @@ def can_map(folder: Path) -> bool:
                 if is_above and len(point) >= len(best):
                     best, kind = point, right.split()[0]
     except OSError:
-        return False
-    return kind in MAPPABLE
+        return ""
+    return kind

@@ -128,12 +128,13 @@ def _set_lifecycle(
     store: Store, connection: Connection, experiment_id: str, lifecycle: Lifecycle
 ) -> Experiment:
     row = find(connection, experiment_id)
+    now_ms = store.clock()
     connection.execute(
         update(_experiment)
         .where(_experiment.c.id == row.id)
-        .values(lifecycle=lifecycle, updated_ms=store.clock())
+        .values(lifecycle=lifecycle, updated_ms=now_ms)
     )
-    set_lifecycle_of_experiment(connection, row.id, lifecycle)
+    set_lifecycle_of_experiment(connection, row.id, lifecycle, now_ms)
     return _record(connection, find(connection, experiment_id))
 
 

@@ -4,34 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, literal, select, update
 
+from loopline.records.base import Lifecycle
 from loopline.store import schema
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-    from loopline.records.base import Lifecycle
-
 __all__ = ["set_lifecycle_of_experiment", "set_lifecycle_of_run"]
 
 _FACTS = (schema.param, schema.tag, schema.metric)
+#: What a run's history says of it.
+_REASONS = {Lifecycle.DELETED: "deleted", Lifecycle.ACTIVE: "restored"}
 
 
-def set_lifecycle_of_run(connection: Connection, run_pk: int, lifecycle: Lifecycle) -> None:
+def set_lifecycle_of_run(
+    connection: Connection, run_pk: int, lifecycle: Lifecycle, now_ms: int
+) -> None:
     """Delete or restore one run."""
-    _set(connection, schema.run.c.pk == run_pk, lifecycle)
+    _set(connection, schema.run.c.pk == run_pk, lifecycle, now_ms)
 
 
 def set_lifecycle_of_experiment(
-    connection: Connection, experiment_id: int, lifecycle: Lifecycle
+    connection: Connection, experiment_id: int, lifecycle: Lifecycle, now_ms: int
 ) -> None:
     """Delete or restore every run of an experiment."""
-    _set(connection, schema.run.c.experiment_id == experiment_id, lifecycle)
+    _set(connection, schema.run.c.experiment_id == experiment_id, lifecycle, now_ms)
 
 
-def _set(connection: Connection, which: ColumnElement[bool], lifecycle: Lifecycle) -> None:
+def _set(
+    connection: Connection, which: ColumnElement[bool], lifecycle: Lifecycle, now_ms: int
+) -> None:
     runs = select(schema.run.c.pk).where(which)
+    event, changed = schema.run_event, which & (schema.run.c.lifecycle != lifecycle)
+    noted = select(
+        schema.run.c.pk, literal(now_ms), schema.run.c.status, literal(_REASONS[lifecycle])
+    ).where(changed)
+    connection.execute(
+        insert(event).from_select(
+            [event.c.run_pk, event.c.at_ms, event.c.status, event.c.reason], noted
+        )
+    )
     for table in _FACTS:
         connection.execute(
             update(table).where(table.c.run_pk.in_(runs)).values(lifecycle=lifecycle)

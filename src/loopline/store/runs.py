@@ -64,15 +64,17 @@ def get_run(_store: Store, connection: Connection, call: ops.GetRun) -> Run:
     return read_run(connection, call.run_id)
 
 
-def delete_run(_store: Store, connection: Connection, call: ops.DeleteRun) -> Run:
-    """Soft-delete a run."""
-    set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.DELETED)
+def delete_run(store: Store, connection: Connection, call: ops.DeleteRun) -> Run:
+    """Soft-delete a run; its history says when, which ``loopline gc`` goes by."""
+    pk = run_row(connection, call.run_id).pk
+    set_lifecycle_of_run(connection, pk, Lifecycle.DELETED, store.clock())
     return read_run(connection, call.run_id)
 
 
-def restore_run(_store: Store, connection: Connection, call: ops.RestoreRun) -> Run:
+def restore_run(store: Store, connection: Connection, call: ops.RestoreRun) -> Run:
     """Undo a deletion."""
-    set_lifecycle_of_run(connection, run_row(connection, call.run_id).pk, Lifecycle.ACTIVE)
+    pk = run_row(connection, call.run_id).pk
+    set_lifecycle_of_run(connection, pk, Lifecycle.ACTIVE, store.clock())
     return read_run(connection, call.run_id)
 
 

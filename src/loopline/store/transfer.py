@@ -187,7 +187,7 @@ def _add_experiment_tags(
             )
 
 
-def settle_runs(_store: Store, connection: Connection, call: ops.SettleRuns) -> int:
+def settle_runs(store: Store, connection: Connection, call: ops.SettleRuns) -> int:
     """Set how imported runs ended, and who no longer answers for them."""
     ids = [settlement.run_id for settlement in call.runs]
     known = {row.run_id: row for row in connection.execute(THESE, {"run_ids": ids})}
@@ -201,7 +201,7 @@ def settle_runs(_store: Store, connection: Connection, call: ops.SettleRuns) -> 
     connection.execute(SETTLE, [_settled(settlement, row) for settlement, row in settled])
     for settlement, row in settled:
         if settlement.lifecycle != row.lifecycle:
-            set_lifecycle_of_run(connection, row.pk, settlement.lifecycle)
+            set_lifecycle_of_run(connection, row.pk, settlement.lifecycle, store.clock())
     _set_events(connection, [(row.pk, s.events) for s, row in settled if s.events])
     table = schema.writer_run
     pks = [row.pk for _, row in settled]

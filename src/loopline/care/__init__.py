@@ -1,0 +1,1 @@
+"""Care of a home: backup and restore, freeing what nobody needs, and finding what is wrong."""

@@ -1,0 +1,97 @@
+"""Removing deleted runs for good: the only thing here that a restore cannot undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, exists, func, select
+
+from loopline.records.base import Lifecycle, Record
+from loopline.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+    from loopline.store.database import Store
+
+__all__ = ["DELETED", "Purgeable", "find_purgeable", "purge_runs"]
+
+#: The reason of the event that says when a run was deleted.
+DELETED = "deleted"
+_DAY_MS = 24 * 3600 * 1000
+#: Runs removed in one transaction, so that others wait for moments only.
+_AT_ONCE = 100
+#: Tables that hold something of a run by its number, read off the schema so that one that is
+#: added later is not forgotten.
+_FACTS = [table for table in reversed(schema.metadata.sorted_tables) if "run_pk" in table.c]
+
+
+class Purgeable(Record, frozen=True, kw_only=True):
+    """Deleted runs, and what becomes of them.
+
+    Attributes:
+        runs: Ids of those deleted for long enough.
+        recent: How many were deleted too recently, or nobody knows when.
+        of_models: How many stay because a registered model version was made from them.
+    """
+
+    runs: list[str]
+    recent: int = 0
+    of_models: int = 0
+
+
+def find_purgeable(connection: Connection, now_ms: int, deleted_for_days: float) -> Purgeable:
+    """Find the runs that have been deleted for so many days."""
+    event, run = schema.run_event, schema.run
+    deleted_ms = (
+        select(func.max(event.c.at_ms))
+        .where(event.c.run_pk == run.c.pk, event.c.reason == DELETED)
+        .scalar_subquery()
+    )
+    has_model = exists().where(schema.model_version.c.run_id == run.c.run_id)
+    rows = connection.execute(
+        select(run.c.run_id, deleted_ms, has_model).where(run.c.lifecycle == Lifecycle.DELETED)
+    ).all()
+    latest = now_ms - round(deleted_for_days * _DAY_MS)
+    old = [(run_id, of_model) for run_id, at_ms, of_model in rows if at_ms and at_ms <= latest]
+    runs = [run_id for run_id, of_model in old if not of_model]
+    return Purgeable(runs=runs, recent=len(rows) - len(old), of_models=len(old) - len(runs))
+
+
+def purge_runs(store: Store, run_ids: Collection[str]) -> tuple[int, set[str]]:
+    """Remove runs with all their facts, unless they were restored meanwhile.
+
+    Returns:
+        How many were removed, and the blobs that they named.
+    """
+    ordered = sorted(run_ids)
+    removed = 0
+    named: set[str] = set()
+    for at in range(0, len(ordered), _AT_ONCE):
+        with store.write() as connection:
+            pks = _still_deleted(connection, ordered[at : at + _AT_ONCE])
+            artifact = schema.artifact
+            named.update(
+                connection.execute(
+                    select(artifact.c.sha256).where(artifact.c.run_pk.in_(pks.values()))
+                ).scalars()
+            )
+            for table in _FACTS:
+                connection.execute(delete(table).where(table.c.run_pk.in_(pks.values())))
+            connection.execute(delete(schema.refused).where(schema.refused.c.run_id.in_(pks)))
+            connection.execute(delete(schema.run).where(schema.run.c.pk.in_(pks.values())))
+            removed += len(pks)
+    return removed, named
+
+
+def _still_deleted(connection: Connection, run_ids: list[str]) -> dict[str, int]:
+    run = schema.run
+    has_model = exists().where(schema.model_version.c.run_id == run.c.run_id)
+    rows = connection.execute(
+        select(run.c.run_id, run.c.pk).where(
+            run.c.run_id.in_(run_ids), run.c.lifecycle == Lifecycle.DELETED, ~has_model
+        )
+    )
+    return {row.run_id: row.pk for row in rows}

@@ -1,0 +1,164 @@
+"""``loopline gc``: freeing what nobody needs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from loopline.cli import options
+from loopline.settings import tracking_address
+
+if TYPE_CHECKING:
+    from loopline.backend.local import LocalBackend
+    from loopline.care.collect import Collected, Garbage
+    from loopline.care.purge import Purgeable
+
+__all__ = ["gc"]
+
+HOUR_S = 3600
+
+
+@click.command(
+    epilog=options.epilog(
+        "loopline gc", "loopline gc --yes", "loopline gc --deleted-for 30 --dry-run"
+    )
+)
+@click.option(
+    "--grace",
+    "grace_h",
+    metavar="HOURS",
+    type=click.FloatRange(1),
+    default=24,
+    show_default=True,
+    help="Leave files alone that were logged within so many hours.",
+)
+@click.option(
+    "--deleted-for",
+    metavar="DAYS",
+    type=click.FloatRange(0),
+    help="Also remove for good the runs that were deleted at least so many days ago.",
+)
+@click.option(
+    "--also", metavar="URI", multiple=True, help="Another store that keeps files in this folder."
+)
+@click.option("--forget", metavar="STORE", multiple=True, help="Such a store that exists no more.")
+@click.option("--dry-run", is_flag=True, help="Show what would be freed, and free nothing.")
+@click.option("--yes", is_flag=True, help="Free it without asking.")
+@options.uri
+@options.as_json
+def gc(
+    *,
+    grace_h: float,
+    deleted_for: float | None,
+    also: tuple[str, ...],
+    forget: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    uri: str | None,
+    as_json: bool,
+) -> int:
+    """Free the room of files that nothing names any more.
+
+    These are artifacts whose path was overwritten or whose run is gone, results and code that no
+    flow names, and uploads that broke off. Says what it would free, and asks; in a script give
+    --yes. Others may go on logging: what they log meanwhile is safe.
+    """
+    from loopline.care.collect import collect_garbage, find_garbage
+    from loopline.care.collect import forget as forget_note
+    from loopline.care.place import open_here
+    from loopline.cli.output import print_json
+    from loopline.cli.progress import shown_progress
+
+    with open_here(tracking_address(uri), "gc") as backend:
+        for store in forget:
+            forget_note(backend, store)
+        doomed = None if deleted_for is None else _find_doomed(backend, deleted_for)
+        garbage = find_garbage(backend, grace_s=grace_h * HOUR_S, also=also)
+        if not as_json:
+            _tell_found(garbage, doomed)
+        collected, removed = None, 0
+        has_any = bool(garbage.size_bytes or garbage.blobs or (doomed and doomed.runs))
+        if has_any and not dry_run and (yes or (not as_json and _asked())):
+            if doomed is not None:
+                removed = _remove(backend, doomed)
+            with shown_progress() as progress:
+                collected = collect_garbage(backend, garbage, also=also, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "found": garbage,
+                "found_bytes": garbage.size_bytes,
+                "deleted_runs": doomed,
+                "collected": collected,
+                "removed_runs": removed,
+            }
+        )
+    elif collected is not None:
+        _tell_freed(collected, removed, grace_h)
+    return 0
+
+
+def _find_doomed(backend: LocalBackend, days: float) -> Purgeable:
+    from loopline.care.purge import find_purgeable
+
+    with backend.store.read() as connection:
+        return find_purgeable(connection, backend.store.clock(), days)
+
+
+def _remove(backend: LocalBackend, doomed: Purgeable) -> int:
+    from loopline.care.collect import renew_blobs
+    from loopline.care.purge import purge_runs
+
+    removed, named = purge_runs(backend.store, doomed.runs)
+    renew_blobs(backend.blobs.root, named)
+    return removed
+
+
+def _asked() -> bool:
+    from loopline.cli.output import say
+
+    if not sys.stdin.isatty():
+        say("Nothing was freed. To free it: loopline gc --yes")
+        return False
+    return click.confirm("Free it?")
+
+
+def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
+    from loopline.rules.words import count_words, size_words
+
+    if doomed is not None:
+        click.echo(f"{count_words(len(doomed.runs), 'deleted run')} to remove for good.")
+        if doomed.recent:
+            click.echo(f"  {doomed.recent:,} more were deleted too recently.")
+        if doomed.of_models:
+            click.echo(f"  {doomed.of_models:,} more stay: model versions were made from them.")
+    files = sum(size for _, size in garbage.blobs)
+    left = sum(each.size_bytes for each in garbage.strays)
+    if not garbage.blobs and not garbage.strays:
+        click.echo(f"No file to free; all of {garbage.needed:,} are needed.")
+    else:
+        click.echo(
+            f"{count_words(len(garbage.blobs), 'file')} that nothing names: {size_words(files)}."
+        )
+        click.echo(f"{len(garbage.strays):,} left half-made: {size_words(left)}.")
+    if garbage.young:
+        hours = f"{garbage.grace_s / HOUR_S:g} h"
+        click.echo(f"{garbage.young:,} not named either are younger than {hours} and stay.")
+
+
+def _tell_freed(collected: Collected, removed: int, grace_h: float) -> None:
+    from loopline.rules.words import count_words, size_words
+
+    click.echo(
+        f"Freed {size_words(collected.freed_bytes)}: "
+        f"{count_words(collected.blobs + collected.strays, 'file')}."
+    )
+    if collected.kept:
+        click.echo(f"{collected.kept:,} stay, for somebody needs them now.")
+    if removed:
+        click.echo(
+            f"Removed {count_words(removed, 'run')}. Files that only they had are freed by the "
+            f"next gc in {grace_h:g} h or later."
+        )
