@@ -6,6 +6,8 @@ PostgreSQL, leaves a note in ``stores/`` when it first keeps a blob there.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,9 +35,11 @@ def note_store(root: Path, where: str) -> None:
     note = _note(root, where)
     if not note.exists():
         note.parent.mkdir(parents=True, exist_ok=True)
-        part = note.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode({"store": _whole(where)}))
-        part.replace(note)
+        # Of its own name: several threads and processes may come with their first blob at once.
+        handle, part = tempfile.mkstemp(dir=note.parent, prefix=note.stem, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode({"store": _whole(where)}))
+        Path(part).replace(note)
 
 
 def noted_stores(root: Path) -> list[str]:
