@@ -30,7 +30,7 @@ def files_of(client: Any, run_id: str, folder: str | None = None) -> Iterator[tu
         if file.is_dir:
             yield from files_of(client, run_id, file.path)
         else:
-            yield file.path, file.file_size
+            yield file.path, file.file_size or 0  # A server leaves zeros out.
 
 
 def run_of(client: Any, run: Any, experiment: str) -> dict[str, Any]:

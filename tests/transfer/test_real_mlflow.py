@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -202,9 +202,11 @@ def assert_same(mlflows: dict[str, Any], ours: dict[str, Any]) -> None:
 
 def import_all(source: str, backend: Backend) -> Report:
     """Import twice; the second time must add nothing."""
-    first = import_from(open_mlflow(source), backend)
+    with closing(open_mlflow(source)) as opened:
+        first = import_from(opened, backend)
     assert first.equal, first.differences
-    again = import_from(open_mlflow(source), backend)
+    with closing(open_mlflow(source)) as opened:
+        again = import_from(opened, backend)
     assert again.equal, again.differences
     assert {row.what: row.new for row in again.rows if row.new} == {}
     return first

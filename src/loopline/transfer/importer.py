@@ -112,7 +112,12 @@ class _Import:
         self._road = Road(backend, source.identity)
         self._uploads = Uploads(backend, on_bytes=lambda size: self._moved(file_bytes=size))
         self._files = FilesImport(self._uploads, self._tally, options)
-        self._series = SeriesImport(backend, self._road, self._tally)
+        self._series = SeriesImport(
+            backend,
+            self._road,
+            self._tally,
+            on_points=lambda count: self._moved(points=count),
+        )
         self._ids: dict[str, str] = {}
 
     def close(self) -> None:
@@ -264,8 +269,8 @@ class _Import:
         for run in runs:
             self._count_run(run, before.get(run.run_id), after.get(run.run_id))
             self._files.count(run, files[run.run_id], before.get(run.run_id), after.get(run.run_id))
-        points = self._series.count(series, before, after, complain=not dry)
-        self._moved(runs=len(runs), points=points)
+        self._series.count(series, before, after, complain=not dry)
+        self._moved(runs=len(runs))
 
     def _settle(self, runs: list[SourceRun], before: dict[str, RunDescription]) -> None:
         writer = self._road.writer

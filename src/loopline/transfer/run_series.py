@@ -14,7 +14,7 @@ from loopline.transfer.points import Known, known_of, parts_of, same, summed_up,
 from loopline.transfer.source import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from loopline.backend.protocol import Backend
     from loopline.records.transfer import RunDescription
@@ -58,8 +58,19 @@ class Looked:
 class SeriesImport:
     """Sends series, and counts them."""
 
-    def __init__(self, backend: Backend, road: Road, tally: Tally) -> None:
+    def __init__(
+        self, backend: Backend, road: Road, tally: Tally, *, on_points: Callable[[int], None]
+    ) -> None:
+        """Send by a road.
+
+        Args:
+            backend: Asked for what is here.
+            road: Takes the points.
+            tally: Counts them.
+            on_points: Told of each series' length when it has been looked at.
+        """
         self._backend = backend
+        self._on_points = on_points
         self._road = road
         self._tally = tally
 
@@ -82,6 +93,7 @@ class SeriesImport:
             )
             if send and not problem:
                 self._send(one, missing)
+            self._on_points(known.total)
         return looked
 
     def count(
@@ -91,11 +103,9 @@ class SeriesImport:
         after: dict[str, RunDescription],
         *,
         complain: bool,
-    ) -> int:
-        """Count series on both sides; return how many points the source has."""
-        total = 0
+    ) -> None:
+        """Count series on both sides."""
         for (run_id, key), seen in looked.items():
-            total += seen.known.total
             self._tally.leave_out(Note("repeated metric points", seen.repeated, REPEATED))
             self._tally.leave_out(Note("infinities of the source", seen.infinite, INFINITE))
             here = self._here(run_id, key, seen, after.get(run_id))
@@ -110,7 +120,6 @@ class SeriesImport:
                     f"Run {run_id}: {seen.known.total - here:,} points of metric {key!r} are not "
                     "here. Run the import again; it adds what is missing."
                 )
-        return total
 
     def _send(self, one: Series, points: Points) -> None:
         for part in parts_of(points):
