@@ -174,7 +174,9 @@ def _adopter(backend: Backend) -> Callable[[], object]:
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol is named for asyncio, which sets TCP_NODELAY only then: without it each
+        # small answer waits some 40 ms for the client's acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except (OSError, OverflowError, UnicodeError) as error:
         raise _cannot_listen(host, port, error) from None
     try:

@@ -12,6 +12,7 @@ from loopline.errors import IntegrityError
 from loopline.journal.journal import STREAMS, abandoned, read_meta, try_lock
 from loopline.journal.reader import Reader
 from loopline.rules.words import count_words, distance_words, size_words
+from loopline.settings import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def examine_journals(home: Path) -> Iterator[Finding]:
             "journals.orphans",
             f"{count_words(len(orphans), 'journal')} of dead processes ({size}) wait to be sent, "
             f"the oldest begun {distance_words(oldest, _now_ms())}, for "
-            f"{', '.join(sorted({each.meta.address for each in orphans}))}.",
+            f"{', '.join(sorted({str(parse_address(each.meta.address)) for each in orphans}))}.",
             "What they hold is safe here, but not in the store yet.",
             "Send them: `loopline sync`. If they stay, it says why.",
         )
