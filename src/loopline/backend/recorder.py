@@ -11,6 +11,7 @@ import atexit
 import os
 import tempfile
 import threading
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +25,7 @@ from loopline.records.facts import Fact, LogsWritten
 from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Journal
@@ -196,6 +197,19 @@ class Recorder:
         """
         if self._sender is not None:
             self._sender.flush(timeout_s)
+
+    @contextmanager
+    def unhurried(self, most_s: float) -> Iterator[None]:
+        """Let what is recorded inside wait before it is sent, when nothing else is waiting.
+
+        It is as safe from the death of the process as anything recorded; it is only in no
+        hurry to be seen. Whatever is recorded afterwards takes it along, and so does ``flush``.
+        """
+        sender = self._sender
+        alone = sender is not None and sender.is_unhurried()
+        yield
+        if alone and sender is not None and sender is self._sender:
+            sender.let_wait(most_s)
 
     # --- the end ---
 

@@ -61,6 +61,8 @@ class Sender:
         self._progress = threading.Condition()
         self._problem: Exception | None = None
         self._warned = False
+        #: How far the journal holds nothing that hurries, and until when that may wait.
+        self._unhurried: tuple[dict[str, int], float] = ({}, 0.0)
         self._thread = threading.Thread(target=self._send, name="loopline-drain", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="loopline-keeper", daemon=True)
         self._thread.start()
@@ -78,12 +80,29 @@ class Sender:
         began = time.monotonic()
         with self._progress:
             while not self._reached(goals):
+                self._unhurried = ({}, 0.0)
                 waited = time.monotonic() - began
                 is_hopeless = self._problem is not None and waited > PATIENCE_S
                 if waited >= timeout_s or is_hopeless or not self._thread.is_alive():
                     raise self._not_flushed()
                 self._wake.set()
                 self._progress.wait(min(timeout_s - waited, 0.5))
+
+    def is_unhurried(self) -> bool:
+        """Whether nothing waits to be sent but what was let wait."""
+        tails = self._tails()
+        return tails == self._unhurried[0] or self._reached(tails)
+
+    def let_wait(self, most_s: float) -> None:
+        """Let what is journaled wait for more, so that one transaction takes it all.
+
+        Anything recorded after it, and ``flush``, sends it at once.
+        """
+        until = time.monotonic() + most_s
+        before, deadline = self._unhurried
+        # What waits already waits no longer for having company.
+        is_waiting = bool(before) and not self._reached(before)
+        self._unhurried = (self._tails(), min(deadline, until) if is_waiting else until)
 
     def _tails(self) -> dict[str, int]:
         return {"facts": self.journal.facts.tail, "logs": self.journal.logs.tail}
@@ -119,15 +138,21 @@ class Sender:
                 self._progress.notify_all()
 
     def _send_all(self) -> None:
-        if self._reached(self._tails()):
+        if not self._is_urged():
             return
         backend = self._open_backend()
         # Both streams get their turn, however much the first has to send.
         while sum(drain.send_some(backend) for drain in self._drains.values()):
             with self._progress:
                 self._progress.notify_all()
-            if self._stop.is_set():
+            if self._stop.is_set() or not self._is_urged():
                 return
+
+    def _is_urged(self) -> bool:
+        """Whether there is something to send that may not wait."""
+        tails = self._tails()
+        unhurried, until = self._unhurried
+        return not self._reached(tails) and (tails != unhurried or time.monotonic() >= until)
 
     def _keep(self) -> None:
         beat_at = adopt_at = time.monotonic()

@@ -33,6 +33,9 @@ __all__ = [
 INTERVAL_S = 10.0
 #: From a run's begin to its first points.
 FIRST_S = 1.0
+#: While a run logs nothing else, its samples are sent this often, several at a time: what costs is
+#: the store's transaction. They are journaled, and so safe from a kill, when they are taken.
+TRAVEL_S = 30.0
 #: Runs due within this part of their interval are sampled together.
 TOGETHER = 0.025
 #: The end of the process waits so long for a sample under way.
@@ -117,9 +120,11 @@ class _Sampled:
         timestamp_ms = time.time_ns() // 1_000_000
         if self.run.status.is_terminal:
             return
-        for name, value in values.items():
-            key = self.prefix + name
-            self.recorder.log_metric(self.run.run_id, key, value, self.step, timestamp_ms)
+        # The first points are sent at once; later ones may travel together.
+        with self.recorder.unhurried(TRAVEL_S if self.step else 0.0):
+            for name, value in values.items():
+                key = self.prefix + name
+                self.recorder.log_metric(self.run.run_id, key, value, self.step, timestamp_ms)
         self.step += 1
 
     def _next_step(self) -> int:
