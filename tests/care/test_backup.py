@@ -22,6 +22,7 @@ from loopline.care.restore import check_backup, restore
 from loopline.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import Journal
+from loopline.journal.stream import Series
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.settings import Address
@@ -313,19 +314,19 @@ def test_a_living_writers_journal_is_offered_again_to_a_restored_store(
     run_id = "ab" * 16
     journal.facts.append(f.RunStarted(run_id=run_id, experiment="taxifare", start_ms=1))
     for step in range(100):
-        journal.facts.append_point(run_id, "rmse", step, step, step / 2)
+        journal.facts.append_point(Series(run_id, "rmse"), step, step, step / 2)
     while drain.send_some(story.backend):
         pass
     back_up(story.backend, tmp_path / "backup")
     for step in range(100, 200):
-        journal.facts.append_point(run_id, "rmse", step, step, step / 2)
+        journal.facts.append_point(Series(run_id, "rmse"), step, step, step / 2)
     while drain.send_some(story.backend):
         pass
 
     # The store's disk is lost; what it had acknowledged since the backup is in the journal still.
     after = restored(tmp_path / "backup", tmp_path / "new")
     for step in range(200, 210):
-        journal.facts.append_point(run_id, "rmse", step, step, step / 2)
+        journal.facts.append_point(Series(run_id, "rmse"), step, step, step / 2)
     while drain.send_some(after):
         pass
     history = after.call(ops.GetMetricHistory(run_id=run_id, key="rmse"))

@@ -11,6 +11,7 @@ from loopline.backend.local import LocalBackend
 from loopline.care.sync import find_journals, send_journals
 from loopline.errors import InvalidInputError
 from loopline.journal.journal import Journal
+from loopline.journal.stream import Series
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.tracking import RunStatus
@@ -27,7 +28,7 @@ def leave_a_journal(home: Path, run_id: str, points: int) -> Journal:
     journal = Journal(home / "journal", "http://login-node:5050")
     journal.facts.append(f.RunStarted(run_id=run_id, experiment="taxifare", start_ms=1))
     for step in range(points):
-        journal.facts.append_point(run_id, "rmse", step, step, step / 2)
+        journal.facts.append_point(Series(run_id, "rmse"), step, step, step / 2)
     return journal
 
 
@@ -68,7 +69,7 @@ def test_a_copy_made_while_the_owner_lives_adds_what_is_new_the_next_time(tmp_pa
         shutil.copytree(tmp_path / "cluster", copy)
         copies.append(send_journals(find_journals(copy), target))
         for step in range(50 * number + 50, 50 * number + 100):
-            journal.facts.append_point(RUN, "rmse", step, step, step / 2)
+            journal.facts.append_point(Series(RUN, "rmse"), step, step, step / 2)
     journal.close(remove=True)
     assert [sent.points for report in copies for sent in report.sent.values()] == [50, 50, 50]
     assert history(tmp_path / "home", RUN) == list(range(150))

@@ -15,7 +15,7 @@ from loopline.errors import StorageFullError
 from loopline.journal.journal import Journal, abandoned, try_lock
 from loopline.journal.reader import Reader
 from loopline.journal.segment import WrittenSegment
-from loopline.journal.stream import SEGMENT_BYTES, Stream, segment_path
+from loopline.journal.stream import SEGMENT_BYTES, Series, Stream, segment_path
 from loopline.records.facts import MetricPoints, TagsSet
 from loopline.rules.points import Points
 
@@ -117,7 +117,7 @@ def test_points_survive_the_change_of_segment(tmp_path: Path) -> None:
     count = SEGMENT_BYTES // 40 * 2 + 7
     stream = a_stream(tmp_path)
     for step in range(count):
-        stream.append_point("taxi", f"loss/{step % 3}", step, step, float(step))
+        stream.append_point(Series("taxi", f"loss/{step % 3}"), step, step, float(step))
 
     assert sorted(values_of(everything(tmp_path))) == [float(step) for step in range(count)]
     assert len(Reader(tmp_path / "facts").segments()) >= 3
@@ -140,7 +140,7 @@ def test_where_mapping_is_not_trusted_the_same_bytes_are_written(tmp_path: Path)
     written = a_stream(tmp_path / "written", mapped=False)
     for stream in (mapped, written):
         for step in range(100):
-            stream.append_point("taxi", "rmse", step, step, step / 7)
+            stream.append_point(Series("taxi", "rmse"), step, step, step / 7)
 
     assert isinstance(written._segment, WrittenSegment)
     one = segment_path(tmp_path / "mapped" / "facts", 1).read_bytes()
@@ -153,7 +153,7 @@ def test_reading_can_go_on_from_any_position(tmp_path: Path) -> None:
     stream = a_stream(tmp_path)
     positions = []
     for step in range(10):
-        stream.append_point("taxi", "rmse", step, step, float(step))
+        stream.append_point(Series("taxi", "rmse"), step, step, float(step))
         positions.append(stream.tail)
 
     for step, position in enumerate(positions):

@@ -14,6 +14,7 @@ from loopline.backend.local import LocalBackend
 from loopline.backend.recorder import Recorder
 from loopline.journal.format import FACT
 from loopline.journal.journal import Journal
+from loopline.journal.stream import Series
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.tracking import RunStatus
@@ -46,7 +47,7 @@ def test_a_thread_that_logs_while_the_journal_is_closed_loses_nothing(address: A
 
     def log() -> None:
         while not stop.is_set():
-            recorder.log_metric("taxi", "rmse", 1.0, logged[0], 0)
+            recorder.log_point(Series("taxi", "rmse"), logged[0], 0, 1.0)
             logged[0] += 1
             if logged[0] % 20 == 0:
                 time.sleep(0.0005)
@@ -83,7 +84,7 @@ def test_a_store_that_forgot_the_writer_is_offered_all_that_is_still_here(
     with backend.store.write() as connection:  # As if restored from before this writer's time.
         for table in ("ll_writer_run", "ll_run_event", "ll_run", "ll_writer"):
             connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - fixed names
-    recorder.log_metric("taxi", "rmse", 4.0, 0, 0)
+    recorder.log_point(Series("taxi", "rmse"), 0, 0, 4.0)
     run = recorder.call(ops.GetRun(run_id="taxi"))
     recorder.close()
     assert run.experiment_name == "wagoncab taxifare"
@@ -116,7 +117,7 @@ def test_an_orphan_that_is_damaged_is_sent_as_far_as_it_can_be_read_and_kept(
 ) -> None:
     journal = orphan(tmp_path)
     for step in range(100):
-        journal.facts.append_point("taxi", "rmse", step, step, 1.0)
+        journal.facts.append_point(Series("taxi", "rmse"), step, step, 1.0)
     end = journal.facts.tail & 0xFFFFFFFF
     journal.close(remove=False)
     segment = journal.folder / "facts" / "00000001.seg"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Journal
-    from loopline.journal.stream import Stream
+    from loopline.journal.stream import Series, Stream
     from loopline.records.operations import Operation
 
 __all__ = [
@@ -66,10 +66,8 @@ class _Unopened:
     def append(self, fact: Fact) -> None:
         self._opened().append(fact)
 
-    def append_point(
-        self, run_id: str, key: str, step: int, timestamp_ms: int, value: float
-    ) -> None:
-        self._opened().append_point(run_id, key, step, timestamp_ms, value)
+    def append_point(self, series: Series, step: int, timestamp_ms: int, value: float) -> None:
+        self._opened().append_point(series, step, timestamp_ms, value)
 
     def _opened(self) -> Stream:
         stream: Stream = getattr(self._recorder.journal, self._name)
@@ -84,6 +82,7 @@ class Recorder:
     Attributes:
         address: Where it records to.
         home: The home folder that holds the journal.
+        append_point: ``Stream.append_point`` of the journal that is open now, or makes it.
     """
 
     def __init__(self, address: Address) -> None:
@@ -97,6 +96,7 @@ class Recorder:
         self._sender: Sender | None = None
         self._facts: Stream | _Unopened = _Unopened(self, "facts")
         self._logs: Stream | _Unopened = _Unopened(self, "logs")
+        self.append_point = self._facts.append_point
         self._backend: Backend | None = None
         # Two locks: a store that is slow to open must not keep anybody from its journal.
         self._making = threading.Lock()
@@ -112,6 +112,7 @@ class Recorder:
                 self._sender = Sender(self.home, self.address, lambda: self.backend)
                 self._facts = self._sender.journal.facts
                 self._logs = self._sender.journal.logs
+                self.append_point = self._facts.append_point
             return self._sender.journal
 
     @property
@@ -133,12 +134,12 @@ class Recorder:
         except JournalClosedError:  # Just closed by another thread: a new one takes its place.
             (self._logs if is_log else self._facts).append(fact)
 
-    def log_metric(self, run_id: str, key: str, value: float, step: int, timestamp_ms: int) -> None:
-        """Journal one point of a metric; see ``record``."""
+    def log_point(self, series: Series, step: int, timestamp_ms: int, value: float) -> None:
+        """Journal one point of a metric; see ``record`` and ``Stream.append_point``."""
         try:
-            self._facts.append_point(run_id, key, step, timestamp_ms, value)
+            self.append_point(series, step, timestamp_ms, value)
         except JournalClosedError:
-            self._facts.append_point(run_id, key, step, timestamp_ms, value)
+            self.append_point(series, step, timestamp_ms, value)
 
     def stage(self, source: Path) -> tuple[str, int]:
         """Copy a file into the journal; its bytes reach the blob store before later facts do.
@@ -222,6 +223,7 @@ class Recorder:
         with self._making:
             sender, self._sender = self._sender, None
             self._facts, self._logs = _Unopened(self, "facts"), _Unopened(self, "logs")
+            self.append_point = self._facts.append_point
         if sender is not None:
             sender.close(timeout_s)
         if self._sender is None and self._backend is not None:

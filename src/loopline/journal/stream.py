@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from struct import Struct
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 
     from loopline.records.facts import Fact
 
-__all__ = ["Stream", "segment_path"]
+__all__ = ["Series", "Stream", "segment_path"]
 
 #: Room in a segment. Small, for each process makes one; larger facts get a larger segment.
 SEGMENT_BYTES = 1 << 20
 _encoder = msgspec.msgpack.Encoder()
 _pack_point = POINT.pack
+_put_point = Struct(f"<I{POINT.size}s").pack_into
 _POINT_LENGTH = POINT.size.to_bytes(4, "little")
 _FACT_BYTE = bytes((FACT,))
 
@@ -41,6 +43,26 @@ _FACT_BYTE = bytes((FACT,))
 def segment_path(folder: Path, number: int) -> Path:
     """Tell where a segment lies."""
     return folder / f"{number:08d}.seg"
+
+
+class Series:
+    """A metric of a run that points are appended to; whoever logs them keeps it.
+
+    Attributes:
+        run_id: 32 hex digits.
+        key: Name of the metric.
+        segment: The segment that knows it by ``number``; it has no number elsewhere.
+        number: What its points are written under there.
+    """
+
+    __slots__ = ("key", "number", "run_id", "segment")
+
+    def __init__(self, run_id: str, key: str) -> None:
+        """Name a metric of a run; nothing is written."""
+        self.run_id = run_id
+        self.key = key
+        self.segment: Segment | None = None
+        self.number = 0
 
 
 class Stream:
@@ -85,43 +107,42 @@ class Stream:
         with self._lock:
             self._put(payload)
 
-    def append_point(
-        self, run_id: str, key: str, step: int, timestamp_ms: int, value: float
-    ) -> None:
+    def append_point(self, series: Series, step: int, timestamp_ms: int, value: float) -> None:
         """Append one point of a metric: 40 bytes.
 
         Raises:
             StorageFullError: A new segment was needed and there is no room for it.
+            struct.error: The step or timestamp has more than 64 bits; nothing was appended.
         """
-        # The hottest lines of the package: `crc_seed` and `put` are written out.
+        # The hottest lines of the package: `crc_seed` and `put` are written out. `crc32` masks
+        # its seed itself.
         with self._lock:
-            number = self._numbers.get((run_id, key))
             offset = self._offset
-            if number is None or offset + 40 > self._size:
-                number = self._define(run_id, key)
+            if series.segment is not self._segment or offset + 40 > self._size:
+                self._define(series)
                 offset = self._offset
-            payload = _pack_point(POINT_KIND, number, step, timestamp_ms, value)
-            crc = crc32(payload, (self._seed + offset) & 0xFFFFFFFF)
+            payload = _pack_point(POINT_KIND, series.number, step, timestamp_ms, value)
+            crc = crc32(payload, self._seed + offset)
             memory = self._memory
             if memory is None:
                 self._segment.put(offset, payload, crc)  # type: ignore[union-attr]
             else:
-                memory[offset + 8 : offset + 40] = payload
-                memory[offset + 4 : offset + 8] = crc.to_bytes(4, "little")
+                _put_point(memory, offset + 4, crc, payload)
                 memory[offset : offset + 4] = _POINT_LENGTH
             self._offset = offset + 40
 
-    def _define(self, run_id: str, key: str) -> int:
-        """Number a (run, metric) in this segment, rolling on when there is no room for a point."""
-        text = _encoder.encode((run_id, key))
+    def _define(self, series: Series) -> None:
+        """Number a metric in this segment, rolling on when there is no room for a point."""
+        name = (series.run_id, series.key)
+        text = _encoder.encode(name)
         if self._offset + 8 + padded(8 + len(text)) + 40 > self._size:
             self._roll(0)
-        number = self._numbers.get((run_id, key))
+        number = self._numbers.get(name)
         if number is None:
             number = len(self._numbers)
             self._put(DEFINITION.pack(DEFINITION_KIND, number) + text)
-            self._numbers[run_id, key] = number
-        return number
+            self._numbers[name] = number
+        series.number, series.segment = number, self._segment
 
     def _put(self, payload: bytes) -> None:
         room = 8 + padded(len(payload))

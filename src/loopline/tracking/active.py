@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     from loopline.tracking.run import ActiveRun
 
-__all__ = ["active_run", "enter", "last_active_run", "leave", "own_run", "using"]
+__all__ = ["active_run", "active_stack", "enter", "last_active_run", "leave", "own_run", "using"]
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("loopline_active_runs", default=())
+#: The runs that are active in this thread or task, the innermost last; ended ones among them.
+active_stack = _stack.get
 _last: list[ActiveRun] = []
 #: Runs begun here and not ended; a thread that left one open may be long gone.
 _open: set[ActiveRun] = set()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.backend.recorder import get_recorder
 from loopline.tracking import artifacts
-from loopline.tracking.active import active_run, last_active_run, leave
+from loopline.tracking.active import active_run, active_stack, last_active_run, leave
 from loopline.tracking.client import Pending, pending
 from loopline.tracking.fluent_store import (
     copy_run,
@@ -154,8 +154,11 @@ def log_metric(
             the run goes on.
     """
     if run_id is None and model_id is None and dataset is None and synchronous is None:
-        (active_run() or start_run()).log_metric(key, value, step, timestamp)
-        return None  # The way of a training loop.
+        # The way of a training loop, and so `active_run` is written out.
+        stack = active_stack()
+        run = stack[-1] if stack and not stack[-1].is_ended else active_run() or start_run()
+        run.log_metric(key, value, step, timestamp)
+        return None
     _writer(run_id).log_metric(key, value, step, timestamp, dataset=dataset, model_id=model_id)
     return pending(current_client(), synchronous=synchronous)
 

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loopline.errors import InvalidInputError, LooplineError
+from loopline.journal.stream import Series
 from loopline.settings import number
 from loopline.tracking.capture import soon
 
@@ -108,6 +109,7 @@ class _Sampled:
         self.begin: Counters | None = None
         self.before: Counters | None = None
         self.step: int | None = None if is_resumed else 0
+        self._series: dict[str, Series] = {}
 
     def log(self, machine: Machine, now: Counters) -> None:
         """Log a point of everything."""
@@ -123,8 +125,9 @@ class _Sampled:
         # The first points are sent at once; later ones may travel together.
         with self.recorder.unhurried(TRAVEL_S if self.step else 0.0):
             for name, value in values.items():
-                key = self.prefix + name
-                self.recorder.log_metric(self.run.run_id, key, value, self.step, timestamp_ms)
+                if name not in self._series:
+                    self._series[name] = Series(self.run.run_id, self.prefix + name)
+                self.recorder.log_point(self._series[name], self.step, timestamp_ms, value)
         self.step += 1
 
     def _next_step(self) -> int:

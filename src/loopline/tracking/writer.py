@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from struct import error as StructError  # noqa: N812 - a class
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, JournalClosedError
+from loopline.journal.stream import Series
 from loopline.records.facts import InputLogged, ParamsLogged, TagRemoved, TagsSet
 from loopline.rules.names import check_key
 from loopline.tracking.arrays import histories, is_history
@@ -27,13 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RunWriter", "now_ms"]
 
-#: Steps are whole numbers of 64 bits.
-LIMIT = 2**63
-
 
 def now_ms() -> int:
     """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
+    return time_ns() // 1_000_000
 
 
 class RunWriter:
@@ -50,9 +49,8 @@ class RunWriter:
         self.run_id = run_id
         self.is_new = is_new
         self.recorder = recorder
-        self._log_point = recorder.log_metric
         self._params: dict[str, str] = {}
-        self._metric_keys: dict[str, str] = {}
+        self._series: dict[str, Series] = {}
         self._links: set[tuple[str, str]] = set()
 
     # --- metrics ---
@@ -81,23 +79,25 @@ class RunWriter:
         Raises:
             InvalidInputError: The key or value cannot be; nothing is logged, the run goes on.
         """
+        # The hot path. What is not as usual, a type, a range or a journal just closed by another
+        # thread, goes the way below, which tells apart what can be and what cannot.
         try:
-            name = self._metric_keys[key]
-        except (KeyError, TypeError):  # New, or a list or the like, which is no key at all.
-            name = self._metric_keys[key] = metric_key(key)
-        self._log_point(
-            self.run_id,
-            name,
-            value if type(value) is float else metric_value(name, value),
-            step
-            if type(step) is int and -LIMIT <= step < LIMIT
-            else (0 if step is None else whole_number("step", step)),
-            time.time_ns() // 1_000_000
-            if timestamp is None
-            else whole_number("timestamp", timestamp),
-        )
+            self.recorder.append_point(
+                self._series[key],
+                step if type(step) is int else 0 if step is None else whole_number("step", step),
+                time_ns() // 1_000_000 if timestamp is None else timestamp,
+                value if type(value) is float else metric_value(key, value),
+            )
+        except (KeyError, TypeError, StructError, JournalClosedError):
+            series = self._series_of(key)
+            self.recorder.log_point(
+                series,
+                0 if step is None else whole_number("step", step),
+                now_ms() if timestamp is None else whole_number("timestamp", timestamp),
+                metric_value(series.key, value),
+            )
         if dataset is not None or model_id is not None:
-            self._link((name,), dataset, model_id)
+            self._link((str(key),), dataset, model_id)
 
     def log_metrics(
         self,
@@ -145,8 +145,8 @@ class RunWriter:
             ):
                 for fact in history.facts(self.run_id):
                     self._record(fact)
-        for name, value in points.items():
-            self._log_point(self.run_id, name, value, first, at_ms)
+        for name, number in points.items():
+            self.recorder.log_point(self._series_of(name), first, at_ms, number)
         if dataset is not None or model_id is not None:
             self._link((*points, *whole), dataset, model_id)
 
@@ -160,6 +160,13 @@ class RunWriter:
             if model_id is not None and (key, f"model {model_id}") not in self._links:
                 self.set_tag(f"loopline.model.{key}", model_id)
                 self._links.add((key, f"model {model_id}"))
+
+    def _series_of(self, key: Any) -> Series:  # noqa: ANN401 - a wrong one is refused
+        name = metric_key(key)
+        series = self._series.get(name)
+        if series is None:
+            series = self._series[name] = Series(self.run_id, name)
+        return series
 
     # --- params and tags ---
 
