@@ -83,7 +83,8 @@ def _rows(connection: Connection, hits: list[Hit]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     for start in range(0, len(hits), TOGETHER):
         pks = [hit.pk for hit in hits[start : start + TOGETHER]]
-        rows = {row.pk: row for row in connection.execute(RUNS.where(schema.run.c.pk.in_(pks)))}
+        query = RUNS.where(schema.run.c.pk.in_(pks))
+        rows = {row.pk: row for row in connection.execute(query).all()}  # `all`: one fetch.
         found += [rows[pk] for pk in pks]
     return found
 

@@ -195,7 +195,7 @@ def _among(connection: Connection, question: Question, candidates: list[int] | N
     if question.after is not None:
         query = query.where(_after(keys, question.after))
     query = query.order_by(*map(_direction, keys)).limit(question.most)
-    return [Hit(row[0], tuple(row[1:])) for row in connection.execute(query)]
+    return [Hit(row[0], tuple(row[1:])) for row in connection.execute(query).all()]
 
 
 def _scope(question: Question) -> list[ColumnElement[bool]]:
@@ -266,7 +266,7 @@ def _newest(
         return base.where(_run.c.experiment_id == experiment)
 
     query = _merged(base, of, question.experiments, "start DESC, id")
-    rows = connection.execute(query.limit(most))
+    rows = connection.execute(query.limit(most)).all()
     # The start is a key of its own when it was asked for, and the last but one always.
     own = _is_newest(question.order) and bool(question.order)
     return [
@@ -384,7 +384,7 @@ def _in_order(
     query = _merged(base, of, experiments, f"value {turn}, start DESC, id")
     return [
         Hit(row.pk, (0, row.value, row.start, row.id))
-        for row in connection.execute(query.limit(most))
+        for row in connection.execute(query.limit(most)).all()
     ]
 
 
