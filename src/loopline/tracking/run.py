@@ -11,8 +11,6 @@ from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded
 from loopline.records.operations import GetRun
 from loopline.records.tracking import RunStatus
-from loopline.rules.redaction import Redactor
-from loopline.rules.secrets import secrets_in
 from loopline.tracking.active import leave, using
 from loopline.tracking.files import RunFiles
 from loopline.tracking.writer import now_ms
@@ -189,7 +187,10 @@ def ending(kind: type[BaseException] | None, error: BaseException | None) -> tup
         said = str(error)
     except Exception:  # noqa: BLE001 - the user's exception, which must still end the run
         said = "its message cannot be shown"
-    # A connection's error may quote its password.
+    # A connection's error may quote its password. Imported here, as most runs need it not.
+    from loopline.rules.redaction import Redactor
+    from loopline.rules.secrets import secrets_in
+
     said = Redactor(secrets_in(os.environ)).text(said[:MAX_REASON])
     return "FAILED", f"{kind.__name__}: {said}"[:MAX_REASON]
 
