@@ -301,3 +301,17 @@ def test_another_run_is_written_to_by_its_id(home: Path) -> None:
     assert set(loopline.get_run(run.run_id).metrics) == {"mine"}
     loopline.rename_run(other.run_id, "other")
     assert loopline.get_run(other.run_id).name == "other"
+
+
+def test_a_history_is_read_by_place_as_a_list_is(home: Path) -> None:
+    loopline.set_tracking_uri(home)
+    with loopline.start_run() as run:
+        for step in range(5):
+            loopline.log_metric("rmse", 4 - step / 10, step=step)
+
+    history = loopline.get_metric_history(run.run_id, "rmse")
+
+    assert (history[0].value, history[-1].step) == (4.0, 4)
+    assert [point.step for point in history[1:3]] == [1, 2]
+    with pytest.raises(IndexError):
+        history[5]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from loopline.records.base import Lifecycle, Record
 
@@ -161,6 +161,21 @@ class MetricHistory(Record, frozen=True, kw_only=True):
             self.steps, self.timestamps_ms, self.values, strict=True
         ):
             yield Metric(key=self.key, value=value, step=step, timestamp_ms=timestamp_ms)
+
+    @overload
+    def __getitem__(self, index: int) -> Metric: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Metric]: ...
+    def __getitem__(self, index: int | slice) -> Metric | list[Metric]:
+        """Give one point, or a list of some, as MLflow's list of points does."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return Metric(
+            key=self.key,
+            value=self.values[index],
+            step=self.steps[index],
+            timestamp_ms=self.timestamps_ms[index],
+        )
 
 
 class MetricColumns(Record, frozen=True, kw_only=True):
