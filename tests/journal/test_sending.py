@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from loopline.backend.adopt import adopt_orphans
 from loopline.backend.local import LocalBackend
 from loopline.backend.recorder import Recorder
 from loopline.journal.format import FACT
-from loopline.journal.journal import Journal
+from loopline.journal.journal import META, Journal
 from loopline.journal.stream import Series
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.flows import LogLine
 from loopline.records.tracking import RunStatus
 from loopline.settings import Address
 
@@ -159,3 +161,40 @@ def test_a_file_that_was_damaged_on_its_way_is_left_out_and_said(
     with pytest.warns(RuntimeWarning, match="Log it again"):
         adopt_orphans(tmp_path, address, backend)
     assert backend.call(ops.ListArtifacts(run_id="taxi")) == []
+
+
+def test_log_lines_beyond_their_quota_are_left_out_and_counted(
+    address: Address, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopline.journal.journal.LOG_BYTES", 3 * 2**20)
+    recorder = Recorder(address)
+
+    def write(number: int) -> None:
+        line = LogLine(flow_run_id="night", at_ms=number, level=20, message=f"{number} " + "x" * 99)
+        recorder.record(f.LogsWritten(lines=[line] * 100))
+
+    assert recorder.journal
+    with recorder.working[0], warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for number in range(400):
+            write(number)
+        recorder.record(STARTED)  # All else has no quota.
+    assert ["quota of 3 MB" in str(each.message) for each in told] == [True]
+    recorder.flush()
+    write(400)
+    recorder.flush()
+
+    lines = backend.call(ops.GetLogs(flow_run_id="night", limit=50_000))
+    kept = sum(line.message.endswith("xxx") for line in lines)
+    (note,) = [line.message for line in lines if "left out" in line.message]
+    assert 0 < kept < 40_100
+    assert note.startswith(f"{40_100 - kept:,} lines were left out")
+    assert backend.call(ops.GetRun(run_id="taxi")).experiment_name == "wagoncab taxifare"
+    recorder.close()
+
+
+def test_the_address_of_a_journal_is_for_its_owner_alone(address: Address) -> None:
+    recorder = Recorder(address)
+    recorder.record(STARTED)
+    assert (recorder.journal.folder / META).stat().st_mode & 0o077 == 0
+    recorder.close()

@@ -11,15 +11,18 @@ import atexit
 import os
 import tempfile
 import threading
+import warnings
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from loopline.backend.context import current_task
 from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
-from loopline.errors import JournalClosedError
+from loopline.errors import JournalClosedError, StorageFullError
 from loopline.journal.home import make_home
 from loopline.records.facts import Fact, LogsWritten
 from loopline.settings import Address, find_home, tracking_address
@@ -97,6 +100,7 @@ class Recorder:
         self._facts: Stream | _Unopened = _Unopened(self, "facts")
         self._logs: Stream | _Unopened = _Unopened(self, "logs")
         self.append_point = self._facts.append_point
+        self._left_out = 0  # Log lines, since the last that was kept.
         self._backend: Backend | None = None
         # Two locks: a store that is slow to open must not keep anybody from its journal.
         self._making = threading.Lock()
@@ -125,14 +129,37 @@ class Recorder:
     def record(self, fact: Fact) -> None:
         """Journal a fact; on return it survives the death of the process.
 
+        Log lines for which there is no room are left out, with a line that says how many.
+
         Raises:
             StorageFullError: The journal's disk is full.
         """
-        is_log = isinstance(fact, LogsWritten)
+        if isinstance(fact, LogsWritten):
+            self._record_lines(fact)
+            return
         try:
-            (self._logs if is_log else self._facts).append(fact)
+            self._facts.append(fact)
         except JournalClosedError:  # Just closed by another thread: a new one takes its place.
-            (self._logs if is_log else self._facts).append(fact)
+            self._facts.append(fact)
+
+    def _record_lines(self, fact: LogsWritten) -> None:
+        """Journal log lines, or leave them out: a task must not fail for what it prints."""
+        if self._left_out:
+            note = f"{self._left_out:,} lines were left out here: there was no room for them."
+            fact = LogsWritten(
+                lines=[msgspec.structs.replace(fact.lines[0], message=note), *fact.lines]
+            )
+        try:
+            try:
+                self._logs.append(fact)
+            except JournalClosedError:
+                self._logs.append(fact)
+        except StorageFullError as error:
+            if not self._left_out:
+                warnings.warn(f"Log lines are left out: {error}", RuntimeWarning, stacklevel=4)
+            self._left_out += len(fact.lines) - bool(self._left_out)
+        else:
+            self._left_out = 0
 
     def log_point(self, series: Series, step: int, timestamp_ms: int, value: float) -> None:
         """Journal one point of a metric; see ``record`` and ``Stream.append_point``."""

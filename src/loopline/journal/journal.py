@@ -28,6 +28,8 @@ __all__ = ["META", "STREAMS", "Journal", "Meta", "abandoned", "read_meta", "try_
 
 #: Logs have segments of their own: an hour of debug lines must not hold up a metric.
 STREAMS = ("facts", "logs")
+#: Room of log lines that wait for a store that is away; metrics and all else have no quota.
+LOG_BYTES = 256 * 2**20
 META = "meta.json"
 LOCK = "lock"
 STAGED = "staged"
@@ -80,14 +82,16 @@ class Journal:
             started_ms=time.time_ns() // 1_000_000,
         )
         try:
-            (folder / META).write_bytes(msgspec.json.encode(self.meta))
+            # For its owner alone: a database's address may hold a password.
+            with open(folder / META, "xb", opener=_private) as file:
+                file.write(msgspec.json.encode(self.meta))
             mapped = can_map(folder)
             for name in STREAMS:
                 (folder / name).mkdir()
             self.folder = folder.rename(root / writer)
             folder = self.folder
             self.facts = Stream(self.folder / "facts", writer, mapped=mapped)
-            self.logs = Stream(self.folder / "logs", writer, mapped=mapped)
+            self.logs = Stream(self.folder / "logs", writer, mapped=mapped, most_bytes=LOG_BYTES)
         except BaseException:
             # As on a full disk: leave nothing that somebody would have to clean up.
             os.close(handle)
@@ -123,6 +127,10 @@ class Journal:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def try_lock(folder: Path, *, create: bool = False) -> int | None:

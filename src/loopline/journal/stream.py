@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import msgspec
 
-from loopline.errors import JournalClosedError
+from loopline.errors import JournalClosedError, StorageFullError
 from loopline.journal.format import (
     DEFINITION,
     DEFINITION_KIND,
@@ -72,9 +73,17 @@ class Stream:
         folder: Where its segments lie.
     """
 
-    def __init__(self, folder: Path, writer: str, *, mapped: bool) -> None:
-        """Make the stream's folder and its first segment."""
+    def __init__(self, folder: Path, writer: str, *, mapped: bool, most_bytes: int = 0) -> None:
+        """Make the stream's folder and its first segment.
+
+        Args:
+            folder: Where its segments are to lie.
+            writer: Id of the journal, which each segment names.
+            mapped: Whether segments are mapped into memory.
+            most_bytes: Its quota: room that may wait to be sent; 0 is no limit.
+        """
         self.folder = folder
+        self._most_bytes = most_bytes
         self._writer = writer
         self._mapped = mapped
         self._lock = threading.Lock()
@@ -101,7 +110,8 @@ class Stream:
         """Append a fact.
 
         Raises:
-            StorageFullError: A new segment was needed and there is no room for it.
+            StorageFullError: A new segment was needed, and there is no room for it on the disk
+                or in the stream's quota; nothing was appended.
         """
         payload = _FACT_BYTE + _encoder.encode(fact)
         with self._lock:
@@ -160,6 +170,12 @@ class Stream:
             msg = "The journal is closed. Start recording again with a new recorder."
             raise JournalClosedError(msg)
         size = max(SEGMENT_BYTES, FIRST + room)
+        if self._most_bytes and self._waiting_bytes() + size > self._most_bytes:
+            msg = (
+                f"What waits in {self.folder} to be sent has reached its quota of "
+                f"{self._most_bytes // 2**20} MB. Bring the store back; what waits then arrives."
+            )
+            raise StorageFullError(msg)
         number = self._number + 1
         segment = create_segment(
             segment_path(self.folder, number), number, self._writer, size, mapped=self._mapped
@@ -171,6 +187,14 @@ class Stream:
         self._segment, self._size = segment, size
         self._memory, self._seed = segment.memory, crc_seed(number, 0)
         self._numbers = {}
+
+    def _waiting_bytes(self) -> int:
+        """Measure the segments: those that the store has are deleted."""
+        sizes = []
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # Just sent.
+                sizes.append(path.stat().st_size)
+        return sum(sizes)
 
     def close(self) -> None:
         """Let go of the file; nothing may be appended any more."""
