@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the deep tests need beyond Python: a browser, a font for its pictures, git, PostgreSQL.
+# Installs what the deep tests need beyond Python: a browser, a font for its pictures, git, PostgreSQL, strace.
 # Does nothing where they are there already.
 set -euo pipefail
 
@@ -14,6 +14,7 @@ need() { # need PACKAGE COMMAND...: the package is there when one of the command
 }
 
 need git git
+if [ "$(uname)" = Linux ]; then need strace strace; fi # Cuts the power at any system call.
 need chromium chromium chromium-browser google-chrome
 if [ -z "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)" ]; then
   need postgresql initdb # Debian keeps the server's programs off PATH.

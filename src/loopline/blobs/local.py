@@ -15,13 +15,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopline.disk import make_folder, sync_folder
 from loopline.errors import IntegrityError, InvalidInputError, NotFoundError, StorageFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-__all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of", "sync_folder"]
+__all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of"]
 
 #: Bytes read and hashed at a time.
 CHUNK = 1 << 20
@@ -49,21 +50,14 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a folder's names durable: without it a new name may be gone after a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class LocalBlobs:
     """A folder of blobs: ``ab/abcdef…`` by hash, ``tmp/`` for what is being written."""
 
     def __init__(self, root: Path) -> None:
         """Use a folder, making it when something is first put there."""
         self.root = root
+        #: Folders of blobs whose names this process knows to be durable.
+        self._durable: set[str] = set()
 
     def path_of(self, digest: str) -> Path:
         """Tell where a blob lies or would lie."""
@@ -95,7 +89,7 @@ class LocalBlobs:
         size = 0
         temporary = None
         try:
-            staging.mkdir(parents=True, exist_ok=True)
+            make_folder(staging)
             handle, name = tempfile.mkstemp(dir=staging)
             temporary = Path(name)
             with os.fdopen(handle, "wb") as file:
@@ -113,9 +107,11 @@ class LocalBlobs:
                 )
                 raise IntegrityError(msg)
             target = self.path_of(digest)
-            if not target.parent.is_dir():
+            if digest[:2] not in self._durable:
+                # Also when it is there: who made it may not have got to syncing it.
                 target.parent.mkdir(exist_ok=True)
                 sync_folder(self.root)
+                self._durable.add(digest[:2])
             temporary.chmod(0o444)
             # Over what is there, too: should that be damaged, it is whole again now.
             temporary.replace(target)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from loopline.blobs.local import chunks_of, sync_folder
+from loopline.blobs.local import chunks_of
+from loopline.disk import sync_folder
 from loopline.errors import StorageFullError
 
 if TYPE_CHECKING:

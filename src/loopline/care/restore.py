@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from loopline.backend.local import LocalBackend
-from loopline.blobs.local import LocalBlobs, sync_folder
+from loopline.blobs.local import LocalBlobs
 from loopline.blobs.stores import note_store
 from loopline.care.databases import check_sqlite, count_rows, has_data, read_only
 from loopline.care.files import blob_path, copy_hashed, no_room_is_ours
@@ -25,6 +25,7 @@ from loopline.care.hold import lock_file
 from loopline.care.progress import silent
 from loopline.care.sources import open_source
 from loopline.care.targets import BLOBS
+from loopline.disk import sync_folder
 from loopline.errors import ConflictError, IntegrityError, InvalidInputError
 from loopline.journal.home import make_home
 from loopline.records.base import Record

@@ -12,9 +12,9 @@ import tarfile
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from loopline.blobs.local import sync_folder
 from loopline.care.files import PART, blob_path, copy_hashed, write_whole
 from loopline.care.manifest import NAME, BackedUpFile, Manifest, decode_manifest, encode_manifest
+from loopline.disk import sync_folder
 from loopline.errors import IntegrityError, InvalidInputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from loopline.blobs.local import sync_folder
+from loopline.disk import sync_folder
 from loopline.errors import AlreadyExistsError
 from loopline.records.archive import (
     BLOBS,
