@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
-
-import pytest
 
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.local import LocalBackend
@@ -70,47 +67,6 @@ def kill_after(process: subprocess.Popen[str], lines: int) -> int:
         said = [line for line in output.read().splitlines() if line.isdigit()]
     process.wait()
     return int(said[-1]) if said else lines
-
-
-def check_nothing_lost(home: Path, run_id: str, returned: int) -> None:
-    address = Address("home", str(home))
-    backend = LocalBackend(address)
-    try:
-        adopt_orphans(home, address, backend)
-        history = backend.call(ops.GetMetricHistory(run_id=run_id, key="rmse"))
-        run = backend.call(ops.GetRun(run_id=run_id))
-        assert history.steps[:returned] == list(range(returned))
-        assert history.values[:returned] == [step / 2 for step in range(returned)]
-        assert len(history.steps) <= returned + 1  # The call that was under way may be there.
-        assert run.status is RunStatus.FAILED
-        assert "process died" in run.end_reason
-        assert run.metrics["rmse"].count == len(history.steps)
-    finally:
-        backend.close()
-    assert not list((home / "journal").iterdir())
-
-
-def test_kill_9_loses_no_returned_metric(tmp_path: Path) -> None:
-    seed = random.Random(20220301)  # noqa: S311 - a repeatable choice, no secret
-    for trial in range(3):
-        home = tmp_path / str(trial)
-        process, run_id = start(home)
-        returned = kill_after(process, seed.randrange(1, 3000))
-        check_nothing_lost(home, run_id, returned)
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(600)
-def test_kill_9_loses_no_returned_metric_in_thirty_trials(tmp_path: Path) -> None:
-    seed = random.Random(20230401)  # noqa: S311 - a repeatable choice, no secret
-    total = 0
-    for trial in range(30):
-        home = tmp_path / str(trial)
-        process, run_id = start(home)
-        returned = kill_after(process, seed.randrange(1, 40_000))
-        check_nothing_lost(home, run_id, returned)
-        total += returned
-    print(f"{total:,} points returned before 30 kills, 0 lost")
 
 
 def test_children_that_outlive_a_killed_parent_do_not_keep_its_run_alive(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""A real server of a store, which keeps its port however often it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ServerProcess"]
+
+
+class ServerProcess:
+    """``loopline server`` in a process of its own.
+
+    Attributes:
+        url: Where it answers, from its first start on.
+    """
+
+    def __init__(self, uri: str, home: Path) -> None:
+        """Choose a free port for the store at ``uri``; nothing runs yet."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._uri = uri
+        self._home = home
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "loopline.cli", "server", "--port", str(self._port), "--json",
+             "--uri", self._uri],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "HOME": str(self._home)},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        assert json.loads(self.process.stdout.readline())["url"] == self.url
+
+    def kill(self) -> None:
+        """Kill it as ``kill -9`` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
