@@ -14,7 +14,12 @@ import msgspec
 
 from loopline.backend.connections import Connections
 from loopline.backend.http_errors import error_from_answer, no_server_of_ours
-from loopline.errors import BackendUnavailableError, IntegrityError, InvalidInputError
+from loopline.errors import (
+    BackendUnavailableError,
+    IntegrityError,
+    InvalidInputError,
+    LooplineError,
+)
 from loopline.records.facts import Batch, Receipt
 from loopline.records.operations import OPERATIONS, answer_type
 
@@ -147,6 +152,16 @@ class HttpBackend:
             file.close()
             raise
         return file
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the server says within ``timeout_s`` seconds that it is there."""
+        connections = Connections(self._address, timeout_s=timeout_s)
+        try:
+            return connections.exchange("GET", "/health").status == http.client.OK
+        except LooplineError:
+            return False
+        finally:
+            connections.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -69,6 +69,10 @@ class Backend(Protocol):
         """Open a blob, checked, for reading from a local file."""
         ...
 
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the store is there, however long it takes over what it was asked."""
+        ...
+
     def close(self) -> None:
         """Let go of files and connections."""
         ...

@@ -36,6 +36,9 @@ HEARTBEAT_S = 10.0
 MAX_BACKOFF_S = 15.0
 #: A flush gives up on a store that has failed this long, and not only after its whole time-out.
 PATIENCE_S = 2.0
+#: At the end of the process, a store that has taken nothing for so long is asked whether it is
+#: there at all, and has so long to say it.
+SILENCE_S, SIGN_OF_LIFE_S = 10.0, 5.0
 
 
 class Sender:
@@ -200,7 +203,7 @@ class Sender:
         self.journal.facts.close()
         self.journal.logs.close()
         try:
-            self.flush(timeout_s)
+            self._flush_at_the_end(timeout_s)
         except LooplineError as error:
             warnings.warn(
                 f"Not everything recorded has reached {self._address} ({error}) It is kept in "
@@ -218,6 +221,23 @@ class Sender:
         if self._is_known():
             self._say_goodbye()
         self.journal.close(remove=True)
+
+    def _flush_at_the_end(self, timeout_s: float) -> None:
+        """Wait for a store that has much to take, and not for one that hangs."""
+        began = time.monotonic()
+        while True:
+            left_s = timeout_s - (time.monotonic() - began)
+            before = [drain.acknowledged for drain in self._drains.values()]
+            try:
+                self.flush(min(left_s, SILENCE_S))
+            except LooplineError:
+                is_silent = before == [drain.acknowledged for drain in self._drains.values()]
+                if left_s <= SILENCE_S or self._problem is not None:
+                    raise
+                if is_silent and not self._open_backend().answers(SIGN_OF_LIFE_S):
+                    raise
+            else:
+                return
 
     def _say_goodbye(self) -> None:
         """Tell the store that this writer is gone; a run that only it held open is over."""

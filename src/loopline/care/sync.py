@@ -200,6 +200,10 @@ class _Counting:
         """Open a blob."""
         return self._inner.open_blob(sha256)
 
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the store is there."""
+        return self._inner.answers(timeout_s)
+
     def close(self) -> None:
         """Let go of files and connections."""
         self._inner.close()
