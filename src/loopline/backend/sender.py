@@ -30,7 +30,7 @@ __all__ = ["Sender"]
 
 #: Seconds between two looks for something to send.
 POLL_S = 0.1
-#: Seconds between two signs of life; well below the 30 after which a writer counts as lost.
+#: Seconds between two signs of life; well below the 25 after which a writer counts as lost.
 HEARTBEAT_S = 10.0
 #: Longest wait between two tries while the store is away.
 MAX_BACKOFF_S = 15.0

@@ -22,7 +22,8 @@ log = logging.getLogger("loopline.server")
 EVERY_S = 5.0
 
 #: A writer is lost when it was silent for this long; it says that it lives every 10 seconds.
-SILENT_S = 30.0
+#: With the pause between two looks that makes half a minute from its death at most.
+SILENT_S = 25.0
 
 
 class Janitor:
