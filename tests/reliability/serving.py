@@ -19,6 +19,7 @@ class ServerProcess:
     """``loopline server`` in a process of its own.
 
     Attributes:
+        uri: The store it serves.
         url: Where it answers, from its first start on.
     """
 
@@ -27,7 +28,7 @@ class ServerProcess:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
-        self._uri = uri
+        self.uri = uri
         self._home = home
         self.process: subprocess.Popen[str] | None = None
 
@@ -35,7 +36,7 @@ class ServerProcess:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loopline.cli", "server", "--port", str(self._port), "--json",
-             "--uri", self._uri],
+             "--uri", self.uri],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "HOME": str(self._home)},
         )  # fmt: skip
         assert self.process.stdout is not None

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +18,10 @@ from loopline.blobs.stores import forget_store
 from loopline.care.files import blob_path
 from loopline.care.hold import hold_blobs
 from loopline.care.neighbours import Neighbours
-from loopline.care.place import home_path
 from loopline.care.progress import silent
 from loopline.care.references import read_references, still_referenced
+from loopline.care.strays import MOVED, Stray, find_strays, now_of, remove_strays
 from loopline.errors import InvalidInputError
-from loopline.journal.journal import try_lock
 from loopline.records.base import Record
 
 if TYPE_CHECKING:
@@ -37,28 +33,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Collected",
     "Garbage",
-    "Stray",
     "collect_garbage",
     "find_garbage",
     "forget",
     "renew_blobs",
 ]
 
-#: Half-made files that nobody has written to for this long belong to nobody.
-STRAY_S = 3600.0
 #: Blobs looked for again and moved away under one write lock.
 _AT_ONCE = 500
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _NAME = re.compile(r"[0-9a-f]{64}\Z")
-#: Name in ``tmp/`` of a blob between being moved away and deleted.
-_MOVED = "gc-"
-
-
-class Stray(Record, frozen=True, kw_only=True):
-    """A file or folder that was never finished."""
-
-    path: str
-    size_bytes: int
 
 
 class Garbage(Record, frozen=True, kw_only=True):
@@ -113,7 +97,7 @@ def find_garbage(backend: LocalBackend, *, grace_s: float, also: Sequence[str] =
     needed = Neighbours(backend, also).references()
     with backend.store.read() as connection:
         needed |= read_references(connection).everything
-    before = _now(root) - grace_s
+    before = now_of(root) - grace_s
     blobs, young, named = [], 0, 0
     for path, stat in _blobs_in(root):
         if bytes.fromhex(path.name) in needed:
@@ -124,7 +108,7 @@ def find_garbage(backend: LocalBackend, *, grace_s: float, also: Sequence[str] =
             blobs.append((path.name, stat.st_size))
     return Garbage(
         blobs=blobs,
-        strays=list(_strays(backend)),
+        strays=list(find_strays(backend)),
         needed=named,
         young=young,
         grace_s=grace_s,
@@ -144,11 +128,11 @@ def collect_garbage(
         ConflictError: A backup is under way.
     """
     root = backend.blobs.root
-    blobs = strays = freed = 0
+    blobs = freed = 0
     with hold_blobs(root, alone=True):
         _move_back(root)
         elsewhere = Neighbours(backend, also).references()
-        before = _now(root) - garbage.grace_s
+        before = now_of(root) - garbage.grace_s
         sizes = dict(garbage.blobs)
         wanted = [digest for digest in sizes if bytes.fromhex(digest) not in elsewhere]
         for at in range(0, len(wanted), _AT_ONCE):
@@ -158,11 +142,10 @@ def collect_garbage(
                 blobs += 1
                 freed += size
             progress("blobs", min(at + _AT_ONCE, len(wanted)), len(wanted))
-        for stray in garbage.strays:
-            if _remove_stray(Path(stray.path)):
-                strays += 1
-                freed += stray.size_bytes
-    return Collected(blobs=blobs, strays=strays, freed_bytes=freed, kept=len(garbage.blobs) - blobs)
+        strays = remove_strays(garbage.strays)
+        freed += sum(stray.size_bytes for stray in strays)
+    kept = len(garbage.blobs) - blobs
+    return Collected(blobs=blobs, strays=len(strays), freed_bytes=freed, kept=kept)
 
 
 def renew_blobs(root: Path, digests: set[str]) -> None:
@@ -187,7 +170,7 @@ def _move_away(backend: LocalBackend, digests: list[str], before: float) -> list
             path = root / blob_path(digest)
             if bytes.fromhex(digest) in needed or not _is_older(path, before):
                 continue
-            away = root / "tmp" / f"{_MOVED}{digest}"
+            away = root / "tmp" / f"{MOVED}{digest}"
             path.rename(away)
             # Whoever made it young before the move heard that it is here; afterwards, that it
             # is not, and puts it again.
@@ -207,8 +190,8 @@ def _is_older(path: Path, before: float) -> bool:
 
 def _move_back(root: Path) -> None:
     """Move back what an interrupted collection had moved away."""
-    for away in (root / "tmp").glob(f"{_MOVED}*"):
-        digest = away.name.removeprefix(_MOVED)
+    for away in (root / "tmp").glob(f"{MOVED}*"):
+        digest = away.name.removeprefix(MOVED)
         if _NAME.match(digest):
             (root / digest[:2]).mkdir(exist_ok=True)
             with suppress(FileNotFoundError):
@@ -226,56 +209,6 @@ def _blobs_in(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 if _NAME.match(entry.name):
                     with suppress(FileNotFoundError):
                         yield Path(entry.path), entry.stat(follow_symlinks=False)
-
-
-def _now(root: Path) -> float:
-    """Ask the disk what time it is: it is its clock that stamps the files."""
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=root, prefix=".now-") as file:
-        return min(Path(file.name).stat().st_mtime, time.time())
-
-
-def _strays(backend: LocalBackend) -> Iterator[Stray]:
-    root = backend.blobs.root
-    home = home_path(backend.address)
-    places = [(root / "tmp", "*"), (root, ".now-*"), (root / "stores", "*.part")]
-    if home is not None:
-        places += [
-            (home / "staging", "upload-*"),
-            (home, "restoring-*"),
-            (home / "journal", ".*"),
-        ]
-    before = _now(root) - STRAY_S
-    for folder, pattern in places:
-        for path in sorted(folder.glob(pattern)):
-            with suppress(FileNotFoundError):
-                if not path.name.startswith(_MOVED) and _newest(path) < before:
-                    yield Stray(path=str(path), size_bytes=_size(path))
-
-
-def _newest(path: Path) -> float:
-    return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
-
-
-def _size(path: Path) -> int:
-    return sum(each.lstat().st_size for each in (path, *path.rglob("*")) if not each.is_dir())
-
-
-def _remove_stray(path: Path) -> bool:
-    """Remove a file or a half-made journal, unless somebody has it after all."""
-    if not path.is_dir():
-        with suppress(FileNotFoundError):
-            path.unlink()
-            return True
-        return False
-    handle = try_lock(path, create=True)
-    if handle is None:
-        return False
-    try:
-        shutil.rmtree(path, ignore_errors=True)
-    finally:
-        os.close(handle)
-    return True
 
 
 def forget(backend: LocalBackend, where: str) -> None:

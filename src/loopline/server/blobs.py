@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from loopline.errors import IntegrityError, InvalidInputError, NotFoundError
+from loopline.errors import IntegrityError, NotFoundError
 from loopline.server import wire
-from loopline.server.bodies import chunks_of
 from loopline.server.gate import GuardedRoute
 from loopline.server.ranges import parse_range
+from loopline.server.uploads import uploaded
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -27,9 +22,8 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.server.threads import Threads
 
-__all__ = ["MOST_BLOB_BYTES", "attachment", "blob_routes", "send_blob"]
+__all__ = ["attachment", "blob_routes", "send_blob"]
 
-MOST_BLOB_BYTES = 2**40
 CHUNK_BYTES = 256 * 1024
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,30 +31,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def blob_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     """Make the routes that take and give blobs."""
-    folder = _upload_folder(backend)
 
     async def put(request: Request) -> Response:
-        expected = request.headers.get("x-content-sha256", "").lower()
-        if expected and not _SHA256.fullmatch(expected):
-            msg = "X-Content-SHA256 must be 64 hex digits: the SHA-256 of the body."
-            raise InvalidInputError(msg)
-        digest = hashlib.sha256()
-        file = await threads.run(_new_file, folder)
-        try:
-            with file:
-                async for chunk in chunks_of(request, most_bytes=MOST_BLOB_BYTES):
-                    await threads.run(_append, file, digest, chunk)
-                await threads.run(file.flush)
-            if expected and digest.hexdigest() != expected:
-                msg = (
-                    f"The bytes that came have the SHA-256 {digest.hexdigest()} and not "
-                    f"{expected}. They were damaged on the way: send them again."
-                )
-                raise InvalidInputError(msg)
-            sha256, size = await threads.run(backend.put_blob, Path(file.name))
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(file.name)  # noqa: PTH108 - the name is a str here
+        async with uploaded(request, backend, threads) as file:
+            sha256, size = await threads.run(backend.put_blob, file)
         kind = wire.preferred(request.headers.get("accept", ""))
         return Response(
             wire.encode({"sha256": sha256, "size_bytes": size}, kind), 201, media_type=kind
@@ -127,26 +101,6 @@ def attachment(name: str) -> dict[str, str]:
         # Content-addressed: the bytes under this name never change.
         "Cache-Control": "private, max-age=31536000, immutable",
     }
-
-
-def _upload_folder(backend: Backend) -> Path:
-    """Where uploads wait until they are whole: beside the blobs, so that a full disk says so."""
-    if backend.address.kind == "home":
-        folder = Path(backend.address.text) / "staging"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    return Path(tempfile.gettempdir())
-
-
-def _new_file(folder: Path) -> BinaryIO:
-    return tempfile.NamedTemporaryFile(  # type: ignore[return-value]
-        dir=folder, prefix="upload-", delete=False
-    )
-
-
-def _append(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
-    digest.update(chunk)
-    file.write(chunk)
 
 
 def _checked(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:

@@ -1,4 +1,4 @@
-"""What a server does by itself every few seconds: close lost runs, make due flow runs, adopt."""
+"""What a server does by itself: close lost runs, make due flow runs, adopt, sweep."""
 
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ EVERY_S = 5.0
 SILENT_S = 25.0
 
 
+#: Between two looks for files that were never finished.
+SWEEP_EVERY_S = 600.0
+
+
 class Janitor:
     """A thread that keeps a store tidy while a server runs over it.
 
     Args:
         backend: The server's own.
         adopt: Takes over the journals of dead processes on this machine, if it can.
+        sweep: Removes files that were never finished.
     """
 
     def __init__(
@@ -39,10 +44,12 @@ class Janitor:
         backend: Backend,
         *,
         adopt: Callable[[], object] | None = None,
+        sweep: Callable[[], object] | None = None,
         every_s: float = EVERY_S,
     ) -> None:
         self._backend = backend
         self._adopt = adopt
+        self._sweep = sweep
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="loopline-janitor", daemon=True)
@@ -59,7 +66,11 @@ class Janitor:
 
     def _loop(self) -> None:
         listening_since = woke = time.monotonic()
+        swept = -SWEEP_EVERY_S
         while True:
+            if self._sweep is not None and time.monotonic() - swept >= SWEEP_EVERY_S:
+                swept = time.monotonic()
+                self._do("removing unfinished files", self._sweep)
             if self._adopt is not None:
                 self._do("adopting journals of dead processes", self._adopt)
             self._do("making due flow runs", lambda: self._backend.call(MaterialiseSchedules()))

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from loopline.backend.adopt import adopt_orphans
+from loopline.backend.local import LocalBackend
 from loopline.backend.open import open_backend
 from loopline.backend.recorder import home_of
+from loopline.care.strays import find_strays, remove_strays
 from loopline.errors import ConflictError, ForbiddenError, InvalidInputError, LooplineError
 from loopline.server import DEFAULT_HOST, DEFAULT_PORT
 from loopline.server.app import create_app
@@ -102,7 +104,7 @@ def serve(
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
         server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
-        janitor = Janitor(backend, adopt=_adopter(backend))
+        janitor = Janitor(backend, adopt=_adopter(backend), sweep=_sweeper(backend))
         janitor.start()
         try:
             server.run(sockets=[listener])
@@ -169,6 +171,13 @@ def _adopter(backend: Backend) -> Callable[[], object]:
             adopt_orphans(home, backend.address, backend)
 
     return adopt
+
+
+def _sweeper(backend: Backend) -> Callable[[], object] | None:
+    """Make what removes uploads that were cut short."""
+    if not isinstance(backend, LocalBackend):
+        return None
+    return lambda: remove_strays(list(find_strays(backend)))
 
 
 def _bind(host: str, port: int) -> socket.socket:
