@@ -16,6 +16,7 @@ from loopline.server.assets import asset_routes
 from loopline.server.blobs import blob_routes
 from loopline.server.errors import error_response, plain_error
 from loopline.server.gate import PUBLIC, Gate, GuardedRoute
+from loopline.server.health import Health
 from loopline.server.mlflow_door import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
@@ -42,7 +43,7 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
     """
     threads = Threads()
     routes = [
-        *_meta_routes(),
+        *_meta_routes(backend),
         *native_routes(backend, threads),
         *blob_routes(backend, threads),
         *mlflow_routes(backend, threads),
@@ -68,9 +69,11 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
     )
 
 
-def _meta_routes() -> list[GuardedRoute]:
+def _meta_routes(backend: Backend) -> list[GuardedRoute]:
+    disks = Health(backend)
+
     async def health(_request: Request) -> Response:
-        return Response(b'{"status":"ok"}', media_type=wire.JSON)
+        return Response(wire.encode(disks.answer(), wire.JSON), media_type=wire.JSON)
 
     async def version(_request: Request) -> Response:
         answer = {"name": "loopline", "version": installed_version(), "api": 1}

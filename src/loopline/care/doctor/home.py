@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from loopline.care.doctor.findings import Finding
 
-__all__ = ["examine_home", "examine_room"]
+__all__ = ["RESERVE", "examine_home", "examine_room"]
 
 #: File systems of other machines, where neither locks nor the WAL of SQLite can be relied upon.
 NETWORK = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3"}
