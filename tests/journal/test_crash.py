@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
@@ -185,29 +184,3 @@ def test_a_store_that_is_away_does_not_stop_the_training_and_gets_everything_lat
 
     assert found.metrics["rmse"].count == 1000
     assert found.status is RunStatus.FINISHED
-
-
-def test_many_processes_may_open_one_empty_home_at_once(tmp_path: Path) -> None:
-    program = (
-        "import loopline, sys, time\n"
-        "loopline.set_tracking_uri(sys.argv[1])\n"
-        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-        "with loopline.start_run():\n"
-        "    for step in range(20):\n"
-        "        loopline.log_metric('rmse', step, step=step)\n"
-    )
-    start_at = str(time.time() + 3)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", program, str(tmp_path), start_at],
-            env={**os.environ, "LOOPLINE_NO_CAPTURE": "1"},
-        )
-        for _ in range(8)
-    ]
-    assert [process.wait() for process in processes] == [0] * 8
-
-    backend = LocalBackend(Address("home", str(tmp_path)))
-    runs = backend.call(ops.SearchRuns()).runs
-    backend.close()
-    assert [run.metrics["rmse"].count for run in runs] == [20] * 8
-    assert {run.status for run in runs} == {RunStatus.FINISHED}

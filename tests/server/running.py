@@ -60,10 +60,11 @@ def ask(
     path: str,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    timeout_s: float = 20,
 ) -> Answer:
     """Send one request exactly as given, on a connection of its own."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=timeout_s)
     try:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()

@@ -1,0 +1,105 @@
+"""R13: a store that another process holds makes writers wait a bounded time, and readers not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.server.running import ask, running
+
+from loopline.settings import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.postgres import PostgresServer
+
+HOLDERS = {
+    "sqlite": """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+""",
+    "postgresql": """
+import psycopg, sys
+connection = psycopg.connect(sys.argv[1])
+connection.execute("SELECT pg_advisory_xact_lock(1280266064)")  # As `store.postgresql` does.
+""",
+}
+
+
+@contextmanager
+def held(kind: str, database: str) -> Iterator[None]:
+    """Have another process hold the store's write lock."""
+    holding = HOLDERS[kind] + "print('held', flush=True)\nsys.stdin.readline()\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", holding, database],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield
+    process.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wait_s"),
+    [
+        ("sqlite", 1.0),
+        pytest.param("postgresql", 1.0, marks=pytest.mark.deep),
+        pytest.param("sqlite", None, marks=pytest.mark.deep),  # As users have it.
+    ],
+)
+def test_writers_are_told_to_come_back_and_readers_go_on(
+    kind: str,
+    wait_s: float | None,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if wait_s is not None:
+        monkeypatch.setattr("loopline.store.database.LOCK_WAIT_S", wait_s)
+    address, database = Address("home", str(tmp_path)), str(tmp_path / "loopline.db")
+    if kind == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        address = postgres.new()
+        database = address.text
+
+    def make(name: str) -> tuple[int, str | None, str]:
+        body = json.dumps({"name": name}).encode()
+        answer = ask(
+            url,
+            "POST",
+            "/api/v1/ops/ensure-experiment",
+            body=body,
+            headers={"Content-Type": "application/json"},
+            timeout_s=60,
+        )
+        return answer.status, answer.headers["Retry-After"], answer.text
+
+    with running(address) as url:
+        assert make("night")[0] == 200
+        answers: list[tuple[int, str | None, str]] = []
+        reads = 0
+        with held(kind, database):
+            writers = [
+                threading.Thread(target=lambda: answers.append(make("day"))) for _ in range(3)
+            ]
+            for writer in writers:
+                writer.start()
+            while any(writer.is_alive() for writer in writers):
+                assert ask(url, "GET", "/experiments/1").status in {200, 404}
+                assert ask(url, "GET", "/").status == 200
+                reads += 1
+                time.sleep(0.05)
+        assert [answer[0] for answer in answers] == [503] * 3
+        assert all(answer[1] is not None and "locked" in answer[2] for answer in answers)
+        assert reads > 3
+        assert make("day")[0] == 200
