@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 TRIPS = "LOOPLINE_TAXI_DATA"
+
+# A property holds or not; how long an example takes is the business of a shared machine.
+settings.register_profile("loopline", deadline=None)
+settings.load_profile("loopline")
 
 
 def pytest_configure() -> None:

@@ -125,7 +125,7 @@ def test_features_are_what_is_known_before_the_ride() -> None:
     assert set(features.dtypes) == {np.dtype("float64")}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     fares=st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=20),
     miles=st.floats(allow_nan=True, allow_infinity=True),

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.errors import StorageFullError
@@ -52,7 +52,6 @@ def values_of(facts: list[Fact]) -> list[float]:
     ]
 
 
-@settings(deadline=None)  # How long a disk takes is the machine's business.
 @given(
     texts=st.lists(st.text(max_size=30), min_size=1, max_size=20),
     cut=st.integers(min_value=0, max_value=5000),
@@ -79,7 +78,6 @@ def test_a_crash_at_any_byte_loses_only_unfinished_records(
     assert len(kept) >= sum(end <= cut for end in ends)
 
 
-@settings(deadline=None)
 @given(at=st.integers(min_value=32, max_value=400), bit=st.integers(min_value=0, max_value=7))
 def test_a_flipped_bit_ends_the_prefix_and_invents_nothing(
     tmp_path_factory: pytest.TempPathFactory, at: int, bit: int

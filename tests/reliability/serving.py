@@ -23,13 +23,13 @@ class ServerProcess:
         url: Where it answers, from its first start on.
     """
 
-    def __init__(self, uri: str, home: Path) -> None:
+    def __init__(self, uri: str, home: Path, **environment: str) -> None:
         """Choose a free port for the store at ``uri``; nothing runs yet."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         self.uri = uri
-        self._home = home
+        self._environment = {**os.environ, "HOME": str(home), **environment}
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -37,7 +37,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loopline.cli", "server", "--port", str(self._port), "--json",
              "--uri", self.uri],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "HOME": str(self._home)},
+            stdout=subprocess.PIPE, text=True, env=self._environment,
         )  # fmt: skip
         assert self.process.stdout is not None
         assert json.loads(self.process.stdout.readline())["url"] == self.url

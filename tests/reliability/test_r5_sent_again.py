@@ -87,7 +87,7 @@ def test_any_suffix_sent_again_in_any_order_changes_nothing(
 
 
 def _send_again(backend: LocalBackend) -> Callable[[], None]:
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(tries=st.lists(st.tuples(st.integers(0, BATCHES - 1), st.integers(1, BATCHES))))
     def send(tries: list[tuple[int, int]]) -> None:
         run_id = uuid.uuid4().hex

@@ -37,9 +37,6 @@ rows = st.lists(st.one_of(usual, st.tuples(whole, whole, st.floats())), max_size
 def _way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run everything both ways: they must agree to the bit."""
     before = points_module.NUMPY_FROM
-    import numpy as np  # Slow the first time, which no deadline shall count.
-
-    assert np.__version__
     points_module.NUMPY_FROM = 10**9 if request.param == "plain Python" else 0
     yield
     points_module.NUMPY_FROM = before

@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_resamples() -> None:
     assert peak(400) < peak(100) + 500_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     errors=st.lists(st.tuples(st.floats(-150, 150), st.floats(-150, 150)), min_size=1, max_size=30),
     metric=st.sampled_from(["rmse", "mae"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.rules.layout import lay_out
@@ -32,7 +32,6 @@ def named(graph: tuple[int, list[tuple[int, int]]]) -> tuple[list[str], list[tup
     return [f"t{i}" for i in range(size)], [(f"t{a}", f"t{b}") for a, b in pairs]
 
 
-@settings(deadline=None)
 @given(graph=graphs)
 def test_every_edge_leads_downwards(graph: tuple[int, list[tuple[int, int]]]) -> None:
     keys, edges = named(graph)
@@ -41,7 +40,6 @@ def test_every_edge_leads_downwards(graph: tuple[int, list[tuple[int, int]]]) ->
         assert layout.nodes[upper].y < layout.nodes[lower].y
 
 
-@settings(deadline=None)
 @given(graph=graphs)
 def test_no_two_boxes_overlap_and_all_are_inside(
     graph: tuple[int, list[tuple[int, int]]],
@@ -55,7 +53,6 @@ def test_no_two_boxes_overlap_and_all_are_inside(
         assert BOX[1] / 2 <= place.y <= layout.height - BOX[1] / 2
 
 
-@settings(deadline=None)
 @given(graph=graphs)
 def test_a_line_goes_from_box_to_box_and_through_none(
     graph: tuple[int, list[tuple[int, int]]],

@@ -203,7 +203,7 @@ class Driver:
 ORDERS = st.lists(st.integers(0, 50), max_size=60)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(story=stories(), choices=ORDERS)
 def test_whatever_the_order_tasks_end_as_the_model_says(story: Story, choices: list[int]) -> None:
     driver = Driver(story, [])
@@ -213,7 +213,7 @@ def test_whatever_the_order_tasks_end_as_the_model_says(story: Story, choices: l
     assert set(driver.entered) == set(driver.states())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(story=stories(), choices=ORDERS)
 def test_a_run_fails_when_a_task_that_nothing_follows_failed(
     story: Story, choices: list[int]
@@ -228,7 +228,7 @@ def test_a_run_fails_when_a_task_that_nothing_follows_failed(
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(story=stories(), choices=ORDERS)
 def test_a_run_that_another_worker_takes_over_ends_the_same(
     story: Story, choices: list[int]
@@ -255,7 +255,7 @@ def test_a_run_that_another_worker_takes_over_ends_the_same(
     assert second.states() == model(story)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(story=stories(), choices=ORDERS)
 def test_a_cancelled_run_leaves_nothing_unfinished(story: Story, choices: list[int]) -> None:
     driver = Driver(story, [])

@@ -72,7 +72,7 @@ def test_it_follows_the_readers_dark_mode() -> None:
     assert "@media(prefers-color-scheme:dark)" in draw_svg(TAXIFARE)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80))
 def test_any_name_makes_a_well_formed_picture(name: str) -> None:
     graph = FlowGraph(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.errors import InvalidInputError
@@ -159,7 +159,6 @@ def test_a_schedule_ends_with_the_calendar() -> None:
     assert instants(EVERY_5_HOURS, datetime(9999, 12, 31, 20, tzinfo=UTC), 5) == []
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(spec=SCHEDULES, after=TIMES, count=st.integers(0, 40))
 def test_times_rise_and_come_after(spec: ScheduleSpec, after: datetime, count: int) -> None:
     times = [after, *instants(spec, after, count)]
@@ -167,7 +166,6 @@ def test_times_rise_and_come_after(spec: ScheduleSpec, after: datetime, count: i
     assert len(times) == (count + 1 if spec.clocks else 1)
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(spec=SCHEDULES, after=TIMES, cut=st.integers(1, 30))
 def test_asking_in_two_pieces_equals_asking_once(
     spec: ScheduleSpec, after: datetime, cut: int
@@ -177,7 +175,6 @@ def test_asking_in_two_pieces_equals_asking_once(
         assert whole[:cut] + next_times(spec, whole[cut - 1].at, 30 - cut) == whole
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(spec=SCHEDULES, early=TIMES, wait_s=st.integers(0, 200_000))
 def test_asking_later_only_leaves_out_what_is_past(
     spec: ScheduleSpec, early: datetime, wait_s: int
@@ -187,7 +184,6 @@ def test_asking_later_only_leaves_out_what_is_past(
     assert next_times(spec, late, len(expected)) == expected
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(clock=INTERVALS, after=TIMES)
 def test_intervals_below_a_day_stay_on_their_grid(clock: IntervalClock, after: datetime) -> None:
     interval = timedelta(seconds=clock.interval_s)
@@ -197,7 +193,6 @@ def test_intervals_below_a_day_stay_on_their_grid(clock: IntervalClock, after: d
             assert (at - anchor) % interval == timedelta(0)
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(clock=INTERVALS | CRONS, after=TIMES)
 def test_a_wall_clock_schedule_fires_once_for_each_of_its_wall_clock_times(
     clock: IntervalClock | CronClock, after: datetime
@@ -222,7 +217,6 @@ def _on_flat_clock(clock: IntervalClock | CronClock, end: datetime) -> ScheduleS
     return ScheduleSpec(clocks=[flat])
 
 
-@settings(deadline=None)  # How fast the machine is now is no property.
 @given(first=SCHEDULES, second=SCHEDULES, after=TIMES)
 def test_a_schedule_is_the_union_of_its_clocks(
     first: ScheduleSpec, second: ScheduleSpec, after: datetime

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.server import story
 from tests.server.running import Answer, ask
@@ -178,13 +178,11 @@ def test_every_reference_of_the_openapi_document_leads_somewhere() -> None:
     assert set(references(document)) <= known
 
 
-@settings(deadline=None)
 @given(st.floats() | st.lists(st.floats()) | st.dictionaries(st.text(), st.floats()))
 def test_every_number_is_json(value: object) -> None:
     json.loads(wire.encode(value, JSON), parse_constant=pytest.fail)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([JSON, MSGPACK]))
 def test_random_bytes_are_a_request_or_an_invalid_input(body: bytes, kind: str) -> None:
     with contextlib.suppress(InvalidInputError):

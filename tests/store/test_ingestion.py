@@ -68,7 +68,7 @@ def test_a_gap_is_refused(backend: LocalBackend) -> None:
         send(backend, 5, points((0, 4.0)))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(order=st.permutations(range(5)))
 def test_facts_of_several_writers_make_the_same_run_in_any_order(
     open_module_backend: Callable[..., LocalBackend], order: list[int]

@@ -112,7 +112,7 @@ def pages(backend: LocalBackend, question: Question, look: Callable[..., list[Hi
             question = question._replace(after=hits[-1].place)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     filter_=filters,
     order=st.sampled_from(ORDERS),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import loopline
@@ -123,7 +123,6 @@ def test_one_value_in_an_array_is_a_number_and_a_row_of_them_a_history() -> None
     )
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.records.flows import FlowGraph, FlowRun, FlowRunLease, FlowVersion
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from loopline.records.facts import LogsWritten
 
 
-@settings(deadline=None)
 @given(text=st.text(st.sampled_from("ab \n"), max_size=60), cut=st.integers(0, 60))
 def test_lines_are_the_same_however_the_output_arrives(text: str, cut: int) -> None:
     early, rest = split_lines(text[:cut])

@@ -170,7 +170,9 @@ class Stream:
             msg = "The journal is closed. Start recording again with a new recorder."
             raise JournalClosedError(msg)
         size = max(SEGMENT_BYTES, FIRST + room)
-        if self._most_bytes and self._waiting_bytes() + size > self._most_bytes:
+        # A new stream has nothing that waits: whoever makes it is not to look.
+        waiting = self._waiting_bytes() if self._most_bytes and self._number else 0
+        if self._most_bytes and waiting + size > self._most_bytes:
             msg = (
                 f"What waits in {self.folder} to be sent has reached its quota of "
                 f"{self._most_bytes // 2**20} MB. Bring the store back; what waits then arrives."

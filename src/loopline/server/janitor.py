@@ -66,6 +66,7 @@ class Janitor:
 
     def _loop(self) -> None:
         listening_since = woke = time.monotonic()
+        clock_ahead = time.time() - woke
         swept = -SWEEP_EVERY_S
         while True:
             if self._sweep is not None and time.monotonic() - swept >= SWEEP_EVERY_S:
@@ -75,11 +76,13 @@ class Janitor:
                 self._do("adopting journals of dead processes", self._adopt)
             self._do("making due flow runs", lambda: self._backend.call(MaterialiseSchedules()))
             # While this server was down or its machine slept, nobody's sign of life came
-            # through: silence counts only from when it could have been heard.
+            # through, and after a jump of the clock the last ones seem long ago: silence counts
+            # only from when it could have been heard.
             now = time.monotonic()
-            if now - woke > 3 * self._every_s:
+            jumped = abs(time.time() - now - clock_ahead) > self._every_s
+            if now - woke > 3 * self._every_s or jumped:
                 listening_since = now
-            woke = now
+            woke, clock_ahead = now, time.time() - now
             if now - listening_since > SILENT_S:
                 self._do(
                     "closing lost runs",
