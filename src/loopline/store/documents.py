@@ -22,13 +22,33 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-__all__ = ["RUNS", "MetricEntry", "RunDocument", "decode", "encode", "records_of", "table_of"]
+__all__ = [
+    "RUNS",
+    "TABLE_RUNS",
+    "MetricEntry",
+    "RunDocument",
+    "RunTableBuilder",
+    "decode",
+    "encode",
+    "records_of",
+]
 
 _run = schema.run
 _document = schema.run_document
 
 #: Runs with their documents; callers add which ones.
 RUNS = select(_run, _document.c.data.label("document")).outerjoin(
+    _document, _document.c.run_pk == _run.c.pk
+)
+
+
+#: What a table shows of a run's row.
+_SHOWN = (
+    _run.c.run_id, _run.c.experiment_id, _run.c.name, _run.c.status, _run.c.lifecycle,
+    _run.c.start_ms, _run.c.end_ms,
+)  # fmt: skip
+#: Runs with what a table shows of them; callers add which ones.
+TABLE_RUNS = select(*_SHOWN, _document.c.data.label("document"), _run.c.pk).outerjoin(
     _document, _document.c.run_pk == _run.c.pk
 )
 
@@ -134,51 +154,92 @@ def _record(row: Row[Any], experiment_name: str) -> Run:
     )
 
 
-class _LatestValues(msgspec.Struct, array_like=True, gc=False):
+class _LatestValue(msgspec.Struct, array_like=True, gc=False):
     """A metric of which only the latest value is read."""
 
     value: float
 
 
-class _BriefDocument(msgspec.Struct, array_like=True):
+class _BriefDocument(msgspec.Struct, array_like=True, gc=False):
     """A document read for a table, without what a table does not show."""
 
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
-    metrics: dict[str, _LatestValues] = {}
+    metrics: dict[str, _LatestValue] = {}
 
 
 _brief_decoder = msgspec.msgpack.Decoder(_BriefDocument)
+_NOTHING = _BriefDocument()
 
 
-def table_of(rows: Sequence[Row[Any]], *, columns: Sequence[str], next_page_token: str) -> RunTable:
-    """Turn rows of ``RUNS`` into columns."""
-    # Whole columns at once: an attribute of a row costs more than its value.
-    given = dict(zip(RUNS.selected_columns.keys(), zip(*rows, strict=True), strict=False))
-    nothing = _BriefDocument()
-    read = _brief_decoder.decode
-    documents = [nothing if data is None else read(data) for data in given.get("document", ())]
-    return RunTable(
-        run_ids=list(given.get("run_id", ())),
-        experiment_ids=[str(number) for number in given.get("experiment_id", ())],
-        names=list(given.get("name", ())),
-        statuses=[_STATUS[status] for status in given.get("status", ())],
-        lifecycles=[_LIFECYCLE[lifecycle] for lifecycle in given.get("lifecycle", ())],
-        start_ms=list(given.get("start_ms", ())),
-        end_ms=list(given.get("end_ms", ())),
-        metrics={
-            key: [None if each is None else each.value for each in column]
-            for key, column in _turn("metrics", [d.metrics for d in documents], columns).items()
-        },
-        params=_turn("params", [document.params for document in documents], columns),
-        tags=_turn("tags", [document.tags for document in documents], columns),
-        next_page_token=next_page_token,
-    )
+class _Columns:
+    """Columns by key, filled a few runs at a time; None where a run has no such key."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {}
+        self._height = 0
+
+    def add(self, of_runs: list[dict[str, Any]]) -> None:
+        """Put runs below the others, given what each has by key."""
+        first = of_runs[0].keys()
+        if all(each.keys() == first for each in of_runs):
+            # The runs of an experiment mostly have the same keys, though not in the same order.
+            parts = {key: [each[key] for each in of_runs] for key in first}
+        else:
+            keys = set[str]().union(*of_runs)
+            parts = {key: [each.get(key) for each in of_runs] for key in keys}
+        for key, part in parts.items():
+            if key not in self._columns:
+                self._columns[key] = [None] * self._height
+            self._columns[key] += part
+        self._height += len(of_runs)
+        for column in self._columns.values():
+            column.extend([None] * (self._height - len(column)))
+
+    def named(self, kind: str, wanted: Sequence[str]) -> dict[str, list[Any]]:
+        """Return the columns in order of key: those ``wanted`` as ``<kind>.<key>``, or all."""
+        return {
+            key: self._columns[key]
+            for key in sorted(self._columns)
+            if not wanted or f"{kind}.{key}" in wanted
+        }
 
 
-def _turn(kind: str, of_runs: list[dict[str, Any]], wanted: Sequence[str]) -> dict[str, Any]:
-    """Turn what each run has by key into a column for each key."""
-    keys = sorted(set().union(*of_runs))
-    if wanted:
-        keys = [key for key in keys if f"{kind}.{key}" in wanted]
-    return {key: [each.get(key) for each in of_runs] for key in keys}
+class RunTableBuilder:
+    """A table of runs, filled some rows at a time, so that few of them are in memory at once."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[list[Any], ...] = tuple([] for _ in _SHOWN)
+        self._params, self._tags, self._metrics = _Columns(), _Columns(), _Columns()
+
+    def add(self, rows: Sequence[Row[Any]]) -> None:
+        """Put rows of ``TABLE_RUNS`` below the others."""
+        # Whole columns at once: an attribute of a row costs more than its value.
+        *parts, data, _pks = zip(*rows, strict=True)
+        for column, part in zip(self._rows, parts, strict=True):
+            column.extend(part)
+        read = _brief_decoder.decode
+        documents = [_NOTHING if each is None else read(each) for each in data]
+        self._params.add([document.params for document in documents])
+        self._tags.add([document.tags for document in documents])
+        self._metrics.add([document.metrics for document in documents])
+
+    def table(self, columns: Sequence[str], next_page_token: str) -> RunTable:
+        """Return it, with those ``columns`` of params, tags and metrics, or with all."""
+        run_ids, experiment_ids, names, statuses, lifecycles, start_ms, end_ms = self._rows
+        return RunTable(
+            run_ids=run_ids,
+            experiment_ids=[str(number) for number in experiment_ids],
+            names=names,
+            statuses=[_STATUS[status] for status in statuses],
+            lifecycles=[_LIFECYCLE[lifecycle] for lifecycle in lifecycles],
+            start_ms=start_ms,
+            end_ms=end_ms,
+            metrics={
+                key: [None if each is None else each.value for each in column]
+                for key, column in self._metrics.named("metrics", columns).items()
+            },
+            params=self._params.named("params", columns),
+            tags=self._tags.named("tags", columns),
+            next_page_token=next_page_token,
+        )
