@@ -18,6 +18,7 @@ from loopline.journal.format import (
     FIRST,
     POINT,
     POINT_KIND,
+    POINT_RECORD,
     crc_seed,
     padded,
     position_of,
@@ -94,6 +95,8 @@ class Stream:
         self._memory: mmap | None = None
         self._seed = 0
         self._size = 0
+        #: The last place at which a point still fits.
+        self._last = 0
         self._offset = 0
         folder.mkdir(exist_ok=True)
         self._roll(0)
@@ -128,7 +131,7 @@ class Stream:
         # its seed itself.
         with self._lock:
             offset = self._offset
-            if series.segment is not self._segment or offset + 40 > self._size:
+            if series.segment is not self._segment or offset > self._last:
                 self._define(series)
                 offset = self._offset
             payload = _pack_point(POINT_KIND, series.number, step, timestamp_ms, value)
@@ -186,7 +189,7 @@ class Stream:
             self._segment.close()
         # The offset first, for `tail` is read without the lock.
         self._offset, self._number = FIRST, number
-        self._segment, self._size = segment, size
+        self._segment, self._size, self._last = segment, size, size - POINT_RECORD.size
         self._memory, self._seed = segment.memory, crc_seed(number, 0)
         self._numbers = {}
 
@@ -208,5 +211,5 @@ class Stream:
         if self._segment is not None:
             self._segment.close()
             self._segment = self._memory = None
-        self._size = 0
+        self._size = self._last = 0
         self._is_closed = True

@@ -156,8 +156,10 @@ def log_metric(
     if run_id is None and model_id is None and dataset is None and synchronous is None:
         # The way of a training loop, and so `active_run` is written out.
         stack = active_stack()
-        run = stack[-1] if stack and not stack[-1].is_ended else active_run() or start_run()
-        run.log_metric(key, value, step, timestamp)
+        if stack and not (run := stack[-1]).is_ended:
+            run.log_metric(key, value, step, timestamp)
+        else:
+            _run().log_metric(key, value, step, timestamp)
         return None
     _writer(run_id).log_metric(key, value, step, timestamp, dataset=dataset, model_id=model_id)
     return pending(current_client(), synchronous=synchronous)
