@@ -198,7 +198,7 @@ def test_a_value_too_long_for_a_param_is_kept_whole_in_a_file(
     trips: pd.DataFrame, fares: pd.Series[float], runs: Runs
 ) -> None:
     loopline.sklearn.autolog(log_models=False)
-    weights = list(range(3_000))
+    weights = list(range(30_000))
 
     class Weighted(Ridge):  # type: ignore[misc] # scikit-learn has no types
         def __init__(self, weights: Any = None) -> None:  # noqa: ANN401

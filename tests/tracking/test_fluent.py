@@ -104,8 +104,8 @@ def test_a_param_keeps_its_first_value() -> None:
 
 
 def test_long_values_are_refused_and_never_cut() -> None:
-    with loopline.start_run() as run, pytest.raises(InvalidInputError, match="6,001 characters"):
-        loopline.log_param("note", "x" * 6001)
+    with loopline.start_run() as run, pytest.raises(InvalidInputError, match="65,537 characters"):
+        loopline.log_param("note", "x" * 65_537)
     assert loopline.get_run(run.run_id).params == {}
 
 

@@ -19,6 +19,7 @@ from loopline.store import experiments, schema
 from loopline.store.documents import RUNS, decode, encode, records_of
 from loopline.store.find import run_or_none, run_row
 from loopline.store.inserted import inserted_id
+from loopline.store.long_texts import split
 from loopline.store.runs import add_event
 from loopline.store.upserts import InsertOrReplace
 
@@ -247,7 +248,7 @@ def _set_tags(connection: Connection, pk: int, experiment_id: int, tags: dict[st
             {
                 "run_pk": pk,
                 "key": key,
-                "value": value,
+                **split(value),
                 PLACE: experiment_id,
                 "lifecycle": Lifecycle.ACTIVE.value,
             }

@@ -35,8 +35,9 @@ WRITING: dict[str, Any] = {}
 
 #: Any number that no other program takes an advisory lock on in the same database.
 _WRITERS = 0x4C4F4F50  # "LOOP"
-#: First two digits of the codes (SQLSTATE) for values that cannot be, and for broken rules.
-_BAD_DATA, _BROKEN_RULE = "22", "23"
+#: First two digits of the codes (SQLSTATE) for values that cannot be, for broken rules, and for
+#: what is larger than PostgreSQL can hold, as an entry of an index.
+_BAD_DATA, _BROKEN_RULE, _TOO_LARGE = "22", "23", "54"
 _LOCK_NOT_AVAILABLE, _DISK_FULL = "55P03", "53100"
 
 
@@ -99,7 +100,9 @@ def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: 
             f"The disk of {where} is full. What was acknowledged is safe; free some space "
             "and recording goes on by itself."
         )
-    if state.startswith(_BAD_DATA) or (not state and type(error).__name__ == "DataError"):
+    if state.startswith((_BAD_DATA, _TOO_LARGE)) or (
+        not state and type(error).__name__ == "DataError"
+    ):
         return InvalidInputError("The database cannot hold a value of this request.")
     if state.startswith(_BROKEN_RULE):
         return InvalidInputError("The request contradicts what is stored; nothing was changed.")

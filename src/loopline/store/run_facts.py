@@ -26,6 +26,7 @@ from loopline.rules.points import Points, merge, merge_summaries, summarise
 from loopline.store import experiments, schema
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
 from loopline.store.inserted import inserted_id
+from loopline.store.long_texts import split
 from loopline.store.metrics import (
     ADD_BLOCK,
     MERGE_PAST,
@@ -429,7 +430,7 @@ def _set_tags(run: _Run, tags: dict[str, str]) -> None:
 
 def _texts(texts: dict[str, str]) -> Iterator[dict[str, Any]]:
     for key, value in texts.items():
-        yield {"key": key, "value": value}
+        yield {"key": key, **split(value)}
 
 
 def _changes(run: _Run) -> dict[str, Any]:

@@ -117,7 +117,9 @@ def _clustered(name: str) -> Table:
         metadata,
         Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
         Column("key", Text, nullable=False),
+        # As much of the text as an index can hold, and what comes after it: `long_texts`.
         Column("value", Text, nullable=False),
+        Column("rest", Text, nullable=False, server_default=Empty),
         Column("experiment_id", BigInteger, nullable=False),
         Column("lifecycle", Text, nullable=False),
         PrimaryKeyConstraint("run_pk", "key"),

@@ -37,7 +37,7 @@ from loopline.rules.filters import And, Comparison, Node, OrderBy
 from loopline.store import schema
 from loopline.store.search_terms import (
     FACT_TABLES,
-    compare,
+    compare_fact,
     condition,
     metric_column,
     value_of,
@@ -177,7 +177,7 @@ def _seek(part: Comparison, experiments: list[int]) -> Select[Any]:
         table.c.experiment_id.in_(experiments),
         table.c.lifecycle == Lifecycle.ACTIVE,
         table.c.key == part.field.key,
-        compare(table.c.value, part),
+        compare_fact(table, part),
     )
     return found.where(table.c.is_nan.is_(False)) if part.field.entity == "metric" else found
 
@@ -394,7 +394,7 @@ def _terms(node: Node | None, order: OrderBy, fact: Any) -> list[ColumnElement[b
     for part in _parts(node):
         is_own = isinstance(part, Comparison) and part.field == order.field
         if is_own and isinstance(part, Comparison) and part.operator in _RANGES:
-            terms.append(compare(fact.c.value, part))
+            terms.append(compare_fact(fact, part))
         else:
             terms.append(condition(part))
     return terms

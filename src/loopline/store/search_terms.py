@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, cast, exists, false, func, not_, or_, select, true
 
 from loopline.rules.filters import And, Comparison, Field, Node, Not, Or
-from loopline.store import schema
+from loopline.store import long_texts, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import FromClause
 
-__all__ = ["FACT_TABLES", "compare", "condition", "metric_column", "value_of"]
+__all__ = ["FACT_TABLES", "compare_fact", "condition", "metric_column", "value_of"]
 
 _run = schema.run
 _ATTRIBUTES: dict[str, ColumnElement[Any]] = {
@@ -112,8 +112,7 @@ def _comparison(node: Comparison) -> ColumnElement[bool]:
         return not_(exists().where(of_run).correlate(_run))
     if node.operator == "IS NOT NULL":
         return exists().where(of_run).correlate(_run)
-    column = _summary(table, field.summary) if field.entity == "metric" else table.c.value
-    return exists().where(of_run, compare(column, node)).correlate(_run)
+    return exists().where(of_run, compare_fact(table, node)).correlate(_run)
 
 
 def _read_dataset(node: Comparison) -> ColumnElement[bool]:
@@ -127,6 +126,24 @@ def _read_dataset(node: Comparison) -> ColumnElement[bool]:
         .join(schema.dataset, schema.dataset.c.id == schema.run_input.c.dataset_id)
         .where(compare(columns[node.field.key], node))
     )
+
+
+def compare_fact(table: Any, node: Comparison) -> ColumnElement[bool]:  # noqa: ANN401
+    """Compare the value of a fact, in its table or an alias of it, as a filter says."""
+    if node.field.entity == "metric":
+        return compare(_summary(table, node.field.summary), node)
+    value: Any = node.value
+    match node.operator:
+        case "=":
+            return long_texts.same(table, value)
+        case "!=":
+            return not_(long_texts.same(table, value))
+        case "IN":
+            return long_texts.is_one_of(table, value)
+        case "NOT IN":
+            return not_(long_texts.is_one_of(table, value))
+        case _:
+            return compare(long_texts.whole(table), node)
 
 
 def compare(column: ColumnElement[Any], node: Comparison) -> ColumnElement[bool]:

@@ -23,11 +23,11 @@ VIEWS: dict[str, str] = {
     "experiment_tags": "SELECT key, value, experiment_id FROM ll_experiment_tag",
     "runs": """
         SELECT run_id AS run_uuid, name, 'LOCAL' AS source_type,
-               coalesce((SELECT t.value FROM ll_tag t
+               coalesce((SELECT t.value || t.rest FROM ll_tag t
                          WHERE t.run_pk = pk AND t.key = 'mlflow.source.name'), '') AS source_name,
                '' AS entry_point_name, "user" AS user_id, status, start_ms AS start_time,
                end_ms AS end_time, NULL AS deleted_time,
-               coalesce((SELECT t.value FROM ll_tag t
+               coalesce((SELECT t.value || t.rest FROM ll_tag t
                          WHERE t.run_pk = pk AND t.key = 'mlflow.source.git.commit'), '')
                    AS source_version,
                lifecycle AS lifecycle_stage,
@@ -36,10 +36,10 @@ VIEWS: dict[str, str] = {
                experiment_id
         FROM ll_run""",
     "params": """
-        SELECT p.key, p.value, r.run_id AS run_uuid
+        SELECT p.key, p.value || p.rest AS value, r.run_id AS run_uuid
         FROM ll_param p JOIN ll_run r ON r.pk = p.run_pk""",
     "tags": """
-        SELECT t.key, t.value, r.run_id AS run_uuid
+        SELECT t.key, t.value || t.rest AS value, r.run_id AS run_uuid
         FROM ll_tag t JOIN ll_run r ON r.pk = t.run_pk""",
     "latest_metrics": """
         SELECT m.key, coalesce(m.value, 0) AS value, m.timestamp_ms AS timestamp, m.step, m.is_nan,

@@ -683,6 +683,12 @@ def upgrade() -> None:
         sa.Column(
             "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
+        sa.Column(
+            "rest",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
         sa.Column(
             "lifecycle",
@@ -769,6 +775,12 @@ def upgrade() -> None:
         ),
         sa.Column(
             "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "rest",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
         ),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
         sa.Column(
