@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -315,3 +316,60 @@ def test_a_history_is_read_by_place_as_a_list_is(home: Path) -> None:
     assert [point.step for point in history[1:3]] == [1, 2]
     with pytest.raises(IndexError):
         history[5]
+
+
+@pytest.mark.parametrize("wrong", [5, None, "", "../../taxi", "x" * 300])
+def test_a_run_id_that_cannot_be_is_refused_where_it_is_given(
+    client: loopline.Client,
+    wrong: Any,  # noqa: ANN401
+) -> None:
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.log_metric(wrong, "rmse", 1.0)
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.set_tag(wrong, "city", "New York")
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.set_terminated(wrong)
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.update_run(wrong, status="RUNNING")
+
+
+def test_a_name_that_is_no_text_is_refused_and_what_follows_arrives(
+    client: loopline.Client,
+) -> None:
+    experiment = client.create_experiment("fares")
+    with pytest.raises(InvalidInputError, match="cannot be recorded"):
+        client.create_run(experiment, run_name=object())  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="parent run id is a text, not int"):
+        client.create_run(experiment, parent_run_id=5)  # type: ignore[arg-type]
+    run = client.create_run(experiment)
+    client.log_metric(run.run_id, "rmse", 4.0)
+    assert client.get_run(run.run_id).metrics["rmse"].value == 4.0
+
+
+def test_what_the_store_refuses_is_told_once(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("fares"))
+    client.log_param(run.run_id, "model", "gbm")
+    client.flush()
+    other = loopline.Client(client.tracking_uri)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            other.run(run.run_id)._params.clear()  # As another process would, who knows of none.
+            other.log_param(run.run_id, "model", "net")
+            other.flush()
+    assert ["Changing param values is not allowed" in str(each.message) for each in told] == [True]
+    assert client.get_run(run.run_id).params == {"model": "gbm"}
+
+
+def test_a_run_in_a_deleted_experiment_brings_it_back(client: loopline.Client) -> None:
+    experiment = client.create_experiment("fares")
+    old = client.create_run(experiment)
+    client.flush()
+    client.delete_experiment(experiment)
+    loopline.set_tracking_uri(client.tracking_uri)
+    loopline.set_experiment("fares")
+    with loopline.start_run() as run:
+        pass
+    assert client.get_experiment(experiment).lifecycle_stage == "active"
+    assert client.get_run(run.run_id).experiment_id == experiment
+    assert client.get_run(old.run_id).lifecycle_stage == "deleted"

@@ -36,6 +36,8 @@ HEARTBEAT_S = 10.0
 MAX_BACKOFF_S = 15.0
 #: A flush gives up on a store that has failed this long, and not only after its whole time-out.
 PATIENCE_S = 2.0
+#: Reasons of refusals that are told; what is wrong a thousand times is wrong once.
+MOST_TOLD = 20
 #: At the end of the process, a store that has taken nothing for so long is asked whether it is
 #: there at all, and has so long to say it.
 SILENCE_S, SIGN_OF_LIFE_S = 10.0, 5.0
@@ -64,6 +66,7 @@ class Sender:
         self._progress = threading.Condition()
         self._problem: Exception | None = None
         self._warned = False
+        self._told: set[str] = set()
         #: How far the journal holds nothing that hurries, and until when that may wait.
         self._unhurried: tuple[dict[str, int], float] = ({}, 0.0)
         self._thread = threading.Thread(target=self._send, name="loopline-drain", daemon=True)
@@ -146,6 +149,7 @@ class Sender:
         backend = self._open_backend()
         # Both streams get their turn, however much the first has to send.
         while sum(drain.send_some(backend) for drain in self._drains.values()):
+            self._tell_refused()
             with self._progress:
                 self._progress.notify_all()
             if self._stop.is_set() or not self._is_urged():
@@ -192,6 +196,20 @@ class Sender:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+    def _tell_refused(self) -> None:
+        """Warn of what the store will never take: once for each reason."""
+        for drain in self._drains.values():
+            for reason in drain.reasons:
+                if reason not in self._told and len(self._told) < MOST_TOLD:
+                    self._told.add(reason)
+                    warnings.warn(
+                        f"Something that was logged is refused: {reason} "
+                        "`loopline runs show RUN_ID` lists what a run lacks.",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
+            drain.reasons = []
 
     # --- the end ---
 

@@ -55,7 +55,11 @@ def with_backend(command: F) -> Callable[..., Any]:
 
 
 def open_at(uri: str | None) -> Backend:
-    """Open the backend that ``--uri`` means."""
+    """Open the backend that ``--uri`` means, caught up with what dead processes left."""
+    from loopline.backend.adopt import catch_up
     from loopline.backend.open import open_backend
 
-    return open_backend(tracking_address(uri))
+    address = tracking_address(uri)
+    backend = open_backend(address)
+    catch_up(address, backend)
+    return backend

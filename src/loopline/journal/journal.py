@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from loopline.errors import IntegrityError
+from loopline.journal.format import RECORDS
 from loopline.journal.segment import can_map
 from loopline.journal.stream import Stream
 from loopline.records.base import Record
@@ -41,6 +42,7 @@ class Meta(Record, frozen=True, kw_only=True):
     Attributes:
         address: Home folder, server or database the facts are meant for.
         started_ms: Unix time in milliseconds.
+        format: Of its records; see ``journal.format.RECORDS``.
     """
 
     writer: str
@@ -48,6 +50,7 @@ class Meta(Record, frozen=True, kw_only=True):
     host: str
     pid: int
     started_ms: int
+    format: int = RECORDS
 
 
 class Journal:
@@ -92,6 +95,7 @@ class Journal:
             folder = self.folder
             self.facts = Stream(self.folder / "facts", writer, mapped=mapped)
             self.logs = Stream(self.folder / "logs", writer, mapped=mapped, most_bytes=LOG_BYTES)
+            self.facts.aside, self.logs.aside = self.logs, self.facts
         except BaseException:
             # As on a full disk: leave nothing that somebody would have to clean up.
             os.close(handle)

@@ -36,13 +36,19 @@ class Segment(Protocol):
     Attributes:
         size: Bytes there is room for.
         memory: Its bytes, when it is mapped.
+        words: The same, as numbers of 32 bits.
     """
 
     size: int
     memory: mmap.mmap | None
+    words: memoryview | None
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
         """Write the record at an offset; its length word last."""
+        ...
+
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole, or the file is closed."""
         ...
 
     def close(self) -> None:
@@ -56,6 +62,7 @@ class MappedSegment:
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
         self.memory: mmap.mmap | None = mmap.mmap(handle, size)
+        self.words: memoryview | None = memoryview(self.memory).cast("I")
         os.close(handle)
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
@@ -67,11 +74,17 @@ class MappedSegment:
         memory[offset + 4 : start] = crc.to_bytes(4, "little")
         memory[offset : offset + 4] = len(payload).to_bytes(4, "little")
 
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole."""
+        memory = self.memory
+        return 0 if memory is None else int.from_bytes(memory[offset : offset + 4], "little")
+
     def close(self) -> None:
         """Unmap the file."""
-        if self.memory is not None:
+        if self.memory is not None and self.words is not None:
+            self.words.release()
             self.memory.close()
-            self.memory = None
+            self.memory = self.words = None
 
 
 class WrittenSegment:
@@ -80,6 +93,7 @@ class WrittenSegment:
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
         self.memory: mmap.mmap | None = None
+        self.words: memoryview | None = None
         self._handle = handle
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
@@ -93,6 +107,10 @@ class WrittenSegment:
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._handle, data, offset) < len(data):  # A full disk takes what it can.
             raise OSError(errno.ENOSPC, "The disk is full.")
+
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole."""
+        return int.from_bytes(os.pread(self._handle, 4, offset), "little")
 
     def close(self) -> None:
         """Close the file."""
@@ -127,8 +145,8 @@ def _full_or(error: OSError) -> Exception:
 
 
 def can_map(folder: Path) -> bool:
-    """Whether segments in this folder may be mapped into memory."""
-    return file_system(folder) in MAPPABLE
+    """Whether segments in this folder may be mapped into memory, whose words are little-endian."""
+    return sys.byteorder == "little" and file_system(folder) in MAPPABLE
 
 
 def file_system(folder: Path) -> str:

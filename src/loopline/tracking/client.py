@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded, RunStarted
 from loopline.records.tracking import Dataset, Run, RunStatus
+from loopline.rules.names import check_id
 from loopline.tracking.files import RunFiles
 from loopline.tracking.runs import RunClient
 from loopline.tracking.values import metric_key, metric_value, param_texts, tag_texts, whole_number
@@ -62,11 +63,16 @@ class Client(RunClient):
         self._lock = threading.Lock()
 
     def run(self, run_id: str) -> RunFiles:
-        """Get the writer of a run: ``client.run(run_id).log_metric("rmse", 3.9)``."""
+        """Get the writer of a run: ``client.run(run_id).log_metric("rmse", 3.9)``.
+
+        Raises:
+            InvalidInputError: No run can have this id. Whether one has is not asked.
+        """
         recorder = self.recorder
         with self._lock:
             writer = self._writers.get(run_id)
             if writer is None or writer.recorder is not recorder:
+                check_id("run id", run_id)
                 writer = self._writers[run_id] = RunFiles(recorder, run_id)
                 if len(self._writers) > WRITERS:
                     self._writers.popitem(last=False)
@@ -104,6 +110,7 @@ class Client(RunClient):
         user = texts.setdefault("mlflow.user", user_name())
         parent = parent_run_id or texts.get("mlflow.parentRunId")
         if parent:
+            check_id("parent run id", parent)
             texts["mlflow.parentRunId"] = parent
         run_id = uuid.uuid4().hex
         self.recorder.record(
@@ -142,11 +149,13 @@ class Client(RunClient):
         if final not in {"FINISHED", "FAILED", "KILLED"}:
             msg = f"A run ends FINISHED, FAILED or KILLED, not {status!r}."
             raise InvalidInputError(msg)
+        check_id("run id", run_id)
         end_ms = now_ms() if end_time is None else whole_number("end_time", end_time)
         self.recorder.record(RunEnded(run_id=run_id, status=RunStatus(final), end_ms=end_ms))
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         """Give a run another name, or another status: RUNNING goes on with it."""
+        check_id("run id", run_id)
         if name is not None:
             self.run(run_id).set_tag("mlflow.runName", name)
         if status == "RUNNING":
