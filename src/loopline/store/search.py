@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 from sqlalchemy import select
@@ -68,7 +69,8 @@ def _search(
         raise InvalidInputError(msg)
     order = _orders(call.order_by)
     node = parse(call.filter)
-    after = _decode(call.page_token, 2 * len(order) + 2) if call.page_token else None
+    stamp = _stamp(call)
+    after = _decode(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
@@ -82,7 +84,7 @@ def _search(
     )
     hits = find(connection, question)
     shown = hits[: call.max_results]
-    return shown, _encode(shown[-1].place) if len(hits) > len(shown) else ""
+    return shown, _encode(stamp, shown[-1].place) if len(hits) > len(shown) else ""
 
 
 def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterator[list[Row[Any]]]:
@@ -124,18 +126,27 @@ def _orders(texts: list[str]) -> list[OrderBy]:
     return orders
 
 
-def _encode(place: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
+def _stamp(call: ops.SearchRuns | ops.SearchRunTable) -> int:
+    """Number what a search asks for; another search cannot go on from its pages."""
+    asked = (call.filter, call.order_by, call.include_deleted)
+    return crc32(msgspec.msgpack.encode(asked))
 
 
-def _decode(token: str, count: int) -> tuple[Any, ...]:
+def _encode(stamp: int, place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode((stamp, *place))).decode().rstrip("=")
+
+
+def _decode(token: str, stamp: int, count: int) -> tuple[Any, ...]:
     try:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        values = msgspec.msgpack.decode(data, type=list[int | float | str])
+        made_by, *values = msgspec.msgpack.decode(data, type=list[int | float | str])
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         msg = "Invalid page token. Ask for the first page again."
         raise InvalidInputError(msg) from error
-    if len(values) != count:
-        msg = "The page token belongs to another order. Ask for the first page again."
+    if made_by != stamp or len(values) != count:
+        msg = (
+            "The page token belongs to another search: its filter or order was another one. "
+            "Ask for the first page again."
+        )
         raise InvalidInputError(msg)
     return tuple(values)
