@@ -35,6 +35,11 @@ WRITING: dict[str, Any] = {}
 
 #: Any number that no other program takes an advisory lock on in the same database.
 _WRITERS = 0x4C4F4F50  # "LOOP"
+#: How long this transaction waits for others, and others for it when nothing comes of it.
+_BOUNDS = text(
+    "SELECT set_config('lock_timeout', :wait_ms, true),"
+    " set_config('idle_in_transaction_session_timeout', :wait_ms, true)"
+)
 #: First two digits of the codes (SQLSTATE) for values that cannot be, for broken rules, and for
 #: what is larger than PostgreSQL can hold, as an entry of an index.
 _BAD_DATA, _BROKEN_RULE, _TOO_LARGE = "22", "23", "54"
@@ -78,14 +83,15 @@ def begin_write(connection: Connection, wait_s: float) -> None:
 
     Every handler is written for that: what it reads stays true until it writes.
     """
-    connection.execute(text(f"SET LOCAL lock_timeout = {round(wait_s * 1000)}"))
+    # A client that is stopped in here (Ctrl-Z) loses its transaction, and not everybody's time.
+    connection.execute(_BOUNDS, {"wait_ms": str(round(wait_s * 1000))})
     connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
 
 
 def locked(where: str, wait_s: float) -> BackendUnavailableError:
     """Say that others hold the database."""
     return BackendUnavailableError(
-        f"The database {where} is locked by another process for more than {wait_s:g} s. "
+        f"The database {where} has been locked for {wait_s:g} s. "
         "Try again, or look for a transaction that is left open."
     )
 

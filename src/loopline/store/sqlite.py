@@ -18,6 +18,7 @@ from loopline.errors import (
     LooplineError,
     StorageFullError,
 )
+from loopline.store.holders import find_holder
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -106,10 +107,12 @@ def begin_write(connection: Connection, wait_s: float) -> None:
 
 
 def locked(where: str, wait_s: float) -> BackendUnavailableError:
-    """Say that others hold the database."""
+    """Say that others hold the database, and who."""
+    holder = find_holder(Path(where))
+    advice = "Try again, or look for a program that holds it open."
     return BackendUnavailableError(
-        f"The database {where} is locked by another process for more than {wait_s:g} s. "
-        "Try again, or look for a program that holds it open."
+        f"The database {where} has been locked for {wait_s:g} s. "
+        f"{advice if holder is None else holder.sentence}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from loopline.care.databases import count_rows
 from loopline.care.doctor.findings import fine, note, problem, warning
 from loopline.rules.words import count_words, distance_words, size_words
+from loopline.store.holders import find_holder
 from loopline.store.upgrade import FOREIGN_TABLE, HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -87,6 +88,14 @@ def _examine(connection: sqlite3.Connection, path: Path, *, thorough: bool) -> I
         f"The database is whole ({pragma}, {size_words(path.stat().st_size)}).",
     )
     yield _wal(path)
+    holder = find_holder(path)
+    if holder is not None and holder.is_stopped:
+        yield problem(
+            "database.held",
+            f"Process {holder.pid} ({holder.name}) is stopped in the middle of a transaction.",
+            "Until it goes on nobody else can write; what trainings log waits in their journals.",
+            f"Let it go on: `kill -CONT {holder.pid}`, or `fg` in its terminal; or end it.",
+        )
 
 
 def _schema(connection: sqlite3.Connection, tables: set[str]) -> Finding:
