@@ -104,11 +104,15 @@ def test_a_process_stopped_in_a_transaction_is_told(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("tables", "whose"),
-    [("alembic_version", "an MLflow store"), ("cabs", "another program's tables")],
+    [
+        (["alembic_version", "experiments", "runs"], "an MLflow store"),
+        (["cabs"], "another program's tables"),
+    ],
 )
-def test_a_foreign_database_is_named(tmp_path: Path, tables: str, whose: str) -> None:
+def test_a_foreign_database_is_named(tmp_path: Path, tables: list[str], whose: str) -> None:
     connection = sqlite3.connect(tmp_path / "loopline.db")
-    connection.execute(f"CREATE TABLE {tables} (a)")
+    for table in tables:
+        connection.execute(f"CREATE TABLE {table} (a)")
     connection.close()
     assert whose in found(Address("home", str(tmp_path)))["database.ours"].what
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, text
@@ -15,6 +16,8 @@ from loopline.errors import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from sqlalchemy import URL, Connection, Engine
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "make_engine",
     "make_reader",
     "only_read",
+    "remaking",
     "translate",
 ]
 
@@ -86,6 +90,11 @@ def begin_write(connection: Connection, wait_s: float) -> None:
     # A client that is stopped in here (Ctrl-Z) loses its transaction, and not everybody's time.
     connection.execute(_BOUNDS, {"wait_ms": str(round(wait_s * 1000))})
     connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
+
+
+def remaking(_connection: Connection) -> AbstractContextManager[None]:
+    """Nothing: PostgreSQL alters a table in place, with all that refers to it."""
+    return nullcontext()
 
 
 def locked(where: str, wait_s: float) -> BackendUnavailableError:

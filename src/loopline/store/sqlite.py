@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from loopline.errors import (
 from loopline.store.holders import find_holder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import URL, Connection, Engine
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "make_engine",
     "make_reader",
     "only_read",
+    "remaking",
     "translate",
 ]
 
@@ -104,6 +107,25 @@ def _switch_to_wal(cursor: sqlite3.Cursor, wait_s: float) -> None:
 
 def begin_write(connection: Connection, wait_s: float) -> None:
     """Nothing: a write transaction takes the only lock there is when it begins."""
+
+
+@contextmanager
+def remaking(connection: Connection) -> Iterator[None]:
+    """Let the transaction inside replace tables that others refer to.
+
+    SQLite alters most of a table by making another under its name. It must neither delete what
+    refers to the old one, nor refuse because a view of somebody's shows it. Both settings are
+    deaf inside a transaction, and the connection is used again: they are set around it.
+    """
+    plain = connection.connection.driver_connection
+    assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - of this module's engine
+    plain.execute("PRAGMA foreign_keys=OFF")
+    plain.execute("PRAGMA legacy_alter_table=ON")
+    try:
+        yield
+    finally:
+        plain.execute("PRAGMA legacy_alter_table=OFF")
+        plain.execute("PRAGMA foreign_keys=ON")
 
 
 def locked(where: str, wait_s: float) -> BackendUnavailableError:

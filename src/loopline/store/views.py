@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
+from loopline.errors import StoreVersionError
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["VIEWS", "make_views"]
+__all__ = ["VIEWS", "drop_views", "make_views"]
 
 #: ``{…}`` is a field of a JSON document, which the two databases write differently.
 VIEWS: dict[str, str] = {
@@ -68,16 +72,39 @@ VIEWS: dict[str, str] = {
     "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
 }
 
+#: PostgreSQL's code (SQLSTATE): other objects depend on this one.
+_DEPENDED_ON = "2BP01"
 _JSON_FIELDS = ("source", "columns", "profile")
 
 
+def drop_views(connection: Connection) -> None:
+    """Drop the views: a table that one shows can hardly be changed.
+
+    Raises:
+        StoreVersionError: Views that users made depend on them; nothing is changed.
+    """
+    for name in VIEWS:
+        try:
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _DEPENDED_ON:
+                raise
+            diagnosis = getattr(error.orig, "diag", None)  # Of psycopg.
+            detail = getattr(diagnosis, "message_detail", error.orig)
+            msg = (
+                "The store is to be upgraded, and views of your own stand on Loopline's, which are "
+                f"made anew ({detail}). Nothing was changed. Note how yours were made, drop them, "
+                "open the store, and make them again."
+            )
+            raise StoreVersionError(msg) from error
+
+
 def make_views(connection: Connection) -> None:
-    """Make the views, in the place of those there are."""
+    """Make the views, where there are none."""
     for name, text in VIEWS.items():
         for field in _JSON_FIELDS:
             written = f"document::json ->> '{field}'"
             if connection.dialect.name == "sqlite":
                 written = f"json_extract(document, '$.{field}')"
             text = text.replace(f"{{document.{field}}}", written)  # noqa: PLW2901 - built up
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {text.strip()}")

@@ -10,7 +10,7 @@ from loopline.care.databases import count_rows
 from loopline.care.doctor.findings import fine, note, problem, warning
 from loopline.rules.words import count_words, distance_words, size_words
 from loopline.store.holders import find_holder
-from loopline.store.upgrade import FOREIGN_TABLE, HEAD, VERSION_TABLE
+from loopline.store.upgrade import HEAD, VERSION_TABLE, whose_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,13 +58,13 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
 
 def _examine(connection: sqlite3.Connection, path: Path, *, thorough: bool) -> Iterator[Finding]:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if tables and VERSION_TABLE not in tables:
-        whose = "an MLflow store" if FOREIGN_TABLE in tables else "another program's tables"
+    if whose := whose_tables(tables):
         yield problem(
             "database.ours",
             f"{path} holds {whose}.",
             "Loopline leaves it untouched and records nothing there.",
-            "Give Loopline a home of its own: `loopline init`, or LOOPLINE_URI.",
+            "Give Loopline a home of its own: `loopline init`, or LOOPLINE_URI; `loopline import "
+            "mlflow` brings in what MLflow has.",
         )
         return
     yield _schema(connection, tables)
