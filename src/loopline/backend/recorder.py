@@ -24,13 +24,16 @@ from loopline.backend.adopt import catch_up
 from loopline.backend.context import current_task
 from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
+from loopline.disk import needing_room
 from loopline.errors import JournalClosedError, StorageFullError
 from loopline.journal.home import make_home
+from loopline.journal.journal import STAGED
+from loopline.journal.segment import FULL
 from loopline.records.facts import Fact, LogsWritten
 from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Journal
@@ -118,7 +121,8 @@ class Recorder:
         with self._making:
             if self._sender is None:
                 if self.address.kind == "home":
-                    make_home(self.home)
+                    with needing_room(FULL):
+                        make_home(self.home)
                 sender = Sender(self.home, self.address, lambda: self.backend)
                 if self._sender is not None:
                     sender.close(0.0)
@@ -183,30 +187,38 @@ class Recorder:
 
         Returns:
             Its SHA-256 in hex and its size in bytes.
+
+        Raises:
+            StorageFullError: There is no room for the copy; nothing of it is left.
         """
-        staged = self.journal.staged
-        hasher = sha256()
-        size = 0
-        handle, name = tempfile.mkstemp(dir=staged)
-        with source.open("rb") as read, os.fdopen(handle, "wb") as write:
-            while chunk := read.read(1 << 20):
-                hasher.update(chunk)
-                write.write(chunk)
-                size += len(chunk)
-        Path(name).replace(staged / hasher.hexdigest())
-        return hasher.hexdigest(), size
+        with source.open("rb") as read:
+            return self._stage(iter(lambda: read.read(1 << 20), b""))
 
     def stage_bytes(self, data: bytes) -> tuple[str, int]:
         """Put bytes into the journal as ``stage`` does with a file."""
-        staged = self.journal.staged
         digest = sha256(data).hexdigest()
-        target = staged / digest
-        if not target.exists():
-            handle, name = tempfile.mkstemp(dir=staged)
-            with os.fdopen(handle, "wb") as write:
-                write.write(data)
-            Path(name).replace(target)
+        if not (self.journal.folder / STAGED / digest).exists():
+            self._stage([data])
         return digest, len(data)
+
+    def _stage(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+        hasher = sha256()
+        size = 0
+        journal = self.journal
+        with needing_room(FULL):
+            staged = journal.staged
+            handle, name = tempfile.mkstemp(dir=staged)
+            try:
+                with os.fdopen(handle, "wb") as write:
+                    for chunk in chunks:
+                        hasher.update(chunk)
+                        write.write(chunk)
+                        size += len(chunk)
+                Path(name).replace(staged / hasher.hexdigest())
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        return hasher.hexdigest(), size
 
     # --- asking ---
 

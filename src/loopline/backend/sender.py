@@ -13,7 +13,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
-from loopline.errors import BackendUnavailableError, LooplineError
+from loopline.errors import BackendUnavailableError, LooplineError, StorageFullError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import STREAMS, Journal
 from loopline.records.operations import CloseLostRuns, Heartbeat
@@ -34,6 +34,8 @@ POLL_S = 0.1
 HEARTBEAT_S = 10.0
 #: Longest wait between two tries while the store is away.
 MAX_BACKOFF_S = 15.0
+#: The same while its disk is full.
+FULL_BACKOFF_S = 1.0
 #: A flush gives up on a store that has failed this long, and not only after its whole time-out.
 PATIENCE_S = 2.0
 #: Reasons of refusals that are told; what is wrong a thousand times is wrong once.
@@ -135,7 +137,9 @@ class Sender:
                 with self.working[0]:
                     self._send_all()
             except Exception as error:  # noqa: BLE001 - training goes on whatever the store does
-                backoff_s = min(max(0.5, backoff_s * 2), MAX_BACKOFF_S)
+                # Trying a disk that was full costs little, and tells when there is room again.
+                most_s = FULL_BACKOFF_S if isinstance(error, StorageFullError) else MAX_BACKOFF_S
+                backoff_s = min(max(0.5, backoff_s * 2), most_s)
                 self._tell(error)
             else:
                 backoff_s = 0.0

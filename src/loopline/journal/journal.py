@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loopline.disk import needing_room
 from loopline.errors import IntegrityError
 from loopline.journal.format import RECORDS
-from loopline.journal.segment import can_map
+from loopline.journal.segment import FULL, can_map
 from loopline.journal.stream import Stream
 from loopline.records.base import Record
 
@@ -67,7 +68,14 @@ class Journal:
         """Make a journal of one's own below ``root``.
 
         The folder gets its final name only when it is locked, so nobody takes it for abandoned.
+
+        Raises:
+            StorageFullError: There is no room for it; nothing is left behind.
         """
+        with needing_room(FULL):
+            self._make(root, address)
+
+    def _make(self, root: Path, address: str) -> None:
         writer = uuid.uuid4().hex
         root.mkdir(parents=True, exist_ok=True)
         folder = root / f".{writer}"

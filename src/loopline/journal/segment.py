@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from loopline.disk import NO_ROOM, needing_room
 from loopline.errors import StorageFullError
 from loopline.journal.format import segment_header
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "FULL",
     "MappedSegment",
     "Segment",
     "WrittenSegment",
@@ -26,6 +28,10 @@ __all__ = [
     "file_system",
 ]
 
+FULL = (
+    "No room for the journal: the disk of the Loopline home is full. Free some space; what was "
+    "logged before is safe."
+)
 #: File systems on which a shared mapping is known to behave; elsewhere bytes are written.
 MAPPABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "f2fs", "zfs"}
 
@@ -102,7 +108,9 @@ class WrittenSegment:
             self._write(crc.to_bytes(4, "little") + payload, offset + 4)
             self._write(len(payload).to_bytes(4, "little"), offset)
         except OSError as error:
-            raise _full_or(error) from error
+            if error.errno not in NO_ROOM:
+                raise
+            raise StorageFullError(FULL) from error
 
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._handle, data, offset) < len(data):  # A full disk takes what it can.
@@ -123,25 +131,17 @@ def create_segment(path: Path, number: int, writer: str, size: int, *, mapped: b
     Raises:
         StorageFullError: There is no room; a mapped page without a block would be a SIGBUS later.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        if mapped:
-            os.posix_fallocate(handle, 0, size)
-        os.pwrite(handle, segment_header(number, writer), 0)
-        return MappedSegment(handle, size) if mapped else WrittenSegment(handle, size)
-    except OSError as error:
-        os.close(handle)
-        path.unlink(missing_ok=True)
-        raise _full_or(error) from error
-
-
-def _full_or(error: OSError) -> Exception:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageFullError(
-            "No room for the journal: the disk of the Loopline home is full. Free some space; "
-            "what was logged before is safe."
-        )
-    return error
+    with needing_room(FULL):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if mapped:
+                os.posix_fallocate(handle, 0, size)
+            os.pwrite(handle, segment_header(number, writer), 0)
+            return MappedSegment(handle, size) if mapped else WrittenSegment(handle, size)
+        except OSError:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
 
 
 def can_map(folder: Path) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
+from loopline.disk import has_room
 from loopline.errors import (
     BackendUnavailableError,
     IntegrityError,
@@ -54,11 +55,13 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         max_overflow=32,
     )
 
+    folder = Path(url.database or "").parent
+
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         """Set a new connection up: readers never wait for the writer, commits reach the disk."""
         connection.isolation_level = None  # BEGIN is said by `begin`, not by the driver.
         cursor = connection.cursor()
-        _switch_to_wal(cursor, wait_s)
+        _switch_to_wal(cursor, folder, wait_s)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA case_sensitive_like=ON")
@@ -92,17 +95,19 @@ def only_read(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA query_only = ON")
 
 
-def _switch_to_wal(cursor: sqlite3.Cursor, wait_s: float) -> None:
+def _switch_to_wal(cursor: sqlite3.Cursor, folder: Path, wait_s: float) -> None:
     """Switch the database to WAL, also while others make it at the same moment."""
     until = time.monotonic() + wait_s
     while True:
-        with suppress(sqlite3.OperationalError):
+        try:
             cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_held = any(word in str(error) for word in ("lock", "busy"))
+            if time.monotonic() > until or not (is_held or has_room(folder)):
+                raise
+            time.sleep(_PAUSE_S)
+        else:
             return
-        if time.monotonic() > until:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        time.sleep(_PAUSE_S)
 
 
 def begin_write(connection: Connection, wait_s: float) -> None:
@@ -143,7 +148,7 @@ def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: 
     text = str(error).lower()
     if "locked" in text or "busy" in text:
         return locked(where, wait_s)
-    if "full" in text:
+    if "full" in text or ("i/o" in text and not has_room(Path(where).parent)):
         return StorageFullError(
             f"The disk of {where} is full. What was acknowledged is safe; free some space "
             "and recording goes on by itself."

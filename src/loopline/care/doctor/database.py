@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from loopline.care.databases import count_rows
 from loopline.care.doctor.findings import fine, note, problem, warning
+from loopline.disk import has_room
 from loopline.rules.words import count_words, distance_words, size_words
 from loopline.store.holders import find_holder
 from loopline.store.upgrade import HEAD, VERSION_TABLE, whose_tables
@@ -50,7 +51,9 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
             "database.opens",
             f"The database {path} does not open: {error}.",
             "Nothing can be recorded or read.",
-            "Look at the rights of the file and of its folder, or for a program that locks it.",
+            "Look at the rights of the file and of its folder, or for a program that locks it."
+            if has_room(path.parent)
+            else "Its disk is full: delete something there. Opening it takes some kilobytes.",
         )
     except sqlite3.DatabaseError as error:
         yield _damaged(path, str(error))
