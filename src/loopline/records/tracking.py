@@ -253,9 +253,11 @@ class Dataset(Record, frozen=True, kw_only=True):
         size_bytes: Bytes of the files or the array; None for a table.
         columns: Column names with their types, of the first 500 columns.
         column_count: How many columns there are; None when not tabular.
-        profile: What the first 100 columns hold.
+        profile: What the first 100 columns hold. An array alone has its columns named by their
+            number; one of more than two axes has one profile, over all its values.
         profiled_rows: Rows the profile was made of; None: all of them.
-        sampled_rows: Rows, drawn evenly, that quantiles and top values rest on; None: all.
+        sampled_rows: Rows (values, where an array has no columns), drawn evenly, that quantiles
+            and top values rest on; None: all.
         mlflow: What an MLflow store said of it, word for word, by MLflow's names:
             ``"source_type"``, ``"source"``, ``"schema"`` and ``"profile"``.
     """
