@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import loopline
 from loopline.errors import AlreadyExistsError, FilterError, InvalidInputError, NotFoundError
 from loopline.records.tracking import RunStatus
+from loopline.tracking import fluent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +66,7 @@ def test_a_changed_param_is_refused_at_once(client: loopline.Client) -> None:
 
 def test_a_batch_is_logged_whole_or_not_at_all(client: loopline.Client) -> None:
     run = client.create_run(client.create_experiment("night shift"))
-    good = loopline.Metric(key="rmse", value=3.9, step=1, timestamp_ms=5)
+    good = loopline.Metric(key="rmse", value=3.9, step=1, timestamp=5)
     bad = SimpleNamespace(key="mae", value="x", step=1, timestamp=5)
     tag = SimpleNamespace(key="city", value="New York")
     with pytest.raises(InvalidInputError, match="'mae'"):
@@ -282,6 +285,80 @@ def test_inputs_are_taken_as_people_pass_them(home: Path) -> None:
     assert inputs["training"].source == "s3://bucket/trips.parquet"
     assert (inputs["training"].digest, inputs["training"].rows) == ("abc123", 3)
     assert loopline.get_run(run.run_id).tags["loopline.input.part"] == "2"
+
+
+def test_a_client_logs_inputs_with_contexts_and_tags(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    theirs = SimpleNamespace(  # MLflow's DatasetInput.
+        dataset=SimpleNamespace(name="trips", digest="abc123", source="", schema=None, profile={}),
+        tags=[loopline.RunTag("mlflow.data.context", "training"), loopline.RunTag("part", "1")],
+    )
+    frame = pd.DataFrame({"dataset": ["a"], "tags": ["b"], "context": ["c"]})
+    client.log_inputs(run.run_id, [theirs, frame])
+    client.log_inputs(
+        run.run_id, [theirs, frame], contexts=[None, "test"], tags_list=[{"part": 2}, None]
+    )
+    client.log_input(run.run_id, frame, "again", name="columns of any name")
+    found = client.list_inputs(run.run_id)
+    assert sorted((one.context, one.dataset.name) for one in found) == [
+        ("", "dataset"),
+        ("again", "columns of any name"),
+        ("test", "dataset"),
+        ("training", "trips"),
+    ]
+    assert client.get_run(run.run_id).tags["loopline.input.part"] == "2"
+    with pytest.raises(InvalidInputError, match="Of tags_list there are 1, of datasets 2"):
+        client.log_inputs(run.run_id, [theirs, frame], tags_list=[None])
+
+
+def test_a_batch_takes_records_as_mlflow_users_write_them(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.log_batch(
+        run.run_id,
+        metrics=[loopline.Metric("rmse", 3.9, 1_641_000_000_000, 7)],
+        params=[loopline.Param("model", "gbm")],
+        tags=[loopline.RunTag("shift", "night")],
+    )
+    found = client.get_run(run.run_id)
+    assert (found.params, found.tags["shift"]) == ({"model": "gbm"}, "night")
+    (point,) = client.get_metric_history(run.run_id, "rmse")
+    assert point == loopline.Metric("rmse", 3.9, 1_641_000_000_000, 7)
+    with pytest.raises(InvalidInputError, match=r"params.*'model', a str.*loopline.Param"):
+        client.log_batch(run.run_id, params=["model"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in fluent.__all__ if name.startswith(("log_", "set_tag", "delete_tag"))],
+)
+def test_a_client_has_all_that_the_fluent_functions_log(name: str) -> None:
+    taken = inspect.signature(getattr(loopline.Client, name)).parameters
+    assert set(inspect.signature(getattr(fluent, name)).parameters) <= {*taken, "run_id"}
+
+
+def test_a_client_logs_sounds_and_videos(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.log_audio(run.run_id, np.zeros(8), "horn.wav", 8000)
+    client.log_video(run.run_id, np.zeros((2, 3, 4)), "drive.png")
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["drive.png", "horn.wav"]
+
+
+def test_files_are_listed_by_mlflows_arguments_and_by_address(home: Path) -> None:
+    with loopline.start_run() as run:
+        loopline.log_text("a", "model/data/weights.txt")
+        loopline.log_text("b", "model/MLmodel")
+    expected = ["model/MLmodel", "model/data"]
+    for listed in (
+        loopline.list_artifacts(run.run_id, "model"),
+        loopline.list_artifacts(run_id=run.run_id, artifact_path="model"),
+        loopline.list_artifacts(f"runs:/{run.run_id}/model"),
+        loopline.list_artifacts(artifact_uri=f"runs:/{run.run_id}/model", tracking_uri=str(home)),
+    ):
+        assert [file.path for file in listed] == expected
+    with pytest.raises(InvalidInputError, match="either run_id"):
+        loopline.list_artifacts()
+    with pytest.raises(InvalidInputError, match="is no address of a run's files"):
+        loopline.list_artifacts("file:/tmp")
 
 
 def test_another_run_is_written_to_by_its_id(home: Path) -> None:
