@@ -37,13 +37,22 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         f.InputLogged(
             run_id="taxi", dataset=Dataset(name="trips", digest="4f1d", source="trips.csv")
         ),
+        f.InputLogged(
+            run_id="taxi", dataset=Dataset(name="trips", digest="4f1d"), context="training"
+        ),
         f.ArtifactLogged(
             run_id="taxi", path="model/model.skops", sha256="0" * 64, size_bytes=1, at_ms=1
         ),
         f.RunEnded(run_id="taxi", status=RunStatus.FINISHED, end_ms=2000),
     ]
     backend.send(f.Batch(writer="0" * 32, start=0, end=len(facts), facts=facts))
-    backend.call(ops.RegisterVersion(name="taxifare_model", run_id="taxi", artifact_path="model"))
+    tags = {"gate": 'passed, "by" 2 %'}
+    for given in (tags, {}):
+        backend.call(
+            ops.RegisterVersion(
+                name="taxifare_model", run_id="taxi", artifact_path="model", tags=given
+            )
+        )
     return backend
 
 
@@ -62,10 +71,20 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         ),
         ("SELECT name FROM experiments WHERE name LIKE 'f%'", [("fares",)]),
         ("SELECT name, digest, dataset_source FROM datasets", [("trips", "4f1d", "trips.csv")]),
-        ("SELECT destination_id FROM inputs", [("taxi",)]),
+        ("SELECT destination_id FROM inputs", [("taxi",)] * 2),
+        (
+            """SELECT d.name, t.name, t.value FROM inputs i
+               JOIN datasets d ON d.dataset_uuid = i.source_id
+               LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid ORDER BY t.value IS NULL""",
+            [("trips", "mlflow.data.context", "training"), ("trips", None, None)],
+        ),
+        (
+            "SELECT name, version, key, value FROM model_version_tags",
+            [("taxifare_model", 1, "gate", 'passed, "by" 2 %')],
+        ),
         (
             "SELECT name, version, current_stage, source FROM model_versions",
-            [("taxifare_model", 1, "None", "runs:/taxi/model")],
+            [("taxifare_model", number, "None", "runs:/taxi/model") for number in (1, 2)],
         ),
         ("WITH one AS (SELECT 1 AS n) SELECT n + 1 FROM one", [(2,)]),
     ],

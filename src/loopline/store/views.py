@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VIEWS", "drop_views", "make_views"]
 
-#: ``{…}`` is a field of a JSON document, which the two databases write differently.
+#: ``{…}`` reads a JSON document, which the two databases write differently.
 VIEWS: dict[str, str] = {
     "experiments": """
         SELECT id AS experiment_id, name, 'mlflow-artifacts:/' || id AS artifact_location,
@@ -55,10 +55,16 @@ VIEWS: dict[str, str] = {
                {document.profile} AS dataset_profile
         FROM ll_dataset""",
     "inputs": """
-        SELECT r.run_id || '/' || i.dataset_id AS input_uuid, 'DATASET' AS source_type,
+        SELECT r.run_id || '/' || i.dataset_id || '/' || i.context AS input_uuid,
+               'DATASET' AS source_type,
                CAST(i.dataset_id AS TEXT) AS source_id, 'RUN' AS destination_type,
                r.run_id AS destination_id
         FROM ll_run_input i JOIN ll_run r ON r.pk = i.run_pk""",
+    "input_tags": """
+        SELECT r.run_id || '/' || i.dataset_id || '/' || i.context AS input_uuid,
+               'mlflow.data.context' AS name, i.context AS value
+        FROM ll_run_input i JOIN ll_run r ON r.pk = i.run_pk
+        WHERE i.context <> ''""",
     "registered_models": """
         SELECT name, created_ms AS creation_time, updated_ms AS last_updated_time, description
         FROM ll_model""",
@@ -69,11 +75,15 @@ VIEWS: dict[str, str] = {
                'READY' AS status, '' AS status_message,
                'runs:/' || run_id || '/' || artifact_path AS storage_location
         FROM ll_model_version""",
+    "model_version_tags": """
+        SELECT t.key, t.value, v.name, v.version
+        FROM ll_model_version v, {each tag of v.document} t""",
     "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
 }
 
 #: PostgreSQL's code (SQLSTATE): other objects depend on this one.
 _DEPENDED_ON = "2BP01"
+_TAGS = "{each tag of v.document}"
 _JSON_FIELDS = ("source", "columns", "profile")
 
 
@@ -101,10 +111,17 @@ def drop_views(connection: Connection) -> None:
 
 def make_views(connection: Connection) -> None:
     """Make the views, where there are none."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    written = {
+        _TAGS: "json_each(v.document, '$.tags')"
+        if is_sqlite
+        else "json_each_text(v.document::json -> 'tags')"
+    }
+    for field in _JSON_FIELDS:
+        written[f"{{document.{field}}}"] = (
+            f"json_extract(document, '$.{field}')" if is_sqlite else f"document::json ->> '{field}'"
+        )
     for name, text in VIEWS.items():
-        for field in _JSON_FIELDS:
-            written = f"document::json ->> '{field}'"
-            if connection.dialect.name == "sqlite":
-                written = f"json_extract(document, '$.{field}')"
-            text = text.replace(f"{{document.{field}}}", written)  # noqa: PLW2901 - built up
+        for mark, expression in written.items():
+            text = text.replace(mark, expression)  # noqa: PLW2901 - built up
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {text.strip()}")
