@@ -157,7 +157,8 @@ def _print(report: Report) -> None:
         return
     if report.equal:
         took = duration_words(report.seconds * 1000)
-        click.echo(f"\nEverything is here, with equal values ({took}).")
+        what = "All but what is listed above" if report.left_out else "Everything"
+        click.echo(f"\n{what} is here, with equal values ({took}).")
         return
     click.echo("\nNot everything is here:", err=True)
     for sentence in report.differences:
