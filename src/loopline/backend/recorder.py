@@ -26,7 +26,7 @@ from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
 from loopline.disk import needing_room
 from loopline.errors import JournalClosedError, StorageFullError
-from loopline.journal.home import make_home
+from loopline.journal.home import make_home, needing_home
 from loopline.journal.journal import STAGED
 from loopline.journal.segment import FULL
 from loopline.records.facts import Fact, LogsWritten
@@ -123,7 +123,8 @@ class Recorder:
                 if self.address.kind == "home":
                     with needing_room(FULL):
                         make_home(self.home)
-                sender = Sender(self.home, self.address, lambda: self.backend)
+                with needing_home(self.home):
+                    sender = Sender(self.home, self.address, lambda: self.backend)
                 if self._sender is not None:
                     sender.close(0.0)
                     return self._sender.journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -30,12 +31,14 @@ __all__ = [
     "READING",
     "WRITING",
     "begin_write",
+    "is_read_only",
     "locked",
     "make_engine",
     "make_reader",
     "only_read",
     "remaking",
     "translate",
+    "uri_to_read",
 ]
 
 #: What a transaction is opened with, to read and to write.
@@ -48,6 +51,10 @@ _PAUSE_S = 0.01
 
 def make_engine(url: URL, wait_s: float) -> Engine:
     """Make an engine whose connections wait this long for another process's write."""
+    if url.database and is_read_only(Path(url.database)):
+        reader = make_reader(url, wait_s)
+        event.listen(reader, "begin", _begin)
+        return reader
     engine = create_engine(
         url,
         connect_args={"timeout": wait_s, "check_same_thread": False},
@@ -67,12 +74,8 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         cursor.execute("PRAGMA case_sensitive_like=ON")
         cursor.close()
 
-    def begin(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get("loopline_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
     event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", begin)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -80,14 +83,42 @@ def make_reader(url: URL, wait_s: float) -> Engine:
     """Make an engine that opens the file only to read."""
 
     def connect() -> sqlite3.Connection:
-        file = Path(url.database or "").resolve().as_uri()
-        connection = sqlite3.connect(f"{file}?mode=ro", uri=True, timeout=wait_s)
+        address = uri_to_read(Path(url.database or ""))
+        connection = sqlite3.connect(address, uri=True, timeout=wait_s, check_same_thread=False)
         connection.isolation_level = None
         connection.execute("PRAGMA case_sensitive_like=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def is_read_only(file: Path) -> bool:
+    """Whether this process may read a database and not write to it, or not beside it."""
+    if not file.is_file():
+        return False
+    if not os.access(file, os.W_OK):
+        return True
+    beside = (file.with_name(f"{file.name}-{part}") for part in ("wal", "shm"))
+    return not (os.access(file.parent, os.W_OK) or all(os.access(one, os.W_OK) for one in beside))
+
+
+def uri_to_read(file: Path) -> str:
+    """Write the address under which SQLite opens a file only to read it.
+
+    In WAL mode a reader writes, too: beside the file. Where it may not, a file whose last writer
+    has gone in order (there is no ``-wal``) can be read as it is; one that is being written to
+    can be read by what its writers keep beside it.
+    """
+    wal = file.with_name(f"{file.name}-wal")
+    is_whole = not wal.exists() or not wal.stat().st_size
+    immutable = "&immutable=1" if is_whole and is_read_only(file) else ""
+    return f"{file.resolve().as_uri()}?mode=ro{immutable}"
+
+
+def _begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("loopline_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
 
 def only_read(connection: Connection) -> None:
@@ -152,6 +183,11 @@ def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: 
         return StorageFullError(
             f"The disk of {where} is full. What was acknowledged is safe; free some space "
             "and recording goes on by itself."
+        )
+    if "readonly" in text or "read-only" in text:
+        return BackendUnavailableError(
+            f"The database {where} can only be read here; nothing was changed. Make it and its "
+            "folder writable, or use another: set LOOPLINE_URI, or give --uri."
         )
     if "malformed" in text or "not a database" in text:
         return IntegrityError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from loopline.errors import IntegrityError, StoreVersionError
+from loopline.store.sqlite import uri_to_read
 from loopline.store.views import VIEWS, drop_views, make_views
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def check_ours(path: str) -> None:
     if not file.is_file() or not file.stat().st_size:
         return
     try:
-        tables = _tables(file, "ro")
+        tables = _tables(uri_to_read(file))
     except sqlite3.OperationalError:
         # A process that was killed left a journal behind, which only a writer can roll back.
-        tables = _tables(file, "rw")
+        tables = _tables(f"{file.resolve().as_uri()}?mode=rw")
     if whose := whose_tables(tables):
         raise _foreign(path, whose)
 
@@ -72,8 +73,8 @@ def _foreign(where: str, whose: str) -> StoreVersionError:
     )
 
 
-def _tables(file: Path, mode: str) -> set[str]:
-    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode={mode}", uri=True)
+def _tables(uri: str) -> set[str]:
+    connection = sqlite3.connect(uri, uri=True)
     try:
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return {row[0] for row in rows}

@@ -11,6 +11,7 @@ from loopline.care.doctor.findings import fine, note, problem, warning
 from loopline.disk import has_room
 from loopline.rules.words import count_words, distance_words, size_words
 from loopline.store.holders import find_holder
+from loopline.store.sqlite import uri_to_read
 from loopline.store.upgrade import HEAD, VERSION_TABLE, whose_tables
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
         )
         return
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+        connection = sqlite3.connect(uri_to_read(path), uri=True, timeout=30)
         try:
             yield from _examine(connection, path, thorough=thorough)
         finally:
