@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 import inspect
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
