@@ -50,10 +50,10 @@ def test_runs_and_model_versions_that_used_data_are_one_question_away(trips: pd.
 
     found = uses(trips)
     assert [run.run_id for run in found.runs] == [evaluation, second, first]
-    assert [(run.context, run.dataset) for run in found.runs] == [
-        ("evaluation", "trips"),
-        ("training", "january"),
-        ("training", "trips"),
+    assert [(run.contexts, run.dataset) for run in found.runs] == [
+        (["evaluation"], "trips"),
+        (["training"], "january"),
+        (["training"], "trips"),
     ]
     assert {one.name for one in found.datasets} == {"trips", "january"}
     assert [(one.version, one.stage, one.run_id) for one in found.versions] == [
@@ -62,6 +62,26 @@ def test_runs_and_model_versions_that_used_data_are_one_question_away(trips: pd.
     ]
     few = uses(found.digests[0], limit=1)
     assert (len(few.runs), few.run_count, few.version_count) == (1, 3, 2)
+
+
+def test_a_run_that_read_data_for_several_things_is_one_row(trips: pd.DataFrame) -> None:
+    with loopline.start_run() as run:
+        loopline.log_input(loopline.dataset(trips, name="trips"), context="training")
+        loopline.log_input(loopline.dataset(trips, name="january"), context="evaluation")
+        loopline.log_metrics({"rmse": 3.9, "mae": 2.1}, dataset=loopline.dataset(trips))
+    other = train(trips, name="trips")
+
+    found = uses(trips)
+    assert [(one.run_id, one.contexts, one.dataset) for one in found.runs] == [
+        (other, ["training"], "trips"),
+        (
+            run.run_id,
+            ["evaluation", "metric mae", "metric rmse", "training"],
+            "dataset, january, trips",
+        ),
+    ]
+    assert found.run_count == 2
+    assert len(uses(trips, limit=1).runs) == 1
 
 
 def test_a_file_finds_the_runs_that_logged_the_table_read_from_it(taxi_month: Path) -> None:

@@ -14,8 +14,8 @@ class RunUse(Record, frozen=True, kw_only=True):
 
     Attributes:
         name: The run's name.
-        context: What it read the data for, such as ``"training"``.
-        dataset: Name under which it logged the data.
+        contexts: What it read the data for, such as ``"training"``; alphabetical.
+        dataset: Name under which it logged the data; several joined with commas.
         start_ms: Unix time in milliseconds.
     """
 
@@ -24,7 +24,7 @@ class RunUse(Record, frozen=True, kw_only=True):
     experiment_name: str = ""
     status: RunStatus = RunStatus.RUNNING
     start_ms: int = 0
-    context: str = ""
+    contexts: list[str] = []
     dataset: str = ""
 
 
@@ -34,14 +34,14 @@ class VersionUse(Record, frozen=True, kw_only=True):
     Attributes:
         name: Name of the registered model.
         run_id: The run that made it and read the data.
-        context: What that run read the data for.
+        contexts: What that run read the data for; alphabetical.
     """
 
     name: str
     version: int
     stage: Stage = Stage.NONE
     run_id: str
-    context: str = ""
+    contexts: list[str] = []
 
 
 class DataUses(Record, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class DataUses(Record, frozen=True, kw_only=True):
     Attributes:
         digests: The whole digests that were found, of those asked for.
         datasets: The data version, once under each name it was logged under.
-        runs: Newest first, one for each context; at most as many as asked for.
+        runs: Newest first; at most as many as asked for.
         versions: By model and version, newest version first; at most as many as asked for.
         run_count: How many entries ``runs`` would have without the limit.
         version_count: How many entries ``versions`` would have without the limit.

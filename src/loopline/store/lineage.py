@@ -33,6 +33,8 @@ _run = schema.run
 _version = schema.model_version
 
 MOST = 10_000
+#: Runs asked for with one statement.
+TOGETHER = 500
 MOST_DIGESTS = 100
 #: Digits with which a digest may be abbreviated.
 SHORTEST = 8
@@ -54,8 +56,10 @@ def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) 
         return DataUses()
     # Two names for one digest are one data version.
     ids = sorted({row.id for row in rows})
-    runs = _run_uses(ids)
-    versions = _version_uses(ids)
+    runs, versions = _run_uses(ids), _version_uses(ids)
+    found = connection.execute(runs.limit(call.limit)).all()
+    made = connection.execute(versions.limit(call.limit)).all()
+    read = _reads(connection, ids, {row.run_id for row in (*found, *made)})
     return DataUses(
         digests=sorted({row.digest for row in rows}),
         datasets=[_decode(row) for row in {row.id: row for row in rows}.values()],
@@ -66,10 +70,10 @@ def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) 
                 experiment_name=row.experiment,
                 status=RunStatus(row.status),
                 start_ms=row.start_ms,
-                context=row.context,
-                dataset=row.dataset,
+                contexts=read[row.run_id].contexts(),
+                dataset=", ".join(sorted(read[row.run_id].datasets)),
             )
-            for row in connection.execute(runs.limit(call.limit))
+            for row in found
         ],
         versions=[
             VersionUse(
@@ -77,13 +81,39 @@ def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) 
                 version=row.version,
                 stage=Stage(row.stage),
                 run_id=row.run_id,
-                context=row.context,
+                contexts=read[row.run_id].contexts(),
             )
-            for row in connection.execute(versions.limit(call.limit))
+            for row in made
         ],
         run_count=_count(connection, runs),
         version_count=_count(connection, versions),
     )
+
+
+class _Read:
+    """What one run read a data version for, and under which names."""
+
+    def __init__(self) -> None:
+        self.purposes: set[str] = set()
+        self.datasets: set[str] = set()
+
+    def contexts(self) -> list[str]:
+        """Tell them in alphabetical order, without the empty one."""
+        return sorted(filter(None, self.purposes))
+
+
+def _reads(connection: Connection, ids: list[int], run_ids: set[str]) -> dict[str, _Read]:
+    """Read why each of some runs read any of some data versions. Index look-up for each run."""
+    query = _reading(ids, _run.c.run_id, _input.c.context, _dataset.c.name.label("dataset"))
+    found: dict[str, _Read] = {}
+    wanted = sorted(run_ids)
+    for start in range(0, len(wanted), TOGETHER):
+        some = wanted[start : start + TOGETHER]
+        for row in connection.execute(query.where(_run.c.run_id.in_(some))):
+            read = found.setdefault(row.run_id, _Read())
+            read.purposes.add(row.context)
+            read.datasets.add(row.dataset)
+    return found
 
 
 def find_snapshot(
@@ -113,7 +143,7 @@ def find_snapshot(
 
 
 def _run_uses(ids: list[int]) -> Select[Any]:
-    """Select the uses of data versions by runs. Index scan on the dataset of run inputs."""
+    """Select the runs that read data versions. Index scan on the dataset of run inputs."""
     experiment = schema.experiment
     return (
         _reading(
@@ -123,11 +153,10 @@ def _run_uses(ids: list[int]) -> Select[Any]:
             _run.c.status,
             _run.c.start_ms,
             experiment.c.name.label("experiment"),
-            _input.c.context,
-            _dataset.c.name.label("dataset"),
         )
         .join(experiment, experiment.c.id == _run.c.experiment_id)
-        .order_by(_run.c.start_ms.desc(), _run.c.run_id, _input.c.context, _dataset.c.name)
+        .distinct()
+        .order_by(_run.c.start_ms.desc(), _run.c.run_id)
     )
 
 
@@ -140,11 +169,10 @@ def _version_uses(ids: list[int]) -> Select[Any]:
             _version.c.version,
             _version.c.stage,
             _run.c.run_id,
-            _input.c.context,
         )
         .join(_version, _version.c.run_id == _run.c.run_id)
         .distinct()
-        .order_by(_version.c.name, _version.c.version.desc(), _input.c.context)
+        .order_by(_version.c.name, _version.c.version.desc())
     )
 
 
