@@ -181,7 +181,7 @@ backend = LocalBackend(Address("home", sys.argv[1]))
 def say(what, done, total):
     print(what, done, flush=True)
 print("ready", flush=True)
-back_up(backend, Path(sys.argv[2]), progress=say)
+back_up(backend, Path(sys.argv[2]), replace=True, progress=say)
 print("through", flush=True)
 """
 
@@ -216,9 +216,9 @@ def test_a_backup_killed_at_any_moment_is_whole_or_no_backup(
                 check_backup(target)
         else:
             assert check_backup(target).taken_ms == first.taken_ms
-        assert back_up(story.backend, tmp_path / "again" / kind).counts["runs"] == 2
+        assert back_up(story.backend, tmp_path / "again" / kind, replace=True).counts["runs"] == 2
     assert hits == 6
-    assert back_up(story.backend, tmp_path / "first" / kind).blobs == 60
+    assert back_up(story.backend, tmp_path / "first" / kind, replace=True).blobs == 60
     assert check_backup(tmp_path / "first" / kind).blobs == 60
     assert not list((tmp_path / "first").rglob("*.part"))
 

@@ -44,6 +44,20 @@ def test_a_story_is_backed_up_checked_and_restored(story: Story, tmp_path: Path)
     assert "before-restore" in report["kept_aside"]
 
 
+def test_a_backup_in_one_file_is_replaced_only_when_told_to(story: Story, tmp_path: Path) -> None:
+    story.log_run(b"january", points=30)
+    loopline(story, "backup", tmp_path / "b.tar")
+    before = (tmp_path / "b.tar").read_bytes()
+    story.log_run(b"february", points=30)
+    said = loopline(story, "backup", tmp_path / "b.tar", code=1)
+    assert f"{tmp_path / 'b.tar'} is there already" in said
+    assert "--force" in said
+    assert (tmp_path / "b.tar").read_bytes() == before
+    assert "2 runs" in loopline(story, "backup", tmp_path / "b.tar", "--force")
+    for _ in range(2):  # A folder is brought up to date.
+        loopline(story, "backup", tmp_path / "folder")
+
+
 def test_gc_frees_nothing_in_a_script_that_does_not_say_yes(story: Story) -> None:
     digest = story.put(b"nobody's")
     assert "younger than 24 h" in loopline(story, "gc")

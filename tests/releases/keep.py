@@ -33,7 +33,7 @@ def keep(target: Path, kind: str, address: Address, folder: Path) -> None:
     target.mkdir(exist_ok=True)
     backend = LocalBackend(address, home=folder / "home")
     fill(backend, folder)
-    back_up(backend, target / f"{kind}.tar.gz")
+    back_up(backend, target / f"{kind}.tar.gz", replace=True)
     content = json.dumps(content_of(backend), indent=1).encode()
     (target / CONTENT.format(kind=kind)).write_bytes(gzip.compress(content, mtime=0))
     backend.close()

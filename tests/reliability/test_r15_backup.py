@@ -79,8 +79,8 @@ class Busy:
     def start_backup(self, target: Path) -> subprocess.Popen[str]:
         """Start `loopline backup`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "loopline.cli", "backup", str(target), "--uri",
-             self.address.text],
+            [sys.executable, "-m", "loopline.cli", "backup", str(target), "--force",
+             "--uri", self.address.text],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -227,19 +227,19 @@ def test_a_backup_that_finds_no_room_says_so_and_the_one_before_stays_whole(
     if disk.is_mounted:
         disk.fill(leave_bytes=50_000)
         with pytest.raises(StorageFullError, match=r"[Nn]o room.*ree some space"):
-            back_up(backend, disk.root / target)
+            back_up(backend, disk.root / target, replace=True)
         assert check_backup(disk.root / target).taken_ms == before.taken_ms
         disk.free()
     else:  # The disk of a process that may write no more.
         limited = 'ulimit -f 16 && exec "$0" -m loopline.cli "$@"'
         done = subprocess.run(
-            ["bash", "-c", limited, sys.executable, "backup", str(disk.root / target), "--uri",  # noqa: S607
-             backend.address.text],
+            ["bash", "-c", limited, sys.executable, "backup", str(disk.root / target),  # noqa: S607
+             "--force", "--uri", backend.address.text],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 1
         assert "ree some space" in done.stderr
         assert check_backup(disk.root / target).taken_ms == before.taken_ms
-    assert back_up(backend, disk.root / target).taken_ms > before.taken_ms
+    assert back_up(backend, disk.root / target, replace=True).taken_ms > before.taken_ms
     backend.close()
     disk.close()

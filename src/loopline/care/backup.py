@@ -19,7 +19,7 @@ from loopline.care.hold import hold_blobs, lock_file
 from loopline.care.manifest import BackedUpFile, Manifest
 from loopline.care.progress import silent
 from loopline.care.targets import ARCHIVES, LOCK, ArchiveTarget, FolderTarget
-from loopline.errors import ConflictError
+from loopline.errors import AlreadyExistsError, ConflictError
 from loopline.records.base import Record
 
 if TYPE_CHECKING:
@@ -55,7 +55,12 @@ class BackupReport(Record, frozen=True, kw_only=True):
 
 
 def back_up(
-    backend: LocalBackend, target: Path, *, link: bool = False, progress: Progress = silent
+    backend: LocalBackend,
+    target: Path,
+    *,
+    link: bool = False,
+    replace: bool = False,
+    progress: Progress = silent,
 ) -> BackupReport:
     """Back a store up while others use it.
 
@@ -65,15 +70,23 @@ def back_up(
             ``.tar.gz`` or ``.tgz``.
         link: Link blobs into the folder instead of copying them, where the disk is the same:
             that keeps them from deletion, but not from the loss of the disk.
+        replace: Replace a backup in one file, once the new one is whole.
         progress: Told how far it is.
 
     Raises:
+        AlreadyExistsError: The file is there, and is not to be replaced.
         ConflictError: Another backup to this target, or a gc, is under way.
         InvalidInputError: The target holds something else.
         StorageFullError: No room; what the target held before is still valid.
         IntegrityError: The database is damaged.
     """
     target = target.expanduser().absolute()
+    if not replace and target.is_file() and target.name.endswith(ARCHIVES):
+        msg = (
+            f"{target} is there already. Give another name, a folder (which is brought up to "
+            "date), or --force to replace it once the new backup is whole."
+        )
+        raise AlreadyExistsError(msg)
     root = backend.blobs.root
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     with room_in(target.parent), _opened(target, stamp, link=link) as opened:

@@ -33,14 +33,15 @@ SHOWN = 5
     help="Link files instead of copying them, on the same disk: fast, and safe from deletion, "
     "but lost with the disk.",
 )
+@click.option("--force", is_flag=True, help="Replace a backup in one file that is there.")
 @options.uri
 @options.as_json
-def backup(target: Path, *, link: bool, uri: str | None, as_json: bool) -> int:
+def backup(target: Path, *, link: bool, force: bool, uri: str | None, as_json: bool) -> int:
     """Back up the store and all files while they are used.
 
     TARGET is a folder, which is brought up to date (files that are there are not copied again), or
-    a file that ends in .tar, .tar.gz or .tgz. A backup that was interrupted is never taken for a
-    whole one. Exit code 1 says that files were missing or damaged where they should be; the rest
+    a new file that ends in .tar, .tar.gz or .tgz. A backup that was interrupted is never taken for
+    a whole one. Exit code 1 says that files were missing or damaged where they should be; the rest
     is backed up.
     """
     from loopline.care.backup import back_up
@@ -50,7 +51,7 @@ def backup(target: Path, *, link: bool, uri: str | None, as_json: bool) -> int:
     from loopline.rules.words import count_words, size_words
 
     with open_here(tracking_address(uri), "backup") as backend, shown_progress() as progress:
-        report = back_up(backend, target, link=link, progress=progress)
+        report = back_up(backend, target, link=link, replace=force, progress=progress)
     if as_json:
         print_json(report)
     else:
