@@ -188,3 +188,13 @@ def test_an_address_that_opens_by_itself_loses_its_signature(address: str) -> No
         assert secret not in shown
         assert "?" in shown  # The rest stays.
         assert shown.endswith(" now")
+
+
+def test_a_value_that_is_no_secret_stays_and_only_as_a_whole_word() -> None:
+    run_id = "3f2a0c0d9b8a7f6e5d4c3b2a1908f7e6"
+    redactor = Redactor(["hunter2"], open_values=[run_id])
+    text = f"run ID='{run_id}', token='{run_id[::-1]}', key='{run_id}{run_id}', hunter2, {run_id}"
+    assert redactor.text(text) == (
+        f"run ID='{run_id}', token='{HIDDEN}', key='{HIDDEN}', {HIDDEN}, {run_id}"
+    )
+    assert HIDDEN in Redactor().text(text.partition(",")[0])

@@ -148,6 +148,24 @@ def test_a_run_ends_for_a_reason_in_words_or_an_exception() -> None:
     assert loopline.get_run(run.run_id).end_reason == "ValueError: no fares"
 
 
+def test_the_reason_of_an_end_names_runs_and_hides_secrets() -> None:
+    run = loopline.start_run()
+    run.log_param("model", "gbm")
+    with pytest.raises(InvalidInputError), run:
+        run.log_param("model", "keras")
+    assert f"for run ID='{run.run_id}'" in loopline.get_run(run.run_id).end_reason
+
+    secret = run.run_id[::-1]
+    with pytest.raises(ValueError, match="cannot"), loopline.start_run() as second:
+        raise ValueError(f"cannot go on with {second.run_id!r}, api_key='{secret}'")
+    reason = loopline.get_run(second.run_id).end_reason
+    assert reason == f"ValueError: cannot go on with '{second.run_id}', api_key='[redacted]'"
+
+    with pytest.raises(NotFoundError), loopline.start_run() as third:
+        loopline.get_run(secret)
+    assert secret in loopline.get_run(third.run_id).end_reason
+
+
 def test_names_that_are_no_text_are_told_with_their_type() -> None:
     fares = pd.DataFrame({"fare": [1.0]})
     for name in ("name", "source"):

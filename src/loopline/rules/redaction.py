@@ -31,6 +31,9 @@ __all__ = ["HIDDEN", "Redactor"]
 #: Stands where a secret stood.
 HIDDEN = "[redacted]"
 
+#: Stands for an open value: of private use, so that no text has it.
+_STAND_IN = "\uf8ff"
+
 #: One string literal; with backslashes before its quotes where it stands inside another one.
 _LITERAL = re.compile(
     r"""
@@ -86,13 +89,25 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z_/ .]{0,40}\Z")
 _CODE = (".py", ".pyi", ".ipynb", ".js", ".ts", ".java", ".scala", ".r", ".jl", ".cpp", ".c", ".go")
 
 
+def _any_of(values: Iterable[str]) -> str:
+    found = sorted({value for value in values if value}, key=len, reverse=True)
+    return "|".join(map(re.escape, found))
+
+
 class Redactor:
     """Hides secrets in what is about to be kept."""
 
-    def __init__(self, known: Iterable[str] = ()) -> None:
-        """Hide secrets, and every one of the ``known`` values wherever it stands."""
-        values = sorted({value for value in known if value}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, values))) if values else None
+    def __init__(self, known: Iterable[str] = (), *, open_values: Iterable[str] = ()) -> None:
+        """Hide secrets, and every one of the ``known`` values wherever it stands.
+
+        Args:
+            known: Secrets.
+            open_values: What is no secret, however random it looks: run ids.
+        """
+        secrets, opened = _any_of(known), _any_of(open_values)
+        self._known = re.compile(secrets) if secrets else None
+        # Whole words alone: a longer one that holds an id may be a secret.
+        self._open = re.compile(rf"(?<!\w)(?:{opened})(?!\w)") if opened else None
 
     def text(self, text: str, *, is_code: bool = False) -> str:
         """Hide secrets in a text; it keeps its number of lines.
@@ -104,6 +119,18 @@ class Redactor:
         """
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
+        if self._open is not None:
+            # A short word stands where each of them does while secrets are looked for.
+            values: list[str] = self._open.findall(text)
+            hidden = self._hidden(self._open.sub(_STAND_IN, text), is_code=is_code)
+            pieces = hidden.split(_STAND_IN)
+            if len(pieces) == len(values) + 1:  # Else one was hidden with what is around it.
+                return "".join(
+                    part for pair in zip(pieces, [*values, ""], strict=True) for part in pair
+                )
+        return self._hidden(text, is_code=is_code)
+
+    def _hidden(self, text: str, *, is_code: bool) -> str:
         text = PRIVATE_KEY.sub(_hide_block, text)
         text = "".join(map(_hide_shapes, _pieces(text)))
         text = _hide_literals(text)

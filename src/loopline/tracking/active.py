@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     from loopline.tracking.run import ActiveRun
 
-__all__ = ["active_run", "active_stack", "enter", "last_active_run", "leave", "own_run", "using"]
+__all__ = [
+    "active_run",
+    "active_stack",
+    "enter",
+    "last_active_run",
+    "leave",
+    "open_run_ids",
+    "own_run",
+    "using",
+]
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("loopline_active_runs", default=())
 #: The runs that are active in this thread or task, the innermost last; ended ones among them.
@@ -122,6 +131,11 @@ def _run_in_common() -> ActiveRun | None:
         if not level[0].is_ended:
             common = level[0]
     return common
+
+
+def open_run_ids() -> set[str]:
+    """Tell the ids of the runs that are being recorded here."""
+    return {run.run_id for run in list(_open)}
 
 
 def _end_open_runs() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, LooplineError
 from loopline.records.base import Lifecycle
 from loopline.records.facts import RunEnded
 from loopline.records.operations import GetRun
 from loopline.records.tracking import RunStatus
-from loopline.tracking.active import leave, using
+from loopline.tracking.active import leave, open_run_ids, using
 from loopline.tracking.files import RunFiles
 from loopline.tracking.values import told
 from loopline.tracking.writer import now_ms
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["ActiveRun", "ending"]
 
 MAX_REASON = 1000
+#: A run's id as our own errors write it; it looks as random as a secret, and is none.
+_RUN_NAMED = re.compile(r"\b[Rr]un (?:ID=|id )?'?([0-9a-f]{32})\b")
 
 
 class ActiveRun(RunFiles):
@@ -198,9 +201,10 @@ class ActiveRun(RunFiles):
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        ended = ending(kind, error)  # While it is open: its id is no secret.
         leave(self)
         if os.getpid() == self._pid:  # A forked child leaves the block, too; the run goes on.
-            self.end(*ending(kind, error))
+            self.end(*ended)
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self.name!r} {self.status.value}>"
@@ -225,7 +229,10 @@ def ending(kind: type[BaseException] | None, error: BaseException | None) -> tup
     from loopline.rules.redaction import Redactor
     from loopline.rules.secrets import secrets_in
 
-    said = Redactor(secrets_in(os.environ)).text(said[:MAX_REASON])
+    ids = open_run_ids()
+    if isinstance(error, LooplineError):
+        ids.update(_RUN_NAMED.findall(said))
+    said = Redactor(secrets_in(os.environ), open_values=ids).text(said[:MAX_REASON])
     return "FAILED", f"{kind.__name__}: {said}"[:MAX_REASON]
 
 
