@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 from tests.server.running import running
 
+from loopline.care.doctor.environment import examine_environment
 from loopline.care.doctor.examine import examine
 from loopline.care.doctor.findings import Finding, Level
 from loopline.journal.journal import Journal, read_meta
@@ -204,3 +206,11 @@ def test_another_program_on_the_port_is_told() -> None:
         thread.join()
         server.server_close()
     assert told["server.ours"].level is Level.PROBLEM
+
+
+def test_a_library_under_another_name_counts_as_its_extra() -> None:
+    assert importlib.metadata.version("xgboost-cpu")
+    (found,) = [one for one in examine_environment() if one.check == "python.extras"]
+    there, _, absent = found.what.partition("; not:")
+    assert "xgboost" in there
+    assert "xgboost" not in absent

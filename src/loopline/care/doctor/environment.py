@@ -22,6 +22,8 @@ __all__ = ["examine_environment"]
 
 #: A requirement as packages write it down: name, extras, versions, marker.
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*(?:>=\s*([0-9.]+))?")
+#: Packages that are the same library under another name.
+_INSTEAD = {"xgboost": "xgboost-cpu"}
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 LEAST_PYTHON = (3, 11)
 
@@ -60,7 +62,7 @@ def _packages(wanted: list[str]) -> Iterator[Finding]:
             continue
         name, least = found[1], found[2]
         extra = _EXTRA.search(requirement)
-        installed = _installed(name)
+        installed = _installed(name) or _installed(_INSTEAD.get(name, name))
         if extra is not None:
             extras.setdefault(extra[1], []).append(bool(installed))
         elif not installed:
