@@ -172,12 +172,11 @@ class UnsafeModelError(LooplineError):
 class MissingExtraError(LooplineError, ImportError):
     """An optional package is needed and not installed."""
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, *, extra: str = "", purpose: str) -> None:
         self.package = package
         self.extra = extra
-        super().__init__(
-            f'{purpose} needs {package}. Install it with: pip install "loopline[{extra}]"'
-        )
+        wanted = f'"loopline[{extra}]"' if extra else package  # In no extra: an ordinary package.
+        super().__init__(f"{purpose} needs {package}. Install it with: pip install {wanted}")
 
 
 class FlowError(LooplineError):

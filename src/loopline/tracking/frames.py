@@ -92,7 +92,7 @@ def _pandas(texts: Any, times: Any, numbers: Any, facts: Any) -> Any:  # noqa: A
         import numpy as np
         import pandas as pd
     except ImportError:
-        raise MissingExtraError("pandas", extra="demo", purpose="A DataFrame") from None
+        raise MissingExtraError("pandas", purpose="A DataFrame") from None
     # How pandas holds text is asked once, not found out for each column anew.
     text: Any = pd.Series(["text"]).dtype
     columns: dict[str, Any] = {name: pd.array(values, dtype=text) for name, values in texts.items()}

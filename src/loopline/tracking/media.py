@@ -161,7 +161,7 @@ def _pixels(image: Any) -> Any:  # noqa: ANN401
     try:
         import numpy as np
     except ImportError:
-        raise MissingExtraError("numpy", extra="demo", purpose="A picture of an array") from None
+        raise MissingExtraError("numpy", extra="data", purpose="A picture of an array") from None
     detach = getattr(image, "detach", None)
     try:
         found = np.asarray(image if detach is None else detach().cpu())
@@ -287,7 +287,7 @@ def _samples(audio: Any) -> Any:  # noqa: ANN401
     try:
         import numpy as np
     except ImportError:
-        raise MissingExtraError("numpy", extra="demo", purpose="A sound of an array") from None
+        raise MissingExtraError("numpy", extra="data", purpose="A sound of an array") from None
     detach = getattr(audio, "detach", None)
     found = np.asarray(audio if detach is None else detach().cpu())
     if found.ndim == 1:

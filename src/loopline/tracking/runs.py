@@ -172,7 +172,7 @@ class RunClient(ExperimentClient):
         try:
             import numpy as np
         except ImportError:
-            raise MissingExtraError("numpy", extra="demo", purpose="An array") from None
+            raise MissingExtraError("numpy", extra="data", purpose="An array") from None
         columns = self.recorder.call(ops.GetMetricColumns(run_id=run_id, key=key))
         return MetricArrays(
             steps=np.frombuffer(columns.steps, dtype="<i8"),

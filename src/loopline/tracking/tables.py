@@ -124,7 +124,7 @@ class TableLog:
         try:
             frame.to_parquet(target, index=False)
         except ImportError:
-            raise MissingExtraError("pyarrow", extra="demo", purpose="A table in Parquet") from None
+            raise MissingExtraError("pyarrow", extra="data", purpose="A table in Parquet") from None
         self._frames[path] = frame
         return target.getvalue()
 
@@ -313,5 +313,5 @@ def _pandas(purpose: str) -> Any:  # noqa: ANN401
     try:
         import pandas as pd
     except ImportError:
-        raise MissingExtraError("pandas", extra="demo", purpose=purpose) from None
+        raise MissingExtraError("pandas", purpose=purpose) from None
     return pd
