@@ -103,7 +103,7 @@ def history(backend: Backend, *, name: str, as_json: bool) -> None:
         [
             (
                 time_words(event.at_ms),
-                f"v{event.version}",
+                _version(event.version),
                 event.kind,
                 event.before,
                 event.after,
@@ -154,7 +154,7 @@ def promote(
             name=name,
             version=version,
             stage=stage,
-            archive_existing=not keep_others,
+            archive_existing=False if keep_others else None,
             reason=reason,
             actor=_actor(),
         )

@@ -40,7 +40,8 @@ def model_html(model: RegisteredModel) -> str:
         *((stage, f"version {version}") for stage, version in sorted(model.champions.items())),
         *((f"@{alias}", f"version {version}") for alias, version in sorted(model.aliases.items())),
     ]
-    return box("Model", model.name, facts_html(facts))
+    tags = facts_html(sorted(model.tags.items()), head="tags")
+    return box("Model", model.name, facts_html(facts), tags)
 
 
 def version_html(version: ModelVersion) -> str:
@@ -111,7 +112,7 @@ def history_html(events: Sequence[VersionEvent]) -> str:
     rows = [
         (
             time_words(event.at_ms),
-            event.version,
+            event.version or "",
             event.kind,
             f"{event.before or 'none'} → {event.after or 'none'}",
             event.actor,

@@ -79,7 +79,7 @@ def transition_stage(
     version: int | str,
     stage: Stage | str,
     *,
-    archive_existing: bool = True,
+    archive_existing: bool | None = None,
     only_after: int | None = None,
     reason: str = "",
 ) -> ModelVersion:
@@ -89,7 +89,8 @@ def transition_stage(
         name: Of the registered model.
         version: Its number.
         stage: ``"None"``, ``"Staging"``, ``"Production"`` or ``"Archived"``, in any case.
-        archive_existing: The versions that were in that stage go to Archived.
+        archive_existing: The versions that were in that stage go to Archived, which only
+            Staging and Production can ask for; left out, they do where they can.
         only_after: The version that must be the stage's champion until now, 0 for none; left
             out, whichever it is.
         reason: Why, kept in the history.

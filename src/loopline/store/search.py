@@ -6,11 +6,8 @@ first does and shifts under no write.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from sqlalchemy import select
 
 from loopline.errors import InvalidInputError
@@ -19,6 +16,7 @@ from loopline.rules.filters import OrderBy, parse, parse_order_by
 from loopline.store import schema
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
+from loopline.store.page_tokens import decode_place, encode_place
 from loopline.store.search_plan import Hit, Question, find
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def _search(
         raise InvalidInputError(msg)
     order = _orders(call.order_by)
     node = parse(call.filter)
-    after = _decode(call.page_token, 2 * len(order) + 2) if call.page_token else None
+    after = decode_place(call.page_token, 2 * len(order) + 2) if call.page_token else None
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
@@ -82,7 +80,7 @@ def _search(
     )
     hits = find(connection, question)
     shown = hits[: call.max_results]
-    return shown, _encode(shown[-1].place) if len(hits) > len(shown) else ""
+    return shown, encode_place(shown[-1].place) if len(hits) > len(shown) else ""
 
 
 def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterator[list[Row[Any]]]:
@@ -122,20 +120,3 @@ def _orders(texts: list[str]) -> list[OrderBy]:
         msg = f"The same key stands twice in order_by: {', '.join(texts)}. Take one out."
         raise InvalidInputError(msg)
     return orders
-
-
-def _encode(place: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
-
-
-def _decode(token: str, count: int) -> tuple[Any, ...]:
-    try:
-        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        values = msgspec.msgpack.decode(data, type=list[int | float | str])
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg) from error
-    if len(values) != count:
-        msg = "The page token belongs to another order. Ask for the first page again."
-        raise InvalidInputError(msg)
-    return tuple(values)
