@@ -43,7 +43,15 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         f.RunEnded(run_id="taxi", status=RunStatus.FINISHED, end_ms=2000),
     ]
     backend.send(f.Batch(writer="0" * 32, start=0, end=len(facts), facts=facts))
-    backend.call(ops.RegisterVersion(name="taxifare_model", run_id="taxi", artifact_path="model"))
+    backend.call(ops.CreateModel(name="taxifare_model", tags={"team": "cabs"}))
+    backend.call(
+        ops.RegisterVersion(
+            name="taxifare_model", run_id="taxi", artifact_path="model", tags={"task": "fares"}
+        )
+    )
+    backend.call(
+        ops.RegisterVersion(name="taxifare_model", source="s3://bucket/m", allow_empty=True)
+    )
     return backend
 
 
@@ -64,9 +72,17 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         ("SELECT name, digest, dataset_source FROM datasets", [("trips", "4f1d", "trips.csv")]),
         ("SELECT destination_id FROM inputs", [("taxi",)]),
         (
-            "SELECT name, version, current_stage, source FROM model_versions",
-            [("taxifare_model", 1, "None", "runs:/taxi/model")],
+            "SELECT name, version, current_stage, source, status FROM model_versions ORDER BY 2",
+            [
+                ("taxifare_model", 1, "None", "runs:/taxi/model", "READY"),
+                ("taxifare_model", 2, "None", "s3://bucket/m", "READY"),
+            ],
         ),
+        (
+            "SELECT key, value, name FROM registered_model_tags",
+            [("team", "cabs", "taxifare_model")],
+        ),
+        ("SELECT key, value, version FROM model_version_tags", [("task", "fares", 1)]),
         ("WITH one AS (SELECT 1 AS n) SELECT n + 1 FROM one", [(2,)]),
     ],
 )
