@@ -80,12 +80,46 @@ def test_a_model_is_not_made_by_its_version_unless_that_is_wanted(backend: Local
     assert register(backend, create_model=False).version == 1
 
 
+def test_a_copy_has_the_very_files_of_its_version_and_a_life_of_its_own(
+    backend: LocalBackend,
+) -> None:
+    run_id = log_model(backend)
+    call = ops.RegisterVersion(
+        name=NAME, run_id=run_id, artifact_path="model", description="First.", tags={"a": "1"}
+    )
+    was = backend.call(call)
+    backend.call(ops.TransitionStage(name=NAME, version=1, stage="Production"))
+    backend.call(ops.SetAlias(name=NAME, alias="best", version=1))
+
+    copy = backend.call(ops.CopyVersion(name=NAME, version=1, to="live", actor="vera"))
+
+    assert (copy.name, copy.version, copy.run_id, copy.actor) == ("live", 1, run_id, "vera")
+    assert (copy.stage, copy.aliases, copy.tags) == (Stage.NONE, [], {"a": "1"})
+    assert (copy.description, copy.metrics, copy.digest) == ("First.", was.metrics, was.digest)
+    files = backend.call(ops.ResolveModel(name="live", version=1)).files
+    assert files == backend.call(ops.ResolveModel(name=NAME, version=1)).files
+    assert events_of(backend, "live")[0].reason == f"copied from version 1 of {NAME}"
+    backend.call(ops.DeleteModel(name=NAME))
+    assert backend.call(ops.ResolveModel(name="live", version=1)).files == files
+
+    again = backend.call(
+        ops.CopyVersion(
+            name="live", version=1, to="live", description="", tags={}, source="models:/live/1"
+        )
+    )
+    assert (again.version, again.description, again.tags) == (2, "", {})
+    assert again.source == "models:/live/1"
+    with pytest.raises(NotFoundError, match="Registered Model with name=new not found"):
+        backend.call(ops.CopyVersion(name="live", version=1, to="new", create_model=False))
+
+
 def test_a_version_that_is_not_there_is_said_to_be_missing(backend: LocalBackend) -> None:
     register(backend)
     calls: list[ops.Operation[Any]] = [
         ops.GetVersion(name=NAME, version=7),
         ops.UpdateVersion(name=NAME, version=7, description="x"),
         ops.DeleteVersion(name=NAME, version=7),
+        ops.CopyVersion(name=NAME, version=7, to="other"),
         ops.SetVersionTags(name=NAME, version=7, tags={"a": "b"}),
         ops.RemoveVersionTag(name=NAME, version=7, key="a"),
         ops.TransitionStage(name=NAME, version=7, stage="Production"),

@@ -47,6 +47,7 @@ from loopline.records.flows import (
 from loopline.records.lineage import DatasetSnapshot, DataUses
 from loopline.records.operation import Operation
 from loopline.records.registry_operations import (
+    CopyVersion,
     CreateModel,
     DeleteModel,
     DeleteVersion,
@@ -93,6 +94,7 @@ from loopline.records.transfer_operations import (
 __all__ = [
     "OPERATIONS",
     "CopyRun",
+    "CopyVersion",
     "CreateExperiment",
     "CreateModel",
     "DeleteExperiment",

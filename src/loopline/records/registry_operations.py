@@ -15,6 +15,7 @@ from loopline.records.registry import (
 )
 
 __all__ = [
+    "CopyVersion",
     "CreateModel",
     "DeleteModel",
     "DeleteVersion",
@@ -157,6 +158,28 @@ class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
     logged_model_id: str = ""
     run_link: str = ""
     allow_empty: bool = False
+    create_model: bool = True
+    actor: str = ""
+
+
+class CopyVersion(Operation[ModelVersion], frozen=True, kw_only=True):
+    """Make the next version of a model from a version there is; copies no bytes.
+
+    Attributes:
+        to: The model it becomes a version of, which may be the same.
+        description: Of the copy; None: as it was. So are ``tags``.
+        source: As ``RegisterVersion`` has it; empty: as it was.
+        create_model: A model that is not there is made; else that is an error.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    version: int
+    to: str
+    description: str | None = None
+    tags: dict[str, str] | None = None
+    source: str = ""
     create_model: bool = True
     actor: str = ""
 

@@ -83,6 +83,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.GetModel: registry.get_model,
     ops.SearchModels: registry_search.search_models,
     ops.RegisterVersion: registry_versions.register_version,
+    ops.CopyVersion: registry_versions.copy_version,
     ops.UpdateVersion: registry_versions.update_version,
     ops.DeleteVersion: registry_versions.delete_version,
     ops.SetVersionTags: registry_versions.set_version_tags,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, literal, select, update
 
 from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records.registry import Stage
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import (
     check_artifact_path,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from loopline.store.database import Store
 
 __all__ = [
+    "copy_version",
     "delete_version",
     "register_version",
     "remove_version_tag",
@@ -66,8 +68,7 @@ def register_version(
         NotFoundError: There is no such run or model, or the run has no such files.
     """
     _check(call)
-    if not call.create_model and connection.execute(MODEL, {"name": call.name}).first() is None:
-        raise no_model(connection, call.name)
+    _check_model(connection, call.name, create=call.create_model)
     folder = check_artifact_path(call.artifact_path) if call.artifact_path else ""
     files, document = _made_by(connection, call, folder)
     now_ms = store.clock()
@@ -100,6 +101,11 @@ def register_version(
     _set_tags(connection, call.name, number, call.tags)
     add_event(connection, call.name, number, now_ms, "created", actor=call.actor)
     return version_record(connection, call.name, number)
+
+
+def _check_model(connection: Connection, name: str, *, create: bool) -> None:
+    if not create and connection.execute(MODEL, {"name": name}).first() is None:
+        raise no_model(connection, name)
 
 
 def _check(call: ops.RegisterVersion) -> None:
@@ -161,6 +167,47 @@ def _next_version(connection: Connection, name: str, now_ms: int) -> int:
         update(_model).where(_model.c.name == name).values(latest_version=number, updated_ms=now_ms)
     )
     return number
+
+
+def copy_version(store: Store, connection: Connection, call: ops.CopyVersion) -> ModelVersion:
+    """Make the next version of a model from a version there is, with the very files it has.
+
+    Raises:
+        NotFoundError: There is no such version, or no such model and none is to be made.
+    """
+    check_model_name(call.to)
+    check_text("source", call.source, MAX_ADDRESS)
+    row = version_row(connection, call.name, call.version)
+    was = version_record(connection, call.name, call.version)
+    description = was.description if call.description is None else call.description
+    check_description(description)
+    _check_model(connection, call.to, create=call.create_model)
+    now_ms = store.clock()
+    number = _next_version(connection, call.to, now_ms)
+    connection.execute(
+        insert(_version).values(
+            {
+                **row._mapping,  # noqa: SLF001 - its public name
+                "name": call.to,
+                "version": number,
+                "source": call.source or was.source,
+                "stage": Stage.NONE,
+                "description": description,
+                "created_ms": now_ms,
+                "updated_ms": now_ms,
+                "actor": call.actor,
+            }
+        )
+    )
+    files = select(
+        literal(call.to), literal(number), _file.c.path, _file.c.sha256, _file.c.size_bytes
+    ).where(_file.c.name == call.name, _file.c.version == call.version)
+    columns = ("name", "version", "path", "sha256", "size_bytes")
+    connection.execute(insert(_file).from_select(columns, files))
+    _set_tags(connection, call.to, number, was.tags if call.tags is None else call.tags)
+    reason = f"copied from version {call.version} of {call.name}"
+    add_event(connection, call.to, number, now_ms, "created", actor=call.actor, reason=reason)
+    return version_record(connection, call.to, number)
 
 
 def update_version(store: Store, connection: Connection, call: ops.UpdateVersion) -> ModelVersion:
