@@ -61,6 +61,16 @@ class RegisteredModel(Record, frozen=True, kw_only=True):
     aliases: dict[str, int] = {}
     tags: dict[str, str] = {}
 
+    @property
+    def creation_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.created_ms
+
+    @property
+    def last_updated_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.updated_ms
+
 
 class ModelVersion(Record, frozen=True, kw_only=True):
     """One version of a registered model: an immutable set of files.
@@ -98,6 +108,26 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     metrics: dict[str, float] = {}
     params: dict[str, str] = {}
+
+    @property
+    def current_stage(self) -> str:
+        """Its stage, as MLflow calls it."""
+        return self.stage.value
+
+    @property
+    def creation_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.created_ms
+
+    @property
+    def last_updated_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.updated_ms
+
+    @property
+    def user_id(self) -> str:
+        """Who registered it, as MLflow calls it."""
+        return self.actor
 
 
 class ModelPage(Record, frozen=True, kw_only=True):

@@ -87,8 +87,11 @@ def versions_html(versions: Sequence[ModelVersion]) -> str:
     """Show versions of a model as a table."""
     now_ms = time.time_ns() // 1_000_000
     metrics = sorted({key for version in versions for key in version.metrics})[:METRICS]
+    names = {version.name for version in versions}
+    several = len(names) > 1
     rows = [
         (
+            *((version.name,) if several else ()),
             version.version,
             Colored(version.stage.value, _STAGES[version.stage]),
             ", ".join(version.aliases),
@@ -101,9 +104,12 @@ def versions_html(versions: Sequence[ModelVersion]) -> str:
         )
         for version in versions
     ]
-    columns = ("version", "stage", "aliases", "created", "by", *metrics)
+    columns = (
+        *(("model",) if several else ()),
+        *("version", "stage", "aliases", "created", "by", *metrics),
+    )
     table = table_html(columns, rows, numbers=("version", *metrics))
-    title = versions[0].name if versions else ""
+    title = "" if several or not versions else versions[0].name
     return box(count_words(len(versions), "version"), title, table if rows else "")
 
 

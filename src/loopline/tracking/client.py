@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded, RunStarted
 from loopline.records.tracking import Dataset, Run, RunStatus
+from loopline.registry.client import RegistryClient
 from loopline.tracking.files import RunFiles
 from loopline.tracking.runs import RunClient
 from loopline.tracking.values import metric_key, metric_value, param_texts, tag_texts, whole_number
@@ -47,7 +48,7 @@ def pending(client: RunClient, *, synchronous: bool | None) -> Pending | None:
     return Pending(client) if synchronous is False else None
 
 
-class Client(RunClient):
+class Client(RunClient, RegistryClient):
     """Talks to one store. Safe to use from several threads.
 
     Methods have MLflow's names and arguments. What they log is journaled when they return; what
