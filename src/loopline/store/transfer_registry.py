@@ -12,10 +12,12 @@ from loopline.records.operations import GetModel, ResolveModel
 from loopline.records.registry import Stage, VersionEvent
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import (
+    MAX_KEY,
+    MAX_REGISTRY_TAG_VALUE,
     check_alias,
     check_artifact_path,
     check_model_name,
-    check_registry_tag,
+    check_text,
 )
 from loopline.store import schema
 from loopline.store.registry import get_model, resolve_model
@@ -116,8 +118,7 @@ def _insert_version(connection: Connection, given: ModelVersion) -> None:
 
 def _add_version_tags(connection: Connection, given: ModelVersion, *, replace: bool) -> None:
     """Add tags; of a key that is there, only to ``replace`` its value."""
-    for key, value in given.tags.items():
-        check_registry_tag(key, value)
+    _check_tags(given.tags)
     rows = [
         {"name": given.name, "version": given.version, "key": key, "value": value}
         for key, value in given.tags.items()
@@ -228,10 +229,16 @@ def _renew_model(connection: Connection, row: Row[Any], call: ops.ImportModel) -
     connection.execute(update(_model).where(_model.c.name == given.name).values(**columns))
 
 
+def _check_tags(tags: dict[str, str]) -> None:
+    """Check what comes from elsewhere, where a key may hold signs that a new one may not."""
+    for key, value in tags.items():
+        check_text(f"tag key {key[:40]!r}", key, MAX_KEY)
+        check_text(f"value of tag {key[:40]!r}", value, MAX_REGISTRY_TAG_VALUE)
+
+
 def _add_model_tags(connection: Connection, given: RegisteredModel, *, replace: bool) -> None:
     """Add tags; of a key that is there, only to ``replace`` its value."""
-    for key, value in given.tags.items():
-        check_registry_tag(key, value)
+    _check_tags(given.tags)
     rows = [{"name": given.name, "key": key, "value": value} for key, value in given.tags.items()]
     if rows:
         insertion = InsertOrReplace if replace else InsertOrIgnore
