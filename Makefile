@@ -2,13 +2,14 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+PEERS := $(patsubst locks/%.txt,%,$(wildcard locks/mlflow-*.txt))
 ARGS ?=
 
 # Names are tried, not only looked up: a version manager may list a Python that it does not run.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test test-deep test-peers soak bench lint format lock clean environment environment-keras
+.PHONY: help demo test test-deep soak bench lint format lock clean environment environment-keras environment-deep
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,14 +18,11 @@ demo: environment$(if $(findstring keras,$(ARGS)),-keras) ## Run the main job on
 	@$(BIN)/loopline demo taxifare $(ARGS)
 
 test: lint ## Check style, types and layers, and run the tests (at most 10 minutes)
-	$(BIN)/pytest -m "not deep and not peer" -n auto --dist worksteal $(ARGS)
+	$(BIN)/pytest -m "not deep" -n auto --dist worksteal $(ARGS)
 
-test-deep: environment-keras ## Run the slow tests: browsers, real peers, full kill counts
+test-deep: environment-deep ## Run the slow tests: browsers, PyTorch, real MLflow, full kill counts
 	@tools/system-packages.sh
-	$(BIN)/pytest -m "deep and not peer" $(ARGS)
-
-test-peers: environment ## Run the tests beside real MLflow; LOOPLINE_TEST_MLFLOW names a Python that has it
-	$(BIN)/pytest -m peer $(ARGS)
+	$(BIN)/pytest -m deep $(ARGS)
 
 soak: environment ## Run the endurance scripts, benchmarks/soak_*.py
 	@$(call each,benchmarks/soak_*.py)
@@ -45,8 +43,8 @@ format: environment ## Format the code and fix what can be fixed
 lock: ## Write locks/ anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(python) tools/lock.py $(ARGS)
 
-clean: ## Remove the environment and every cache in this folder
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+clean: ## Remove the environments and every cache in this folder
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
@@ -54,6 +52,11 @@ environment:
 
 environment-keras:
 	@$(python) tools/bootstrap.py base keras
+
+environment-deep:
+	@$(python) tools/bootstrap.py base keras torch
+	@for name in $(PEERS); do \
+		$(python) tools/bootstrap.py --venv .venvs/$$name --no-project $$name || exit; done
 
 # Says what to do where no Python is new enough.
 python = $(or $(PYTHON),$(error Loopline needs Python 3.11 or newer, and found none. Install one (Debian: \

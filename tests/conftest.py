@@ -1,4 +1,4 @@
-"""What all tests share: where the real trips are, for every process that a test starts."""
+"""What all tests share: a home, and where the real trips are, for every process they start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from tests.own_home import OwnHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,12 +22,13 @@ settings.register_profile("loopline", deadline=None)
 settings.load_profile("loopline")
 
 
-def pytest_configure() -> None:
-    """Make the folder of real trips absolute, and find it beside the repository by itself.
+def pytest_configure(config: pytest.Config) -> None:
+    """Move into a home of our own; find the real trips beside the repository, if nobody said where.
 
-    Without it the tests that need trips take the simulated city. System metrics are off but in
+    Without them the tests that need trips take the simulated city. System metrics are off but in
     the tests that are about them: others count metrics and points.
     """
+    OwnHome.move_in(config)
     os.environ.setdefault("LOOPLINE_SYSTEM_METRICS", "0")
     beside = Path(__file__).parents[2] / "shared" / "data" / "taxi"
     folder = Path(os.environ.get(TRIPS) or beside)

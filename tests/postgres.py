@@ -71,10 +71,15 @@ class PostgresServer:
         self._run(f"CREATE DATABASE {name}")
         return self._address(name)
 
+    def copy(self, address: Address) -> Address:
+        """Copy a database that nobody has open; return the copy's address."""
+        name = f"t{uuid.uuid4().hex}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {_name_of(address)}")
+        return self._address(name)
+
     def drop(self, address: Address) -> None:
         """Drop a database."""
-        name = address.text.partition("?")[0].rpartition("/")[2]
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        self._run(f"DROP DATABASE {_name_of(address)} WITH (FORCE)")
 
     def close(self) -> None:
         """Stop it and remove its files."""
@@ -108,6 +113,10 @@ class PostgresServer:
                 time.sleep(0.05)
             else:
                 return
+
+
+def _name_of(address: Address) -> str:
+    return address.text.partition("?")[0].rpartition("/")[2]
 
 
 def _find_programs() -> Path:

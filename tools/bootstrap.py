@@ -3,7 +3,11 @@
     python3 tools/bootstrap.py base keras
 
 makes ``.venv`` with the packages of ``locks/base.txt`` and ``locks/keras.txt`` and this project,
-editable. Where that is so already it does nothing, at once.
+editable. Where that is so already it does nothing, at once. ``--venv .venvs/mlflow-3 --no-project
+mlflow-3`` makes another environment, which has one lock and nothing of ours.
+
+``locks/NAME-gpu.txt`` is what NAME needs besides, unless its build is for CPUs alone (PyTorch on
+Linux: gigabytes).
 
 Wheels are kept in ``~/.cache/loopline/wheels`` (``XDG_CACHE_HOME`` moves it) and checked against
 the hashes of the lock whenever they are used, so that the next clone needs no network. pip's own
@@ -46,6 +50,10 @@ Without a network this works only where {wheels} already holds them. Next:
   - with a network: run the same command again; what was downloaded is kept;
   - behind a proxy or a mirror: set PIP_INDEX_URL, PIP_PROXY or PIP_CERT, or your pip.conf;
   - without one: copy {wheels} from a machine with the same system and Python."""
+
+FOR_GPUS = """\
+This {name} is a build for GPUs, which takes gigabytes more on Linux. The tests need no GPU; where
+pip finds a build for CPUs alone (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS), it takes that one."""
 
 BAD_HASH = """\
 {name}: a package is not the one that {lock} names (its hash differs).
@@ -109,7 +117,7 @@ class Environment:
 
     def wanted(self, locks: list[str]) -> dict[str, str]:
         """Return what the stamp has to say, at least."""
-        wanted = {lock: digest(lock_file(lock)) for lock in locks}
+        wanted = {lock: digest(*lock_files(lock)) for lock in locks}
         if self.project:
             wanted["project"] = digest(ROOT / "pyproject.toml")
         return wanted | {"place": f"{ROOT} {self.folder}"}
@@ -142,7 +150,7 @@ class Environment:
 
     def create(self) -> None:
         """Make an empty environment."""
-        say(f"Making {self.folder.name} with Python {sys.version.split()[0]}")
+        say(f"Making {os.path.relpath(self.folder, ROOT)} with Python {sys.version.split()[0]}")
         shutil.rmtree(self.folder, ignore_errors=True)
         made = run([sys.executable, "-m", "venv", self.folder])
         if re.search("ensurepip is not available|No module named '?venv", made.stdout):
@@ -151,8 +159,17 @@ class Environment:
             raise BootstrapError(VENV_FAILED, why=made.stdout)
 
     def install(self, lock: str) -> None:
-        """Install the packages of a lock from the kept wheels; get what is missing first."""
-        path = lock_file(lock)
+        """Install the packages of a lock; those for GPUs only beside a build that asks for them."""
+        path, *for_gpus = lock_files(lock)
+        self.install_file(path)
+        for_cpus = self.folder.glob(f"lib/python3*/site-packages/{lock}-*+cpu.dist-info")
+        if for_gpus and not any(for_cpus):
+            say(FOR_GPUS.format(name=lock))
+            self.install_file(*for_gpus)
+        run([self.python, "-m", "compileall", "-q", "-j0", "-x", "/tests/", self.folder / "lib"])
+
+    def install_file(self, path: Path) -> None:
+        """Install the packages of a file from the kept wheels; get what is missing first."""
         exact = ["--require-hashes", "--no-deps", "-r", path]
         # Compiled below, without the packages' own tests: a third of all modules.
         kept = ["install", "--no-compile", "--no-index", "--find-links", WHEELS, *exact]
@@ -168,7 +185,6 @@ class Environment:
                 raise BootstrapError(message, lock=path.name, wheels=WHEELS)
         else:
             say(f"Installed the packages of {path.name} from {WHEELS}")
-        run([self.python, "-m", "compileall", "-q", "-j0", "-x", "/tests/", self.folder / "lib"])
 
     def install_project(self) -> None:
         """Install this project, editable."""
@@ -202,17 +218,18 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def lock_file(name: str) -> Path:
-    """Return the path of a lock file."""
+def lock_files(name: str) -> list[Path]:
+    """Return the path of a lock, and of what comes with builds for GPUs where there is such."""
     path = ROOT / "locks" / f"{name}.txt"
     if not path.exists():
         raise BootstrapError(NO_LOCK, path=path)
-    return path
+    for_gpus = path.with_stem(f"{name}-gpu")
+    return [path, for_gpus] if for_gpus.exists() else [path]
 
 
-def digest(path: Path) -> str:
-    """Return what tells one content of a file from another."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(*paths: Path) -> str:
+    """Return what tells one content of files from another."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def telling(output: str) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the deep tests need beyond Python: a browser, a font for its pictures, git, PostgreSQL, strace.
-# Does nothing where they are there already.
+# Installs what the deep tests need beyond Python: a browser, a font for its pictures, a C compiler, git, PostgreSQL,
+# strace. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -13,6 +13,7 @@ need() { # need PACKAGE COMMAND...: the package is there when one of the command
   missing+=("$package")
 }
 
+need gcc cc gcc
 need git git
 if [ "$(uname)" = Linux ]; then need strace strace; fi # Cuts the power at any system call.
 need chromium chromium chromium-browser google-chrome

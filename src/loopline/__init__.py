@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loopline.flows.task import Task, task, unmapped
     from loopline.integrations.everything import autolog
     from loopline.models import infer_signature, load_model
-    from loopline.records.tracking import Metric
+    from loopline.records.tracking import Metric, Param, RunTag
     from loopline.registry import register_model
     from loopline.tracking.client import Client
     from loopline.tracking.fluent import (
@@ -111,7 +111,9 @@ __all__ = [
     "Client",
     "Flow",
     "Metric",
+    "Param",
     "Parameter",
+    "RunTag",
     "Task",
     "active_run",
     "autolog",
@@ -211,7 +213,7 @@ _HOMES = {
     "loopline.flows": "Flow Parameter Task context get_run_logger task unmapped",
     "loopline.integrations.everything": "autolog",
     "loopline.models": "infer_signature load_model",
-    "loopline.records.tracking": "Metric",
+    "loopline.records.tracking": "Metric Param RunTag",
     "loopline.registry": "register_model",
     "loopline.tracking.client": "Client",
     "loopline.tracking.fluent": "active_run copy_run create_experiment delete_experiment "

@@ -1,14 +1,54 @@
-"""Folders that a power cut does not take back."""
+"""Folders that a power cut does not take back, and disks that are full."""
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from loopline.errors import StorageFullError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["make_folder", "sync_folder"]
+__all__ = ["NO_ROOM", "has_room", "make_folder", "needing_room", "sync_folder"]
+
+#: What a system says when there is no room: on the disk, in a user's quota, in a file (ulimit -f).
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: Bytes for which there must be room: a database page does not get along with less.
+_PROBE = bytes(1 << 16)
+
+
+@contextmanager
+def needing_room(message: str) -> Iterator[None]:
+    """Say of a full disk what to do, in the words given.
+
+    Raises:
+        StorageFullError: The block found no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StorageFullError(message) from error
+        raise
+
+
+def has_room(folder: Path) -> bool:
+    """Try whether a little can be written into a folder; True where it fails for other reasons.
+
+    For programs that only say that something went wrong with a file, as SQLite does.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            written = file.write(_PROBE)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno not in NO_ROOM
+    return written == len(_PROBE)
 
 
 def make_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "Address",
     "blobs_address",
     "find_home",
+    "is_named",
     "number",
     "parse_address",
     "tracking_address",
@@ -115,10 +116,19 @@ def parse_address(text: str) -> Address:
 
 def tracking_address(uri: str | None = None) -> Address:
     """Decide where to record: ``uri``, else the environment, else the home."""
-    text = uri or os.environ.get("LOOPLINE_URI") or os.environ.get("MLFLOW_TRACKING_URI")
+    text = uri or _named()
     if text:
         return parse_address(text)
     return Address("home", str(find_home()))
+
+
+def is_named() -> bool:
+    """Whether the environment names an address, so that no home is looked for."""
+    return bool(_named())
+
+
+def _named() -> str | None:
+    return os.environ.get("LOOPLINE_URI") or os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def blobs_address(home: Path) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from loopline.journal.journal import Journal, read_meta
 from loopline.journal.stream import segment_path
 from loopline.records import facts as f
 from loopline.settings import Address
+from loopline.store.holders import LOCKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,13 +83,36 @@ def test_a_damaged_database_is_found(story: Story) -> None:
     assert path.read_bytes() == bytes(data)
 
 
+HOLDING = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_process_stopped_in_a_transaction_is_told(story: Story) -> None:
+    command = [sys.executable, "-c", HOLDING, str(story.home / "loopline.db")]
+    with subprocess.Popen(command) as process:
+        assert os.waitid(os.P_PID, process.pid, os.WSTOPPED) is not None
+        told = found(story.address)
+        process.kill()
+    if LOCKS.exists():  # Other systems do not say who holds a lock.
+        assert f"kill -CONT {process.pid}" in told["database.held"].next
+    assert found(story.address) == {}
+
+
 @pytest.mark.parametrize(
     ("tables", "whose"),
-    [("alembic_version", "an MLflow store"), ("cabs", "another program's tables")],
+    [
+        (["alembic_version", "experiments", "runs"], "an MLflow store"),
+        (["cabs"], "another program's tables"),
+    ],
 )
-def test_a_foreign_database_is_named(tmp_path: Path, tables: str, whose: str) -> None:
+def test_a_foreign_database_is_named(tmp_path: Path, tables: list[str], whose: str) -> None:
     connection = sqlite3.connect(tmp_path / "loopline.db")
-    connection.execute(f"CREATE TABLE {tables} (a)")
+    for table in tables:
+        connection.execute(f"CREATE TABLE {table} (a)")
     connection.close()
     assert whose in found(Address("home", str(tmp_path)))["database.ours"].what
 

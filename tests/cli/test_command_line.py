@@ -110,12 +110,13 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_a_sentence(
     assert len(ran.err.splitlines()) <= 2
 
 
-def test_ctrl_c_is_code_130(tmp_path: Path) -> None:
+def test_ctrl_c_is_code_130(shell: Shell, tmp_path: Path) -> None:
+    shell("init", str(tmp_path))
     program = (
         "import os, signal, sys\n"
         "import loopline.cli.output\n"
         "loopline.cli.output.print_table = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
-        f"sys.argv = ['loopline', 'runs', 'list', '--uri', {str(tmp_path)!r}]\n"
+        f"sys.argv = ['loopline', 'runs', 'list', '--uri', {str(tmp_path / '.loopline')!r}]\n"
         "from loopline.cli import main\n"
         "main()\n"
     )

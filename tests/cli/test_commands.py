@@ -27,6 +27,27 @@ def test_runs_are_listed_with_their_metrics(shell: Shell) -> None:
     assert "\x1b" not in ran.out  # Nothing is drawn into a pipe.
 
 
+def test_who_reads_at_a_mistyped_address_is_told_and_nothing_is_made(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder, database = tmp_path / "typo", f"sqlite:///{tmp_path}/typo.db"
+    for uri in (str(folder), database):
+        ran = shell("runs", "list", "--uri", uri)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"Error: There is no store {'at' if uri == database else 'in the folder'} {uri}" in (
+            ran.err
+        )
+        assert "Check the address" in ran.err
+        assert "`loopline init`" in ran.err
+    assert shell("gc", "--uri", str(folder)).code == 1
+    assert list(tmp_path.iterdir()) == []
+
+    assert shell("init", str(tmp_path)).code == 0
+    ran = shell("runs", "list", "--uri", str(tmp_path))
+    assert f"Did you mean {tmp_path / '.loopline'}?" in ran.err
+    assert shell("runs", "list", "--uri", str(tmp_path / ".loopline")).code == 0
+
+
 def test_runs_are_found_by_a_filter_in_order(shell: Shell) -> None:
     ran = shell("runs", "search", "metrics.rmse < 4", "--order-by", "metrics.rmse DESC", "--json")
     assert [run["name"][-7:] for run in ran.json] == ["2022-12", "2022-08", "2022-03"]
@@ -187,8 +208,10 @@ def test_an_unreachable_server_is_an_error_with_the_next_step(shell: Shell) -> N
 
 
 def test_an_empty_store_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    shell("init", str(tmp_path))
+    home = str(tmp_path / ".loopline")
     for noun in ("runs", "models", "flows", "flow-runs"):
-        ran = shell(noun, "list", "--uri", str(tmp_path / "empty"))
+        ran = shell(noun, "list", "--uri", home)
         assert (ran.code, ran.out) == (0, "")
         assert ran.err.startswith("No ")
-        assert json.loads(shell(noun, "list", "--json", "--uri", str(tmp_path / "empty")).out) == []
+        assert json.loads(shell(noun, "list", "--json", "--uri", home).out) == []

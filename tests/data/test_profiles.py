@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -16,6 +16,8 @@ from loopline.records.tracking import Dataset, ValueCount
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 def test_a_profile_says_of_each_column_what_it_holds(trips: pd.DataFrame) -> None:
@@ -42,6 +44,66 @@ def test_a_profile_says_of_each_column_what_it_holds(trips: pd.DataFrame) -> Non
     pickup = version.profile["pickup"]
     assert (pickup.min, pickup.max) == ("2022-01-31T23:40:00", "2022-02-01T00:15:00")
     assert pickup.quantiles["50%"] == "2022-01-31T23:57:30"
+
+
+def test_an_array_has_a_profile_of_each_of_its_columns() -> None:
+    features = np.array([[1.5, 7.0], [2.25, np.nan], [12.0, 38.5]])
+    version = loopline.dataset(features)
+    assert (version.rows, version.column_count) == (3, 2)
+    assert list(version.profile) == ["0", "1"]
+    assert (version.profile["0"].min, version.profile["0"].max) == (1.5, 12.0)
+    assert (version.profile["1"].nulls, version.profile["1"].mean) == (1, 22.75)
+
+    fares = loopline.dataset(features.astype(">f4")[:, 0]).profile["array"]
+    assert (fares.type, fares.min, fares.quantiles["50%"]) == ("float", 1.5, 2.25)
+    split = loopline.dataset({"x": features, "y": np.array([True, False, True])}).profile
+    assert list(split) == ["x[0]", "x[1]", "y"]
+    assert [count.value for count in split["y"].top] == ["true", "false"]
+
+
+def test_an_array_of_many_columns_has_profiles_of_the_first_hundred() -> None:
+    version = loopline.dataset(np.arange(400.0).reshape(2, 200))
+    assert (version.column_count, len(version.profile)) == (200, 100)
+    assert version.profile["99"].max == 299.0
+
+
+def test_pictures_have_one_profile_of_all_their_values() -> None:
+    pictures = np.arange(3 * 256 * 256, dtype="u2").reshape(3, 256, 256)
+    version = loopline.dataset(pictures)
+    assert (version.rows, version.column_count, list(version.profile)) == (3, None, ["array"])
+    pixel = version.profile["array"]
+    assert (pixel.type, pixel.min, pixel.max) == ("uint16[256, 256]", 0, 65_535)
+    assert pixel.mean == pytest.approx(pictures.mean())
+    assert version.sampled_rows is None  # These are 196,608 values: all are looked at.
+    assert pixel.quantiles["50%"] == pytest.approx(32_767.5)
+
+    more = loopline.dataset(np.concatenate([pictures] * 4))
+    assert more.sampled_rows is not None
+    assert 100_000 <= more.sampled_rows <= 200_000  # Values, drawn evenly.
+    assert more.profile["array"].max == 65_535
+    assert more.profile["array"].quantiles["50%"] == pytest.approx(32_767.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("array", "types"),
+    [
+        (np.array(["Harlem", "Bronx"]), ["string"]),
+        (np.array(["Harlem", None], dtype=object), ["string"]),
+        (np.array([[1, None]], dtype=object), ["int64", "null"]),
+        (np.array(["2022-01-01", "NaT"], dtype="M8[D]"), ["timestamp[s]"]),
+        (np.ones(2, dtype="f2"), ["halffloat"]),
+        (np.ones(2, dtype="g"), ["double"]),
+        (np.array(5.0), ["double"]),
+        (np.zeros((0, 1)), ["double"]),
+        (np.zeros((2, 0)), []),
+        (np.zeros((0, 2, 2)), ["float64[2, 2]"]),
+        (np.array([1j]), []),
+        (np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), []),
+    ],
+    ids=str,
+)
+def test_an_array_of_any_type_can_be_described(array: NDArray[Any], types: list[str]) -> None:
+    assert [one.type for one in loopline.dataset(array).profile.values()] == types
 
 
 def test_real_trips_have_the_numbers_that_pandas_finds(taxi_month: Path) -> None:

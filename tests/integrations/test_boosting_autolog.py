@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from loopline.records.tracking import Run
 
-xgboost: Any = pytest.importorskip("xgboost")
-lightgbm: Any = pytest.importorskip("lightgbm")
+xgboost: Any = import_module("xgboost")
+lightgbm: Any = import_module("lightgbm")
 
 SMALL: dict[str, Any] = {"num_leaves": 4, "min_data_in_leaf": 2, "verbosity": -1, "num_threads": 1}
 SMALL_ESTIMATOR: dict[str, Any] = {"num_leaves": 4, "min_child_samples": 2, "verbosity": -1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from loopline.records.tracking import Run
 
-optuna: Any = pytest.importorskip("optuna")
+optuna: Any = import_module("optuna")
 
 
 @pytest.fixture(autouse=True)

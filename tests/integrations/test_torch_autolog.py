@@ -1,11 +1,13 @@
 """Lightning and the Hugging Face Trainer by themselves, and with the classes one passes along.
 
-PyTorch is imported by the tests themselves, so that collecting them needs none.
+PyTorch is imported by the tests themselves, so that collecting them needs none: only the
+environment of the deep tests has it.
 """
 
 from __future__ import annotations
 
 import pickle
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,17 +32,24 @@ def values(run_id: str, key: str) -> list[float]:
     return list(loopline.get_metric_history(run_id, key).values)
 
 
+def needed(name: str) -> Any:  # noqa: ANN401 - a module
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        pytest.fail(f"{error}. Install what the deep tests need: make environment-deep")
+
+
 # --- Lightning ---
 
 
 @pytest.fixture
-def lightning() -> Any:  # noqa: ANN401 - a module that may not be there
-    return pytest.importorskip("lightning.pytorch")
+def lightning() -> Any:  # noqa: ANN401 - a module
+    return needed("lightning.pytorch")
 
 
 @pytest.fixture
 def loader() -> Any:  # noqa: ANN401 - a DataLoader
-    torch = pytest.importorskip("torch")
+    torch = needed("torch")
     rows = torch.rand(32, 2, generator=torch.Generator().manual_seed(2023))
     data = torch.utils.data.TensorDataset(rows, 3 + 2.5 * rows[:, 0])
     return torch.utils.data.DataLoader(data, batch_size=16)
@@ -48,7 +57,7 @@ def loader() -> Any:  # noqa: ANN401 - a DataLoader
 
 @pytest.fixture
 def network(lightning: Any) -> Any:  # noqa: ANN401 - a LightningModule
-    torch = pytest.importorskip("torch")
+    torch = needed("torch")
 
     class FareNetwork(lightning.LightningModule):  # type: ignore[misc] # no types here
         def __init__(self, rate: float = 0.1) -> None:  # noqa: ARG002 - Lightning reads it
@@ -162,15 +171,15 @@ def test_the_lightning_callback_alone_and_an_error_that_comes_through(
 
 
 @pytest.fixture
-def transformers() -> Any:  # noqa: ANN401 - a module that may not be there
-    pytest.importorskip("torch")
-    return pytest.importorskip("transformers")
+def transformers() -> Any:  # noqa: ANN401 - a module
+    needed("torch")
+    return needed("transformers")
 
 
 @pytest.fixture
 def make_trainer(transformers: Any, tmp_path: Path) -> Any:  # noqa: ANN401 - a function
     """Trainers of a tiny model that tells long trips from short ones."""
-    torch = pytest.importorskip("torch")
+    torch = needed("torch")
     rows = torch.arange(16)
     data = [
         {

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
@@ -184,3 +185,36 @@ def test_a_store_that_is_away_does_not_stop_the_training_and_gets_everything_lat
 
     assert found.metrics["rmse"].count == 1000
     assert found.status is RunStatus.FINISHED
+
+
+def test_whoever_reads_finds_the_run_of_a_killed_process_ended_when_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    process, run_id = start(tmp_path)
+    returned = kill_after(process, 100)
+    killed_ms = time.time_ns() // 1_000_000
+    time.sleep(2)
+    reading = (
+        "import json, sys, loopline; run = loopline.get_run(sys.argv[1]); print(json.dumps({"
+        "'status': run.status, 'end_ms': run.end_ms, 'points': run.metrics['rmse'].count}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", reading, run_id],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "LOOPLINE_URI": str(tmp_path)},
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["status"] == "FAILED"
+    assert found["points"] >= returned
+    assert abs(found["end_ms"] - killed_ms) < 1500  # And not when it was found.
+
+
+def test_a_command_that_lists_runs_finds_those_of_killed_processes_ended(tmp_path: Path) -> None:
+    process, run_id = start(tmp_path)
+    kill_after(process, 50)
+    done = subprocess.run(
+        [sys.executable, "-m", "loopline.cli", "runs", "list", "--json", "--uri", str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (run,) = json.loads(done.stdout)
+    assert (run["run_id"], run["status"]) == (run_id, "FAILED")

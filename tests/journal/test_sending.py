@@ -8,12 +8,13 @@ import warnings
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.local import LocalBackend
 from loopline.backend.recorder import Recorder
-from loopline.journal.format import FACT
+from loopline.journal.format import DEFINITION, DEFINITION_KIND, FACT, RECORDS
 from loopline.journal.journal import META, Journal
 from loopline.journal.stream import Series
 from loopline.records import facts as f
@@ -105,6 +106,8 @@ def test_an_orphan_from_a_newer_version_waits_and_keeps_no_other_back(
     newer = orphan(tmp_path)
     newer.facts._put(bytes((FACT,)) + b"\x81\xa4type\xa6future")
     newer.close(remove=False)
+    meta = msgspec.structs.replace(newer.meta, format=RECORDS + 1)
+    (newer.folder / META).write_bytes(msgspec.json.encode(meta))
     newer.folder.rename(tmp_path / "journal" / ("0" * 32))  # It comes first.
     other = Journal(tmp_path / "journal", str(tmp_path))
     other.facts.append(f.RunStarted(run_id="tips", start_ms=1))
@@ -112,6 +115,30 @@ def test_an_orphan_from_a_newer_version_waits_and_keeps_no_other_back(
 
     assert adopt_orphans(tmp_path, address, backend) == ["tips"]
     assert (tmp_path / "journal" / ("0" * 32)).is_dir()
+
+
+def test_a_record_that_is_no_fact_is_refused_for_good_and_blocks_nothing(
+    tmp_path: Path, address: Address, backend: LocalBackend
+) -> None:
+    journal = orphan(tmp_path)
+    journal.facts.append_point(Series("taxi", "rmse"), 0, 1, 4.0)
+    journal.facts._end = journal.facts._offset
+    journal.facts._put(bytes((FACT,)) + msgspec.msgpack.encode({"type": "tags", "run_id": 5}))
+    journal.facts._put(DEFINITION.pack(DEFINITION_KIND, 1) + msgspec.msgpack.encode((5, "rmse")))
+    journal.facts._offset = journal.facts._end
+    nameless = Series("nobody", "mae")
+    nameless.segment, nameless.number = journal.facts._segment, 1
+    journal.facts.append_point(nameless, 0, 1, 1.0)
+    journal.facts.append_point(Series("taxi", "rmse"), 1, 1, 3.0)
+    journal.close(remove=False)
+
+    assert adopt_orphans(tmp_path, address, backend) == ["taxi"]
+    assert not journal.folder.exists()
+    run = backend.call(ops.GetRun(run_id="taxi"))
+    assert (run.metrics["rmse"].count, run.metrics["rmse"].value) == (2, 3.0)
+    reasons = [each.reason for each in backend.call(ops.ListRefused(run_id=""))]
+    assert len(reasons) == 2
+    assert all("is no fact: Expected" in reason for reason in reasons)
 
 
 def test_an_orphan_that_is_damaged_is_sent_as_far_as_it_can_be_read_and_kept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-xgboost: Any = pytest.importorskip("xgboost")
-lightgbm: Any = pytest.importorskip("lightgbm")
+xgboost: Any = import_module("xgboost")
+lightgbm: Any = import_module("lightgbm")
 
 THEIRS = Path(__file__).parent / "mlflow_folders"
 NUMBERS = ["trip_distance", "pickup_hour"]

@@ -70,6 +70,9 @@ def test_a_logged_model_is_artifacts_of_its_run_and_a_version(
     paths = {artifact.path for artifact in fluent.list_artifacts(run.run_id, "model")}
     assert {"model/MLmodel", "model/model.skops", "model/requirements.txt"} <= paths
 
+    files = fluent.list_artifacts(f"models:/{NAME}/1")
+    assert {"MLmodel", "model.skops"} <= {file.path for file in files}
+
     for uri in (info.model_uri, f"models:/{NAME}/1", f"models:/{NAME}/latest"):
         assert (load_model(uri).predict(trips) == fare_model.predict(trips)).all()
     scored = pyfunc.load_model(info.model_uri)

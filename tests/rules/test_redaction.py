@@ -172,3 +172,19 @@ def test_a_difference_hides_secrets_by_the_kind_of_each_file() -> None:
     assert "+token = read_token()" in hidden
     assert f"diff --git a/.env b/.env\n{HIDDEN}" in hidden
     assert f"+  token: {HIDDEN}" in hidden
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://taxi.blob.core.windows.net/trips?sv=2022-11-02&sig={secret}&se=2030",
+        "s3://x?X-Amz-Credential=a&X-Amz-Signature={secret}",
+        "https://storage/trips.parquet?X-Goog-Signature={secret}&x=1",
+    ],
+)
+def test_an_address_that_opens_by_itself_loses_its_signature(address: str) -> None:
+    for secret in ("aZ3%2Bq9%2FxWv8%3D", "0a" * 32, "abcdefgh"):
+        shown = Redactor().text(f"read {address.format(secret=secret)} now")
+        assert secret not in shown
+        assert "?" in shown  # The rest stays.
+        assert shown.endswith(" now")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import create_engine, insert
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import BackendUnavailableError, StoreVersionError
@@ -18,6 +21,7 @@ from loopline.records.operations import SearchRuns
 from loopline.records.tracking import RunStatus
 from loopline.settings import Address
 from loopline.store.database import Store
+from loopline.transfer import mlflow_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,22 +29,62 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 
-@pytest.mark.parametrize(
-    ("table", "whose"), [("alembic_version", "an MLflow store"), ("customers", "another program")]
-)
-def test_a_database_of_another_program_is_left_to_the_byte(
-    tmp_path: Path, table: str, whose: str
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("table", ["customers", "alembic_version"])
+def test_a_database_of_another_program_is_left_to_the_byte(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "fares.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE {table} (version_num TEXT)")
+    before = files_of(tmp_path)
+    with pytest.raises(StoreVersionError, match=r"another program.*loopline init"):
+        Store(f"sqlite:///{path}")
+    assert files_of(tmp_path) == before
+
+
+def fill_as_mlflow(url: str) -> None:
+    """Make a database with MLflow's own schema, and an experiment in it."""
+    engine = create_engine(url)
+    mlflow_schema.metadata.create_all(engine)
+    with engine.begin() as connection:
+        tables = mlflow_schema.tables
+        connection.execute(
+            insert(tables["alembic_version"]), {"version_num": mlflow_schema.REVISION}
+        )
+        connection.execute(
+            insert(tables["experiments"]),
+            {"experiment_id": 1, "name": "taxifare", "lifecycle_stage": "active"},
+        )
+    engine.dispose()
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_mlflow_store_is_left_to_the_byte_and_the_error_names_the_import(
+    tmp_path: Path, mode: str
 ) -> None:
-    path = tmp_path / "mlflow.db"
-    connection = sqlite3.connect(path)
-    connection.execute(f"CREATE TABLE {table} (version_num TEXT)")
-    connection.commit()
-    connection.close()
+    home = tmp_path / "home"
+    home.mkdir()
+    path = home / "loopline.db"  # Under the name that a home's database has, even.
+    fill_as_mlflow(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
     before = path.read_bytes()
 
-    with pytest.raises(StoreVersionError, match=whose):
-        Store(f"sqlite:///{path}")
-
+    for address in (Address("home", str(home)), Address("database", f"sqlite:///{path}")):
+        with pytest.raises(StoreVersionError, match=f"loopline import mlflow {path}"):
+            LocalBackend(address, home=tmp_path / "other")
+    done = subprocess.run(
+        [sys.executable, "-m", "loopline.cli", "runs", "list", "--uri", f"sqlite:///{path}"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"loopline import mlflow {path}" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
     assert path.read_bytes() == before
 
 
@@ -129,15 +173,42 @@ def test_fifty_processes_may_open_one_empty_store_and_lose_nothing(
     assert sum(run.metrics["rmse"].count for run in runs) == 1000
 
 
+def everything_in(address: Address) -> str:
+    program = shutil.which("pg_dump")
+    assert program, "needs PostgreSQL's client programs: tools/system-packages.sh"
+    dumped = subprocess.run([program, address.text], check=True, capture_output=True, text=True)
+    # Each dump has a key of its own, against tricks at its restoring.
+    return "\n".join(
+        line for line in dumped.stdout.splitlines() if "restrict" not in line.partition(" ")[0]
+    )
+
+
 @pytest.mark.deep
 def test_an_mlflow_database_on_postgresql_is_left_alone(postgres: PostgresServer) -> None:
+    address = postgres.new_empty()
+    fill_as_mlflow(address.text.replace("postgresql:", "postgresql+psycopg:"))
+    before = everything_in(address)
+    with pytest.raises(
+        StoreVersionError, match=r"an MLflow store.*loopline import mlflow postgres"
+    ):
+        Store(address.text)
+    assert everything_in(address) == before
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("made", ["TABLE runs (a int)", "VIEW runs AS SELECT 1 AS a"])
+def test_a_postgresql_with_something_where_our_views_would_be_is_left_alone(
+    postgres: PostgresServer, made: str
+) -> None:
     import psycopg
 
     address = postgres.new_empty()
     with psycopg.connect(address.text) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-    with pytest.raises(StoreVersionError, match="an MLflow store"):
+        connection.execute(f"CREATE {made}".encode())
+    before = everything_in(address)
+    with pytest.raises(StoreVersionError, match="another program's tables"):
         Store(address.text)
+    assert everything_in(address) == before
 
 
 @pytest.mark.deep

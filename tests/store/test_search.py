@@ -6,6 +6,7 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from loopline.errors import InvalidInputError
@@ -141,3 +142,19 @@ def test_values_are_bound_and_never_spliced(backend: LocalBackend, hostile: str)
     quoted = hostile.replace("\\", "\\\\").replace("'", "\\'")
     assert found(backend, f"params.model = '{quoted}'") == []
     assert len(found(backend)) == len(VALUES)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ops.SearchRuns(order_by=["start_time DESC"]),
+        ops.SearchRuns(order_by=["metrics.rmse DESC"]),
+        ops.SearchRuns(order_by=["metrics.rmse"], filter="metrics.rmse < 5"),
+    ],
+)
+def test_a_page_token_is_of_no_use_to_another_search(
+    backend: LocalBackend, other: ops.SearchRuns
+) -> None:
+    first = backend.call(ops.SearchRuns(order_by=["metrics.rmse"], max_results=2))
+    with pytest.raises(InvalidInputError, match="belongs to another search"):
+        backend.call(msgspec.structs.replace(other, page_token=first.next_page_token))

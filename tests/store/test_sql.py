@@ -37,6 +37,9 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         f.InputLogged(
             run_id="taxi", dataset=Dataset(name="trips", digest="4f1d", source="trips.csv")
         ),
+        f.InputLogged(
+            run_id="taxi", dataset=Dataset(name="trips", digest="4f1d"), context="training"
+        ),
         f.ArtifactLogged(
             run_id="taxi", path="model/model.skops", sha256="0" * 64, size_bytes=1, at_ms=1
         ),
@@ -44,10 +47,9 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
     ]
     backend.send(f.Batch(writer="0" * 32, start=0, end=len(facts), facts=facts))
     backend.call(ops.CreateModel(name="taxifare_model", tags={"team": "cabs"}))
+    tags = {"gate": 'passed, "by" 2 %'}
     backend.call(
-        ops.RegisterVersion(
-            name="taxifare_model", run_id="taxi", artifact_path="model", tags={"task": "fares"}
-        )
+        ops.RegisterVersion(name="taxifare_model", run_id="taxi", artifact_path="model", tags=tags)
     )
     backend.call(
         ops.RegisterVersion(name="taxifare_model", source="s3://bucket/m", allow_empty=True)
@@ -70,7 +72,17 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         ),
         ("SELECT name FROM experiments WHERE name LIKE 'f%'", [("fares",)]),
         ("SELECT name, digest, dataset_source FROM datasets", [("trips", "4f1d", "trips.csv")]),
-        ("SELECT destination_id FROM inputs", [("taxi",)]),
+        ("SELECT destination_id FROM inputs", [("taxi",)] * 2),
+        (
+            """SELECT d.name, t.name, t.value FROM inputs i
+               JOIN datasets d ON d.dataset_uuid = i.source_id
+               LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid ORDER BY t.value IS NULL""",
+            [("trips", "mlflow.data.context", "training"), ("trips", None, None)],
+        ),
+        (
+            "SELECT name, version, key, value FROM model_version_tags",
+            [("taxifare_model", 1, "gate", 'passed, "by" 2 %')],
+        ),
         (
             "SELECT name, version, current_stage, source, status FROM model_versions ORDER BY 2",
             [
@@ -82,7 +94,6 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
             "SELECT key, value, name FROM registered_model_tags",
             [("team", "cabs", "taxifare_model")],
         ),
-        ("SELECT key, value, version FROM model_version_tags", [("task", "fares", 1)]),
         ("WITH one AS (SELECT 1 AS n) SELECT n + 1 FROM one", [(2,)]),
     ],
 )

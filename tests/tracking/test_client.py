@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import loopline
 from loopline.errors import AlreadyExistsError, FilterError, InvalidInputError, NotFoundError
 from loopline.records.tracking import RunStatus
+from loopline.tracking import fluent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +66,7 @@ def test_a_changed_param_is_refused_at_once(client: loopline.Client) -> None:
 
 def test_a_batch_is_logged_whole_or_not_at_all(client: loopline.Client) -> None:
     run = client.create_run(client.create_experiment("night shift"))
-    good = loopline.Metric(key="rmse", value=3.9, step=1, timestamp_ms=5)
+    good = loopline.Metric(key="rmse", value=3.9, step=1, timestamp=5)
     bad = SimpleNamespace(key="mae", value="x", step=1, timestamp=5)
     tag = SimpleNamespace(key="city", value="New York")
     with pytest.raises(InvalidInputError, match="'mae'"):
@@ -283,6 +287,80 @@ def test_inputs_are_taken_as_people_pass_them(home: Path) -> None:
     assert loopline.get_run(run.run_id).tags["loopline.input.part"] == "2"
 
 
+def test_a_client_logs_inputs_with_contexts_and_tags(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    theirs = SimpleNamespace(  # MLflow's DatasetInput.
+        dataset=SimpleNamespace(name="trips", digest="abc123", source="", schema=None, profile={}),
+        tags=[loopline.RunTag("mlflow.data.context", "training"), loopline.RunTag("part", "1")],
+    )
+    frame = pd.DataFrame({"dataset": ["a"], "tags": ["b"], "context": ["c"]})
+    client.log_inputs(run.run_id, [theirs, frame])
+    client.log_inputs(
+        run.run_id, [theirs, frame], contexts=[None, "test"], tags_list=[{"part": 2}, None]
+    )
+    client.log_input(run.run_id, frame, "again", name="columns of any name")
+    found = client.list_inputs(run.run_id)
+    assert sorted((one.context, one.dataset.name) for one in found) == [
+        ("", "dataset"),
+        ("again", "columns of any name"),
+        ("test", "dataset"),
+        ("training", "trips"),
+    ]
+    assert client.get_run(run.run_id).tags["loopline.input.part"] == "2"
+    with pytest.raises(InvalidInputError, match="Of tags_list there are 1, of datasets 2"):
+        client.log_inputs(run.run_id, [theirs, frame], tags_list=[None])
+
+
+def test_a_batch_takes_records_as_mlflow_users_write_them(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.log_batch(
+        run.run_id,
+        metrics=[loopline.Metric("rmse", 3.9, 1_641_000_000_000, 7)],
+        params=[loopline.Param("model", "gbm")],
+        tags=[loopline.RunTag("shift", "night")],
+    )
+    found = client.get_run(run.run_id)
+    assert (found.params, found.tags["shift"]) == ({"model": "gbm"}, "night")
+    (point,) = client.get_metric_history(run.run_id, "rmse")
+    assert point == loopline.Metric("rmse", 3.9, 1_641_000_000_000, 7)
+    with pytest.raises(InvalidInputError, match=r"params.*'model', a str.*loopline.Param"):
+        client.log_batch(run.run_id, params=["model"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in fluent.__all__ if name.startswith(("log_", "set_tag", "delete_tag"))],
+)
+def test_a_client_has_all_that_the_fluent_functions_log(name: str) -> None:
+    taken = inspect.signature(getattr(loopline.Client, name)).parameters
+    assert set(inspect.signature(getattr(fluent, name)).parameters) <= {*taken, "run_id"}
+
+
+def test_a_client_logs_sounds_and_videos(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("night shift"))
+    client.log_audio(run.run_id, np.zeros(8), "horn.wav", 8000)
+    client.log_video(run.run_id, np.zeros((2, 3, 4)), "drive.png")
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["drive.png", "horn.wav"]
+
+
+def test_files_are_listed_by_mlflows_arguments_and_by_address(home: Path) -> None:
+    with loopline.start_run() as run:
+        loopline.log_text("a", "model/data/weights.txt")
+        loopline.log_text("b", "model/MLmodel")
+    expected = ["model/MLmodel", "model/data"]
+    for listed in (
+        loopline.list_artifacts(run.run_id, "model"),
+        loopline.list_artifacts(run_id=run.run_id, artifact_path="model"),
+        loopline.list_artifacts(f"runs:/{run.run_id}/model"),
+        loopline.list_artifacts(artifact_uri=f"runs:/{run.run_id}/model", tracking_uri=str(home)),
+    ):
+        assert [file.path for file in listed] == expected
+    with pytest.raises(InvalidInputError, match="either run_id"):
+        loopline.list_artifacts()
+    with pytest.raises(InvalidInputError, match="is no address of a run's files"):
+        loopline.list_artifacts("file:/tmp")
+
+
 def test_another_run_is_written_to_by_its_id(home: Path) -> None:
     assert home.is_dir()
     with loopline.start_run() as other:
@@ -315,3 +393,60 @@ def test_a_history_is_read_by_place_as_a_list_is(home: Path) -> None:
     assert [point.step for point in history[1:3]] == [1, 2]
     with pytest.raises(IndexError):
         history[5]
+
+
+@pytest.mark.parametrize("wrong", [5, None, "", "../../taxi", "x" * 300])
+def test_a_run_id_that_cannot_be_is_refused_where_it_is_given(
+    client: loopline.Client,
+    wrong: Any,  # noqa: ANN401
+) -> None:
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.log_metric(wrong, "rmse", 1.0)
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.set_tag(wrong, "city", "New York")
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.set_terminated(wrong)
+    with pytest.raises(InvalidInputError, match="run id"):
+        client.update_run(wrong, status="RUNNING")
+
+
+def test_a_name_that_is_no_text_is_refused_and_what_follows_arrives(
+    client: loopline.Client,
+) -> None:
+    experiment = client.create_experiment("fares")
+    with pytest.raises(InvalidInputError, match="cannot be recorded"):
+        client.create_run(experiment, run_name=object())  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="parent run id is a text, not int"):
+        client.create_run(experiment, parent_run_id=5)  # type: ignore[arg-type]
+    run = client.create_run(experiment)
+    client.log_metric(run.run_id, "rmse", 4.0)
+    assert client.get_run(run.run_id).metrics["rmse"].value == 4.0
+
+
+def test_what_the_store_refuses_is_told_once(client: loopline.Client) -> None:
+    run = client.create_run(client.create_experiment("fares"))
+    client.log_param(run.run_id, "model", "gbm")
+    client.flush()
+    other = loopline.Client(client.tracking_uri)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            other.run(run.run_id)._params.clear()  # As another process would, who knows of none.
+            other.log_param(run.run_id, "model", "net")
+            other.flush()
+    assert ["Changing param values is not allowed" in str(each.message) for each in told] == [True]
+    assert client.get_run(run.run_id).params == {"model": "gbm"}
+
+
+def test_a_run_in_a_deleted_experiment_brings_it_back(client: loopline.Client) -> None:
+    experiment = client.create_experiment("fares")
+    old = client.create_run(experiment)
+    client.flush()
+    client.delete_experiment(experiment)
+    loopline.set_tracking_uri(client.tracking_uri)
+    loopline.set_experiment("fares")
+    with loopline.start_run() as run:
+        pass
+    assert client.get_experiment(experiment).lifecycle_stage == "active"
+    assert client.get_run(run.run_id).experiment_id == experiment
+    assert client.get_run(old.run_id).lifecycle_stage == "deleted"

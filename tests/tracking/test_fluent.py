@@ -119,6 +119,26 @@ def test_nested_runs_know_their_parent() -> None:
     assert loopline.get_run(child.run_id).parent_run_id == parent.run_id
 
 
+def test_the_info_of_an_active_run_has_the_fields_it_has_when_read() -> None:
+    with loopline.start_run(run_name="fares") as run:
+        info = run.info
+        assert (info.lifecycle_stage, info.end_time) == ("active", None)
+    found = loopline.get_run(run.run_id).info
+    for name in [
+        "run_id",
+        "run_uuid",
+        "run_name",
+        "experiment_id",
+        "user_id",
+        "status",
+        "start_time",
+        "end_time",
+        "lifecycle_stage",
+        "artifact_uri",
+    ]:
+        assert getattr(run.info, name) == getattr(found, name), name
+
+
 def test_a_run_can_go_on_later() -> None:
     with loopline.start_run() as run:
         loopline.log_metric("rmse", 4.0, step=0)

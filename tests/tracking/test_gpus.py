@@ -54,7 +54,7 @@ int nvmlDeviceGetEnforcedPowerLimit(device d, unsigned int *milliwatts) {
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        pytest.skip("No C compiler to make a library with NVML's interface.")
+        pytest.fail("Making a library with NVML's interface takes gcc: tools/system-packages.sh")
     folder = tmp_path_factory.mktemp("nvml")
     (folder / "nvml.c").write_text(LIBRARY)
     target = folder / nvml.LIBRARY
@@ -62,6 +62,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.deep
 def test_what_the_driver_says_is_read_and_what_it_does_not_say_is_none(library: Path) -> None:
     gpus = load_nvml(library)
     assert gpus is not None
@@ -80,6 +81,7 @@ def test_what_the_driver_says_is_read_and_what_it_does_not_say_is_none(library: 
     )
 
 
+@pytest.mark.deep
 def test_gpus_become_metrics_under_mlflows_names(library: Path) -> None:
     nothing = Counters(0, 0, 0, 0)
     values = Machine(None, load_nvml(library)).read(nothing, nothing, nothing)
@@ -94,6 +96,7 @@ def test_gpus_become_metrics_under_mlflows_names(library: Path) -> None:
     }
 
 
+@pytest.mark.deep
 def test_gpus_stand_in_a_runs_environment(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "open_nvml", lambda: load_nvml(library))
     found = environment.read_machine()

@@ -110,6 +110,37 @@ def test_what_cannot_be_a_history_is_named_and_nothing_is_logged(
     assert set(loopline.get_run(run.run_id).metrics) == {"after"}
 
 
+@pytest.mark.parametrize(
+    ("column", "given"),
+    [
+        ("steps", np.array([2**63 + 5, 1], dtype=np.uint64)),
+        ("steps", np.array([1e30, 1.0])),
+        ("steps", np.array([np.inf, 1.0])),
+        ("steps", np.ma.array([1, 2], mask=[False, True])),
+        ("timestamps", np.array(["2022-01-01", "NaT"], dtype="datetime64[ms]")),
+    ],
+)
+def test_steps_and_times_that_do_not_fit_are_refused_and_never_wrapped(
+    column: str,
+    given: Any,  # noqa: ANN401
+) -> None:
+    with loopline.start_run() as run, pytest.raises(InvalidInputError, match=column):
+        loopline.log_metrics({"rmse": [4.0, 3.0]}, **{column: given})
+    assert loopline.get_run(run.run_id).metrics == {}
+
+
+def test_what_is_masked_is_no_value() -> None:
+    with loopline.start_run() as run:
+        loopline.log_metric("one", np.ma.masked)  # type: ignore[arg-type]
+        loopline.log_metrics({"some": np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])})
+    found = loopline.get_run(run.run_id).metrics
+    assert math.isnan(found["one"].value)
+    assert (found["some"].mean, found["some"].max, found["some"].count) == (2.0, 3.0, 3)
+    first, masked, last = loopline.get_metric_history(run.run_id, "some")
+    assert (first.value, last.value) == (1.0, 3.0)
+    assert math.isnan(masked.value)
+
+
 def test_an_empty_history_logs_nothing() -> None:
     with loopline.start_run() as run:
         loopline.log_metrics({"loss": [], "mae": np.zeros(0)})

@@ -52,7 +52,6 @@ def test_outside_a_notebook_there_are_no_cells() -> None:
 
 
 def test_a_run_keeps_its_cells_without_their_secrets(tmp_path: Path, home: Path) -> None:
-    pytest.importorskip("IPython")
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("LOOPLINE_")
     }

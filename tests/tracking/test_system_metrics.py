@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -225,7 +226,7 @@ def test_what_cannot_be_read_costs_a_warning_once_and_the_rest_goes_on(
 
 
 def test_proc_tells_what_psutil_tells() -> None:
-    psutil = pytest.importorskip("psutil")
+    psutil = import_module("psutil")
     ours, theirs = ProcFiles(), Psutil()
     used, total = ours.memory()
     assert total == psutil.virtual_memory().total == theirs.memory()[1]

@@ -22,9 +22,19 @@ def train() -> tuple[Any, Any, Any]:
     return linear.LinearRegression().fit(table, fares), table, fares
 
 
+def log_model(mlflow: Any, model: Any, name: str) -> None:
+    """Log and register a model; MLflow need not find out what it needs, which takes seconds."""
+    by_name = "name" if mlflow.__version__ >= "3" else "artifact_path"
+    mlflow.sklearn.log_model(
+        model,
+        registered_model_name="fare",
+        pip_requirements=["scikit-learn"],
+        **{by_name: name},
+    )
+
+
 def log_best_run(mlflow: Any, client: Any, model: Any, table: Any, fares: Any) -> None:
     """Log a run with one of everything, and three nested in it."""
-    by_name = "name" if mlflow.__version__ >= "3" else "artifact_path"
     with mlflow.start_run(run_name="párent ☃", description="the *best*") as run:
         run_id = run.info.run_id
         mlflow.log_params({"model": "gbm", "depth": 7, "lines": "a\nb", "多": "ü", "empty": ""})
@@ -44,7 +54,7 @@ def log_best_run(mlflow: Any, client: Any, model: Any, table: Any, fares: Any) -
         )
         mlflow.log_input(data, context="training")
         for name in ("model", "second"):
-            mlflow.sklearn.log_model(model, registered_model_name="fare", **{by_name: name})
+            log_model(mlflow, model, name)
         for number in range(3):
             with mlflow.start_run(nested=True, run_name=f"child {number}"):
                 mlflow.log_param("number", number)
@@ -70,9 +80,8 @@ def log_other_runs(mlflow: Any, client: Any, experiment: str, model: Any, points
     client.create_run(experiment, run_name="going on")
     later = client.create_run(experiment, run_name="to come")
     client.update_run(later.info.run_id, status="SCHEDULED")
-    by_name = "name" if mlflow.__version__ >= "3" else "artifact_path"
     with mlflow.start_run(run_name="third"):
-        mlflow.sklearn.log_model(model, registered_model_name="fare", **{by_name: "model"})
+        log_model(mlflow, model, "model")
 
 
 def main(uri: str, points: int) -> None:

@@ -140,7 +140,7 @@ def taxi_fares(root: Path) -> Mlruns:
         destination_type="RUN",
         source_id="d1",
         source_type="DATASET",
-        tags={"mlflow.data.context": "training"},
+        tags={"mlflow.data.context": "training", "part": "first"},
     )
     store.run(fares, "b" * 32, name="child", tags={"mlflow.parentRunId": best.name}, status=FAILED)
     store.run(fares, "c" * 32, name="deleted", stage="deleted", metrics={"rmse": "9 8.5 0\n"})

@@ -7,14 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from tests.transfer.mlruns_story import Mlruns
 
 from loopline.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from tests.transfer.mlruns_story import Mlruns
 
     from loopline.backend.protocol import Backend
 
@@ -58,8 +57,20 @@ def test_an_import_ends_with_a_count_of_both_sides(
     assert ["WHAT", "SOURCE", "ADDED", "HERE"] in lines
     assert ["metric", "points", "12", "12", "12"] in lines
     assert ["model", "tags", "1", "1", "1"] in lines
-    assert "Everything is here, with equal values" in ran.out
+    assert "1 tags of inputs: Loopline keeps the context of an input only" in ran.out
+    assert "All but what is listed above is here, with equal values" in ran.out
     assert ran.err == ""  # No bar where nobody looks.
+
+
+def test_an_import_that_leaves_nothing_out_says_that_everything_is_here(
+    tmp_path: Path, loopline: Callable[..., Ran]
+) -> None:
+    store = Mlruns(tmp_path / "plain")
+    experiment = store.experiment("1", "fares")
+    store.run(experiment, "a" * 32, metrics={"rmse": "1675000000000 3.5 0\n"})
+    ran = loopline("import", "mlflow", store.root)
+    assert ran.code == 0
+    assert "Everything is here, with equal values" in ran.out
 
 
 def test_json_says_the_same(store: Mlruns, loopline: Callable[..., Ran]) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopline.backend.open import open_backend
@@ -13,19 +14,23 @@ from loopline.errors import LooplineError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import STREAMS, abandoned, read_meta, try_lock
 from loopline.records.operations import CloseLostRuns
-from loopline.settings import parse_address
+from loopline.settings import find_home, parse_address
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Meta
     from loopline.settings import Address
 
-__all__ = ["adopt", "adopt_orphans"]
+__all__ = ["adopt", "adopt_orphans", "catch_up"]
 
 
-def adopt_orphans(home: Path, address: Address, backend: Backend) -> list[str]:
+#: Journals that could not be sent for a reason nobody foresaw; each is told once.
+_told: set[Path] = set()
+
+
+def adopt_orphans(
+    home: Path, address: Address, backend: Backend, *, only_here: bool = False
+) -> list[str]:
     """Send what dead processes of this machine left in a home; answer the runs closed.
 
     A journal meant for a store that cannot be reached stays for the next time.
@@ -34,14 +39,35 @@ def adopt_orphans(home: Path, address: Address, backend: Backend) -> list[str]:
         home: The home whose ``journal/`` is looked at.
         address: Where ``backend`` records to.
         backend: Used for journals meant for ``address``; others get one of their own.
+        only_here: Leave the others alone.
     """
     closed = []
     for folder in abandoned(home / "journal", host=socket.gethostname()):
         try:
+            if only_here and parse_address(read_meta(folder).address) != address:
+                continue
             closed += adopt(folder, address, backend)
         except (LooplineError, OSError):
             continue
+        except Exception as error:  # noqa: BLE001 - one of them must not keep the others back
+            if folder not in _told:
+                _told.add(folder)
+                warnings.warn(
+                    f"The journal {folder} of a process that is gone cannot be sent "
+                    f"({type(error).__name__}: {error}). It is kept; see `loopline doctor`.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
     return closed
+
+
+def catch_up(address: Address, backend: Backend) -> None:
+    """Before somebody reads: send what dead processes left that was meant for this store.
+
+    Else a run whose process was killed would go on for ever, to all who only read.
+    """
+    home = Path(address.text) if address.kind == "home" else find_home()
+    adopt_orphans(home, address, backend, only_here=True)
 
 
 def adopt(

@@ -46,7 +46,8 @@ class LocalBackend:
         self._address = address
         if address.kind == "home":
             home = Path(address.text)
-            make_home(home)
+            if not (home / "loopline.db").is_file():  # One that is there may be for reading only.
+                make_home(home)
             url = f"sqlite:///{home / 'loopline.db'}"
         else:
             home = home or Path.home() / ".loopline"

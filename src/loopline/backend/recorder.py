@@ -11,6 +11,7 @@ import atexit
 import os
 import tempfile
 import threading
+import time
 import warnings
 from contextlib import contextmanager
 from hashlib import sha256
@@ -19,16 +20,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from loopline.backend.adopt import catch_up
 from loopline.backend.context import current_task
 from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
+from loopline.disk import needing_room
 from loopline.errors import JournalClosedError, StorageFullError
-from loopline.journal.home import make_home
+from loopline.journal.home import make_home, needing_home
+from loopline.journal.journal import STAGED
+from loopline.journal.segment import FULL
 from loopline.records.facts import Fact, LogsWritten
 from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from loopline.backend.protocol import Backend
     from loopline.journal.journal import Journal
@@ -50,6 +55,8 @@ R = TypeVar("R")
 
 #: How long the end of the process waits for a store that answers but has much to take.
 EXIT_WAIT_S = 60.0
+#: Seconds between two looks, by a process that only reads, for what dead ones left.
+CATCH_UP_EVERY_S = 5.0
 #: How long a fork waits for a thread that is in the middle of sending.
 FORK_WAIT_S = 5.0
 
@@ -100,11 +107,13 @@ class Recorder:
         self._facts: Stream | _Unopened = _Unopened(self, "facts")
         self._logs: Stream | _Unopened = _Unopened(self, "logs")
         self.append_point = self._facts.append_point
+        self._catch_up_at = 0.0
         self._left_out = 0  # Log lines, since the last that was kept.
         self._backend: Backend | None = None
-        # Two locks: a store that is slow to open must not keep anybody from its journal.
-        self._making = threading.Lock()
-        self._opening = threading.Lock()
+        # Two locks: a store that is slow to open must not keep anybody from its journal. The
+        # handler of a signal may enter what it has interrupted, and is then the first.
+        self._making = threading.RLock()
+        self._opening = threading.RLock()
 
     @property
     def journal(self) -> Journal:
@@ -112,8 +121,14 @@ class Recorder:
         with self._making:
             if self._sender is None:
                 if self.address.kind == "home":
-                    make_home(self.home)
-                self._sender = Sender(self.home, self.address, lambda: self.backend)
+                    with needing_room(FULL):
+                        make_home(self.home)
+                with needing_home(self.home):
+                    sender = Sender(self.home, self.address, lambda: self.backend)
+                if self._sender is not None:
+                    sender.close(0.0)
+                    return self._sender.journal
+                self._sender = sender
                 self._facts = self._sender.journal.facts
                 self._logs = self._sender.journal.logs
                 self.append_point = self._facts.append_point
@@ -173,30 +188,38 @@ class Recorder:
 
         Returns:
             Its SHA-256 in hex and its size in bytes.
+
+        Raises:
+            StorageFullError: There is no room for the copy; nothing of it is left.
         """
-        staged = self.journal.staged
-        hasher = sha256()
-        size = 0
-        handle, name = tempfile.mkstemp(dir=staged)
-        with source.open("rb") as read, os.fdopen(handle, "wb") as write:
-            while chunk := read.read(1 << 20):
-                hasher.update(chunk)
-                write.write(chunk)
-                size += len(chunk)
-        Path(name).replace(staged / hasher.hexdigest())
-        return hasher.hexdigest(), size
+        with source.open("rb") as read:
+            return self._stage(iter(lambda: read.read(1 << 20), b""))
 
     def stage_bytes(self, data: bytes) -> tuple[str, int]:
         """Put bytes into the journal as ``stage`` does with a file."""
-        staged = self.journal.staged
         digest = sha256(data).hexdigest()
-        target = staged / digest
-        if not target.exists():
-            handle, name = tempfile.mkstemp(dir=staged)
-            with os.fdopen(handle, "wb") as write:
-                write.write(data)
-            Path(name).replace(target)
+        if not (self.journal.folder / STAGED / digest).exists():
+            self._stage([data])
         return digest, len(data)
+
+    def _stage(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+        hasher = sha256()
+        size = 0
+        journal = self.journal
+        with needing_room(FULL):
+            staged = journal.staged
+            handle, name = tempfile.mkstemp(dir=staged)
+            try:
+                with os.fdopen(handle, "wb") as write:
+                    for chunk in chunks:
+                        hasher.update(chunk)
+                        write.write(chunk)
+                        size += len(chunk)
+                Path(name).replace(staged / hasher.hexdigest())
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        return hasher.hexdigest(), size
 
     # --- asking ---
 
@@ -205,7 +228,11 @@ class Recorder:
         """The backend, opened at first use."""
         with self._opening:
             if self._backend is None:
-                self._backend = open_backend(self.address)
+                backend = open_backend(self.address)
+                if self._backend is not None:
+                    backend.close()
+                    return self._backend
+                self._backend = backend
             return self._backend
 
     def call(self, operation: Operation[R], *, key: str = "") -> R:
@@ -214,8 +241,21 @@ class Recorder:
         Raises:
             BackendUnavailableError: The store cannot be reached.
         """
-        self.flush()
+        self.catch_up()
         return self.backend.call(operation, key=key)
+
+    def catch_up(self) -> None:
+        """Before reading: send what this process recorded, and what dead ones left behind.
+
+        A process that records has a thread for the latter.
+
+        Raises:
+            BackendUnavailableError: The store cannot be reached.
+        """
+        self.flush()
+        if self._sender is None and time.monotonic() >= self._catch_up_at:
+            self._catch_up_at = time.monotonic() + CATCH_UP_EVERY_S
+            catch_up(self.address, self.backend)
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Wait until everything recorded so far is in the store.

@@ -13,7 +13,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
-from loopline.errors import BackendUnavailableError, LooplineError
+from loopline.errors import BackendUnavailableError, LooplineError, StorageFullError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import STREAMS, Journal
 from loopline.records.operations import CloseLostRuns, Heartbeat
@@ -34,8 +34,12 @@ POLL_S = 0.1
 HEARTBEAT_S = 10.0
 #: Longest wait between two tries while the store is away.
 MAX_BACKOFF_S = 15.0
+#: The same while its disk is full.
+FULL_BACKOFF_S = 1.0
 #: A flush gives up on a store that has failed this long, and not only after its whole time-out.
 PATIENCE_S = 2.0
+#: Reasons of refusals that are told; what is wrong a thousand times is wrong once.
+MOST_TOLD = 20
 #: At the end of the process, a store that has taken nothing for so long is asked whether it is
 #: there at all, and has so long to say it.
 SILENCE_S, SIGN_OF_LIFE_S = 10.0, 5.0
@@ -64,6 +68,7 @@ class Sender:
         self._progress = threading.Condition()
         self._problem: Exception | None = None
         self._warned = False
+        self._told: set[str] = set()
         #: How far the journal holds nothing that hurries, and until when that may wait.
         self._unhurried: tuple[dict[str, int], float] = ({}, 0.0)
         self._thread = threading.Thread(target=self._send, name="loopline-drain", daemon=True)
@@ -132,7 +137,9 @@ class Sender:
                 with self.working[0]:
                     self._send_all()
             except Exception as error:  # noqa: BLE001 - training goes on whatever the store does
-                backoff_s = min(max(0.5, backoff_s * 2), MAX_BACKOFF_S)
+                # Trying a disk that was full costs little, and tells when there is room again.
+                most_s = FULL_BACKOFF_S if isinstance(error, StorageFullError) else MAX_BACKOFF_S
+                backoff_s = min(max(0.5, backoff_s * 2), most_s)
                 self._tell(error)
             else:
                 backoff_s = 0.0
@@ -146,6 +153,7 @@ class Sender:
         backend = self._open_backend()
         # Both streams get their turn, however much the first has to send.
         while sum(drain.send_some(backend) for drain in self._drains.values()):
+            self._tell_refused()
             with self._progress:
                 self._progress.notify_all()
             if self._stop.is_set() or not self._is_urged():
@@ -192,6 +200,20 @@ class Sender:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+    def _tell_refused(self) -> None:
+        """Warn of what the store will never take: once for each reason."""
+        for drain in self._drains.values():
+            for reason in drain.reasons:
+                if reason not in self._told and len(self._told) < MOST_TOLD:
+                    self._told.add(reason)
+                    warnings.warn(
+                        f"Something that was logged is refused: {reason} "
+                        "`loopline runs show RUN_ID` lists what a run lacks.",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
+            drain.reasons = []
 
     # --- the end ---
 

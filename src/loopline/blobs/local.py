@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopline.disk import make_folder, sync_folder
+from loopline.disk import NO_ROOM, make_folder, sync_folder
 from loopline.errors import IntegrityError, InvalidInputError, NotFoundError, StorageFullError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ CHUNK = 1 << 20
 #: A blob's time of change says when it was last put or asked for, as closely as this.
 RENEW_S = 60.0
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_DISK_FULL = {28, 122}  # ENOSPC, EDQUOT
 
 
 def check_sha256(text: str) -> str:
@@ -117,7 +116,7 @@ class LocalBlobs:
             temporary.replace(target)
             sync_folder(target.parent)
         except OSError as error:
-            if error.errno in _DISK_FULL:
+            if error.errno in NO_ROOM:
                 msg = f"No room for {size:,} more bytes in {self.root}. Free some space."
                 raise StorageFullError(msg) from error
             raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from loopline.care.databases import copy_database
-from loopline.care.files import PART, blob_path, hash_file, no_room_is_ours
+from loopline.care.files import PART, blob_path, hash_file, room_in
 from loopline.care.hold import hold_blobs, lock_file
 from loopline.care.manifest import BackedUpFile, Manifest
 from loopline.care.progress import silent
@@ -76,7 +76,7 @@ def back_up(
     target = target.expanduser().absolute()
     root = backend.blobs.root
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    with no_room_is_ours(target.parent), _opened(target, stamp, link=link) as opened:
+    with room_in(target.parent), _opened(target, stamp, link=link) as opened:
         # Held from before the copy of the database until its last blob is safe.
         with hold_blobs(root, alone=False):
             copy = copy_database(backend.store, opened.database, progress)

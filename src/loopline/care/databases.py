@@ -14,6 +14,7 @@ from loopline.care.references import References, read_references
 from loopline.errors import IntegrityError, StorageFullError
 from loopline.records.base import Record
 from loopline.store import schema
+from loopline.store.sqlite import uri_to_read
 from loopline.store.upgrade import VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -117,10 +118,8 @@ def has_data(counts: dict[str, int]) -> bool:
 @contextmanager
 def read_only(path: Path) -> Iterator[Connection]:
     """Open a SQLite file such that nothing can be changed by it, not even its schema's version."""
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    engine = create_engine(
-        "sqlite://", creator=partial(sqlite3.connect, uri, uri=True, timeout=WAIT_S)
-    )
+    opened = partial(sqlite3.connect, uri_to_read(path), uri=True, timeout=WAIT_S)
+    engine = create_engine("sqlite://", creator=opened)
     try:
         with engine.connect() as connection:
             yield connection

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from loopline.blobs.local import chunks_of
-from loopline.disk import sync_folder
-from loopline.errors import StorageFullError
+from loopline.disk import needing_room, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["PART", "blob_path", "copy_hashed", "hash_file", "no_room_is_ours", "write_whole"]
+__all__ = ["PART", "blob_path", "copy_hashed", "hash_file", "room_in", "write_whole"]
 
 #: Ending of a file that is being written; one that is found was interrupted.
 PART = ".part"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def blob_path(digest: str) -> str:
@@ -78,13 +75,6 @@ def write_whole(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-@contextmanager
-def no_room_is_ours(where: Path) -> Iterator[None]:
+def room_in(where: Path) -> AbstractContextManager[None]:
     """Say of a full disk where it is, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            msg = f"No room in {where}. Free some space there, then run the command again."
-            raise StorageFullError(msg) from error
-        raise
+    return needing_room(f"No room in {where}. Free some space there, then run the command again.")

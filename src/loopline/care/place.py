@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from loopline.backend.local import LocalBackend
+from loopline.backend.open import check_is_there
 from loopline.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def open_here(address: Address, what: str) -> Iterator[LocalBackend]:
 
     Raises:
         UnsupportedError: The address is a server, whose files are not at hand.
+        NotFoundError: There is no store.
     """
     if address.kind == "http":
         msg = (
@@ -34,6 +36,7 @@ def open_here(address: Address, what: str) -> Iterator[LocalBackend]:
             f"machine. Run it there, with --uri and the address that the server was started on."
         )
         raise UnsupportedError(msg)
+    check_is_there(address)
     backend = LocalBackend(address)
     try:
         yield backend

@@ -20,7 +20,7 @@ from loopline.backend.local import LocalBackend
 from loopline.blobs.local import LocalBlobs
 from loopline.blobs.stores import note_store
 from loopline.care.databases import check_sqlite, count_rows, has_data, read_only
-from loopline.care.files import blob_path, copy_hashed, no_room_is_ours
+from loopline.care.files import blob_path, copy_hashed, room_in
 from loopline.care.hold import lock_file
 from loopline.care.progress import silent
 from loopline.care.sources import open_source
@@ -115,7 +115,7 @@ def restore(
         home = Path(address.text)
         make_home(home)
         with (
-            no_room_is_ours(home),
+            room_in(home),
             lock_file(home / LOCK, alone=True, remove=True) as got,
         ):
             if not got:
@@ -172,7 +172,7 @@ def _restore_postgresql(source: Source, address: Address, progress: Progress) ->
     make_home(home)
     blobs = LocalBlobs(Path(blobs_address(home)))
     incoming = home / "restoring-loopline.dump"
-    with no_room_is_ours(home):
+    with room_in(home):
         try:
             _take_all(source, _Taker(blobs, incoming), progress)
             progress("database", 0, 0)

@@ -108,6 +108,9 @@ def send_journals(
             except (LooplineError, OSError) as error:
                 kept[str(journal)] = str(error)
                 continue
+            except Exception as error:  # noqa: BLE001 - the other journals are sent all the same
+                kept[str(journal)] = f"{type(error).__name__}: {error}"
+                continue
             if was_sent:
                 sent[str(journal)] = backend.sent(closed)
     finally:

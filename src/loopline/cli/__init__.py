@@ -72,9 +72,10 @@ def main() -> None:
         sys.stdout = None
         sys.exit(FAILED)
     except OSError as error:
+        from loopline.disk import NO_ROOM
+
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(
-            f"Error: {error.strerror or error}{where}. Check the path, then retry.", err=True
-        )
+        advice = "The disk is full: free some space" if error.errno in NO_ROOM else "Check the path"
+        click.echo(f"Error: {error.strerror or error}{where}. {advice}, then retry.", err=True)
         sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loopline.cli.lazy import LazyGroup
-from loopline.cli.options import epilog, with_backend
+from loopline.cli.options import epilog, with_new_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ _update = click.option(
     )
 )
 @click.argument("source")
-@with_backend
+@with_new_backend
 @_experiments
 @click.option(
     "--artifacts",
@@ -93,7 +93,7 @@ def mlflow(
     )
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@with_backend
+@with_new_backend
 @_experiments
 @_no_artifacts
 @_dry_run
@@ -157,7 +157,8 @@ def _print(report: Report) -> None:
         return
     if report.equal:
         took = duration_words(report.seconds * 1000)
-        click.echo(f"\nEverything is here, with equal values ({took}).")
+        what = "All but what is listed above" if report.left_out else "Everything"
+        click.echo(f"\n{what} is here, with equal values ({took}).")
         return
     click.echo("\nNot everything is here:", err=True)
     for sentence in report.differences:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from loopline.settings import tracking_address
+from loopline.settings import is_named, tracking_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loopline.backend.protocol import Backend
 
-__all__ = ["as_json", "epilog", "limit", "open_at", "uri", "with_backend"]
+__all__ = ["as_json", "epilog", "limit", "open_at", "uri", "with_backend", "with_new_backend"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -40,12 +40,20 @@ def epilog(*examples: str) -> str:
 
 def with_backend(command: F) -> Callable[..., Any]:
     """Give a command ``--uri``, ``--json`` and the open backend as its first argument."""
+    return _with_backend(command, may_make=False)
 
+
+def with_new_backend(command: F) -> Callable[..., Any]:
+    """Do as ``with_backend`` for a command that fills a store, and may begin a new one."""
+    return _with_backend(command, may_make=True)
+
+
+def _with_backend(command: F, *, may_make: bool) -> Callable[..., Any]:
     @uri
     @as_json
     @wraps(command)
     def wrapped(uri: str | None, **options: object) -> object:
-        backend = open_at(uri)
+        backend = open_at(uri, may_make=may_make)
         try:
             return command(backend, **options)
         finally:
@@ -54,8 +62,23 @@ def with_backend(command: F) -> Callable[..., Any]:
     return wrapped
 
 
-def open_at(uri: str | None) -> Backend:
-    """Open the backend that ``--uri`` means."""
-    from loopline.backend.open import open_backend
+def open_at(uri: str | None, *, may_make: bool) -> Backend:
+    """Open the backend that ``--uri`` means, caught up with what dead processes left.
 
-    return open_backend(tracking_address(uri))
+    Args:
+        uri: As given; the environment or the home when None.
+        may_make: Make a store where there is none; without it only the home is made, never what
+            an address may have been mistyped for.
+
+    Raises:
+        NotFoundError: There is no store at the address.
+    """
+    from loopline.backend.adopt import catch_up
+    from loopline.backend.open import check_is_there, open_backend
+
+    address = tracking_address(uri)
+    if not may_make and (uri or is_named()):
+        check_is_there(address)
+    backend = open_backend(address)
+    catch_up(address, backend)
+    return backend

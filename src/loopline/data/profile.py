@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Description", "describe_table", "describe_tables"]
+__all__ = ["Description", "RowSample", "describe_table", "describe_tables"]
 
 #: Columns with a profile, and columns with a type; more would make records of megabytes.
 MOST_PROFILES = 100
@@ -63,7 +63,7 @@ def describe_tables(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Des
     shown = unique_names(map(cut, schema.names[:MOST_COLUMNS]))
     summaries: list[Summary] = [summary_for(kind) for kind in schema.types[:MOST_PROFILES]]
     cells_each = SAMPLE_CELLS // max(1, len(summaries))
-    sample = _Sample(max(LEAST_SAMPLE, min(SAMPLE_ROWS, cells_each)))
+    sample = RowSample(max(LEAST_SAMPLE, min(SAMPLE_ROWS, cells_each)))
     rows = 0
     for batch in batches:
         keep = sample.choose(rows, batch.num_rows)
@@ -87,7 +87,7 @@ def describe_tables(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Des
     )
 
 
-class _Sample:
+class RowSample:
     """Which rows are in the sample: those whose scrambled number lies under a threshold.
 
     The threshold is halved when there are too many; then half of those chosen go.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from loopline.backend.recorder import current_home
+from loopline.data.arrays import describe_arrays
 from loopline.data.cache import FileCache
 from loopline.data.digest import array_digest, arrays_digest, table_digest
 from loopline.data.files import folder_digest, hash_file, hash_folder
@@ -162,17 +163,14 @@ class ArraySource:
         return sum(int(array.nbytes) for array in self._named().values())
 
     def form(self) -> str | None:
-        """Shapes cost nothing."""
-        return None
+        """Tell the names, in their order; types and shapes are in the digest."""
+        named = self._named()
+        cells = sum(int(array.size) for array in named.values())
+        return None if cells < WORTH_KEEPING else _short_hash(str(list(named)))
 
     def describe(self) -> Description:
-        """Describe shapes; the rows are the length that all arrays have in common."""
-        named = self._named()
-        lengths = {array.shape[0] if array.shape else None for array in named.values()}
-        return Description(
-            rows=lengths.pop() if len(lengths) == 1 else None,
-            columns={name: f"{one.dtype}{list(one.shape[1:])}" for name, one in named.items()},
-        )
+        """Describe shapes and values."""
+        return describe_arrays(self._named())
 
     def pieces(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Write one array as ``.npy``, several as ``.npz``; never pickled."""

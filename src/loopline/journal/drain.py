@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol
 
 from loopline.errors import ConflictError
-from loopline.journal.format import FIRST, position_of, segment_of
+from loopline.journal.format import FIRST, RECORDS, position_of, segment_of
 from loopline.journal.reader import Reader
 from loopline.journal.stream import segment_path
 from loopline.records.facts import ArtifactLogged, Batch, Fact, Receipt, TaskRunState
@@ -46,6 +46,7 @@ class StreamDrain:
     Attributes:
         acknowledged: Position up to which the store has the stream.
         refused: Facts the store refused for good, so far.
+        reasons: Why, of the first few of the last batch.
     """
 
     def __init__(self, folder: Path, name: str, meta: Meta, *, adopted: bool = False) -> None:
@@ -55,9 +56,10 @@ class StreamDrain:
         self._staged = folder / "staged"
         self._meta = meta
         self._adopted = adopted
-        self._reader = Reader(self._folder)
+        self._reader = Reader(self._folder, is_newer=meta.format > RECORDS)
         self.acknowledged = 0
         self.refused = 0
+        self.reasons: list[str] = []
 
     def reached(self, position: int) -> bool:
         """Whether the store has the stream up to a position, which may hold no record yet."""
@@ -92,6 +94,7 @@ class StreamDrain:
             self.acknowledged = 0
             return True
         self.refused += receipt.refused
+        self.reasons = receipt.reasons
         self.acknowledged = receipt.acknowledged
         self._forget(page.facts if receipt.acknowledged >= page.end else [])
         return True

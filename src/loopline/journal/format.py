@@ -35,6 +35,7 @@ __all__ = [
     "HEAD",
     "POINT",
     "POINT_RECORD",
+    "RECORDS",
     "crc_seed",
     "parse_header",
     "position_of",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 MAGIC = b"LLJ1"
+#: What records may hold; one more with every kind of fact that older versions do not know.
+RECORDS = 1
 HEADER = struct.Struct("<4sI16sQ")
 #: Where a segment's first record lies.
 FIRST = HEADER.size

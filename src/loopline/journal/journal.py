@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loopline.disk import needing_room
 from loopline.errors import IntegrityError
-from loopline.journal.segment import can_map
+from loopline.journal.format import RECORDS
+from loopline.journal.segment import FULL, can_map
 from loopline.journal.stream import Stream
 from loopline.records.base import Record
 
@@ -41,6 +43,7 @@ class Meta(Record, frozen=True, kw_only=True):
     Attributes:
         address: Home folder, server or database the facts are meant for.
         started_ms: Unix time in milliseconds.
+        format: Of its records; see ``journal.format.RECORDS``.
     """
 
     writer: str
@@ -48,6 +51,7 @@ class Meta(Record, frozen=True, kw_only=True):
     host: str
     pid: int
     started_ms: int
+    format: int = RECORDS
 
 
 class Journal:
@@ -64,7 +68,14 @@ class Journal:
         """Make a journal of one's own below ``root``.
 
         The folder gets its final name only when it is locked, so nobody takes it for abandoned.
+
+        Raises:
+            StorageFullError: There is no room for it; nothing is left behind.
         """
+        with needing_room(FULL):
+            self._make(root, address)
+
+    def _make(self, root: Path, address: str) -> None:
         writer = uuid.uuid4().hex
         root.mkdir(parents=True, exist_ok=True)
         folder = root / f".{writer}"
@@ -92,6 +103,7 @@ class Journal:
             folder = self.folder
             self.facts = Stream(self.folder / "facts", writer, mapped=mapped)
             self.logs = Stream(self.folder / "logs", writer, mapped=mapped, most_bytes=LOG_BYTES)
+            self.facts.aside, self.logs.aside = self.logs, self.facts
         except BaseException:
             # As on a full disk: leave nothing that somebody would have to clean up.
             os.close(handle)

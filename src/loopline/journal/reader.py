@@ -26,10 +26,12 @@ from loopline.journal.format import (
     segment_of,
 )
 from loopline.journal.stream import segment_path
-from loopline.records.facts import Fact, MetricPoints, fact_decoder
+from loopline.records.facts import MetricPoints, Unreadable, fact_decoder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loopline.records.facts import Fact
 
 __all__ = ["Page", "Reader"]
 
@@ -90,12 +92,14 @@ class Reader:
         is_damaged: Whether a record with a length and a wrong checksum ended the last reading.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Read the stream in this folder."""
+    def __init__(self, folder: Path, *, is_newer: bool = False) -> None:
+        """Read the stream in this folder, perhaps written by a newer Loopline."""
         self._folder = folder
+        self._is_newer = is_newer
         self.is_damaged = False
         self._number = 0
-        self._names: dict[int, tuple[str, str]] = {}
+        #: A name that is none has no points: they are passed over.
+        self._names: dict[int, tuple[str, str] | None] = {}
         self._named_to = 0
 
     def segments(self) -> list[int]:
@@ -153,14 +157,36 @@ class Reader:
                     self.is_damaged = True
                     break
                 if payload[0] == DEFINITION_KIND:
-                    name = _names.decode(payload[DEFINITION.size :])
-                    self._names[DEFINITION.unpack_from(payload)[1]] = name
+                    number = DEFINITION.unpack_from(payload)[1]
+                    try:
+                        self._names[number] = _names.decode(payload[DEFINITION.size :])
+                    except msgspec.MsgspecError as error:
+                        self._names[number] = None
+                        if at >= begin:
+                            gathered.facts.append(self._unreadable(payload, error))
                 elif payload[0] == FACT and at >= begin:
-                    gathered.facts.append(_decode(payload))
+                    try:
+                        gathered.facts.append(fact_decoder.decode(payload[1:]))
+                    except msgspec.MsgspecError as error:
+                        gathered.facts.append(self._unreadable(payload, error))
                     gathered.size += len(payload)
                 at += 8 + padded(length)
             self._named_to = max(self._named_to, at)
         return at
+
+    def _unreadable(self, payload: bytes, error: Exception) -> Unreadable:
+        """Make what takes the place of a whole record that is no fact.
+
+        Raises:
+            IntegrityError: A newer Loopline wrote it, which will read it.
+        """
+        if self._is_newer:
+            msg = (
+                f"The journal holds a record that this version cannot read ({error}). It was "
+                "written by a newer Loopline: pip install --upgrade loopline, then `loopline sync`."
+            )
+            raise IntegrityError(msg) from error
+        return Unreadable(data=payload, reason=f"The record is no fact: {error}.")
 
     def _read_points(self, memory: mmap.mmap, at: int, gathered: _Gathered) -> int:
         """Read points that follow one another; return the place after the last whole one.
@@ -179,7 +205,8 @@ class Reader:
             if crc32(records[taken + 8 : taken + 40], (seed + taken) & 0xFFFFFFFF) != crc:
                 break
             if number not in appends:
-                steps, times, values = gathered.columns_of(self._names[number])
+                name = self._names[number]
+                steps, times, values = _nowhere() if name is None else gathered.columns_of(name)
                 appends[number] = steps.append, times.append, values.append
             add_step, add_time, add_value = appends[number]
             add_step(step)
@@ -196,16 +223,9 @@ def _has_header(path: Path) -> bool:
         return any(file.read(FIRST))
 
 
-def _decode(payload: bytes) -> Fact:
-    try:
-        fact: Fact = fact_decoder.decode(payload[1:])
-    except msgspec.MsgspecError as error:
-        msg = (
-            f"The journal holds a record that this version cannot read ({error}). It was written "
-            "by a newer Loopline: pip install --upgrade loopline, then `loopline sync`."
-        )
-        raise IntegrityError(msg) from error
-    return fact
+def _nowhere() -> tuple[array[int], array[int], array[float]]:
+    """Make columns that nobody reads."""
+    return array("q"), array("q"), array("d")
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from loopline.disk import NO_ROOM, needing_room
 from loopline.errors import StorageFullError
 from loopline.journal.format import segment_header
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "FULL",
     "MappedSegment",
     "Segment",
     "WrittenSegment",
@@ -26,6 +28,10 @@ __all__ = [
     "file_system",
 ]
 
+FULL = (
+    "No room for the journal: the disk of the Loopline home is full. Free some space; what was "
+    "logged before is safe."
+)
 #: File systems on which a shared mapping is known to behave; elsewhere bytes are written.
 MAPPABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "f2fs", "zfs"}
 
@@ -36,13 +42,19 @@ class Segment(Protocol):
     Attributes:
         size: Bytes there is room for.
         memory: Its bytes, when it is mapped.
+        words: The same, as numbers of 32 bits.
     """
 
     size: int
     memory: mmap.mmap | None
+    words: memoryview | None
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
         """Write the record at an offset; its length word last."""
+        ...
+
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole, or the file is closed."""
         ...
 
     def close(self) -> None:
@@ -56,6 +68,7 @@ class MappedSegment:
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
         self.memory: mmap.mmap | None = mmap.mmap(handle, size)
+        self.words: memoryview | None = memoryview(self.memory).cast("I")
         os.close(handle)
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
@@ -67,11 +80,17 @@ class MappedSegment:
         memory[offset + 4 : start] = crc.to_bytes(4, "little")
         memory[offset : offset + 4] = len(payload).to_bytes(4, "little")
 
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole."""
+        memory = self.memory
+        return 0 if memory is None else int.from_bytes(memory[offset : offset + 4], "little")
+
     def close(self) -> None:
         """Unmap the file."""
-        if self.memory is not None:
+        if self.memory is not None and self.words is not None:
+            self.words.release()
             self.memory.close()
-            self.memory = None
+            self.memory = self.words = None
 
 
 class WrittenSegment:
@@ -80,6 +99,7 @@ class WrittenSegment:
     def __init__(self, handle: int, size: int) -> None:
         self.size = size
         self.memory: mmap.mmap | None = None
+        self.words: memoryview | None = None
         self._handle = handle
 
     def put(self, offset: int, payload: bytes, crc: int) -> None:
@@ -88,11 +108,17 @@ class WrittenSegment:
             self._write(crc.to_bytes(4, "little") + payload, offset + 4)
             self._write(len(payload).to_bytes(4, "little"), offset)
         except OSError as error:
-            raise _full_or(error) from error
+            if error.errno not in NO_ROOM:
+                raise
+            raise StorageFullError(FULL) from error
 
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._handle, data, offset) < len(data):  # A full disk takes what it can.
             raise OSError(errno.ENOSPC, "The disk is full.")
+
+    def length_at(self, offset: int) -> int:
+        """Read the length word at an offset; 0 where no record is whole."""
+        return int.from_bytes(os.pread(self._handle, 4, offset), "little")
 
     def close(self) -> None:
         """Close the file."""
@@ -105,30 +131,22 @@ def create_segment(path: Path, number: int, writer: str, size: int, *, mapped: b
     Raises:
         StorageFullError: There is no room; a mapped page without a block would be a SIGBUS later.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        if mapped:
-            os.posix_fallocate(handle, 0, size)
-        os.pwrite(handle, segment_header(number, writer), 0)
-        return MappedSegment(handle, size) if mapped else WrittenSegment(handle, size)
-    except OSError as error:
-        os.close(handle)
-        path.unlink(missing_ok=True)
-        raise _full_or(error) from error
-
-
-def _full_or(error: OSError) -> Exception:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageFullError(
-            "No room for the journal: the disk of the Loopline home is full. Free some space; "
-            "what was logged before is safe."
-        )
-    return error
+    with needing_room(FULL):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if mapped:
+                os.posix_fallocate(handle, 0, size)
+            os.pwrite(handle, segment_header(number, writer), 0)
+            return MappedSegment(handle, size) if mapped else WrittenSegment(handle, size)
+        except OSError:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
 
 
 def can_map(folder: Path) -> bool:
-    """Whether segments in this folder may be mapped into memory."""
-    return file_system(folder) in MAPPABLE
+    """Whether segments in this folder may be mapped into memory, whose words are little-endian."""
+    return sys.byteorder == "little" and file_system(folder) in MAPPABLE
 
 
 def file_system(folder: Path) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "TagRemoved",
     "TagsSet",
     "TaskRunState",
+    "Unreadable",
 ]
 
 
@@ -154,6 +155,18 @@ class LogsWritten(Record, frozen=True, kw_only=True, tag="logs"):
     lines: list[LogLine]
 
 
+class Unreadable(Record, frozen=True, kw_only=True, tag="unreadable"):
+    """A whole record of a journal that is no fact: refused for good, so that it blocks nothing.
+
+    Attributes:
+        data: The record.
+        reason: What is wrong with it.
+    """
+
+    data: bytes
+    reason: str
+
+
 Fact = (
     RunStarted
     | RunEnded
@@ -166,6 +179,7 @@ Fact = (
     | FlowRunState
     | TaskRunState
     | LogsWritten
+    | Unreadable
 )
 
 
@@ -197,10 +211,12 @@ class Receipt(Record, frozen=True, kw_only=True):
         acknowledged: Position up to which the writer's records are safe. The batch was taken
             in whole when this is its ``end``; otherwise send again from here.
         refused: How many of its facts went to the dead letters.
+        reasons: Why, of the first few.
     """
 
     acknowledged: int
     refused: int = 0
+    reasons: list[str] = []
 
 
 #: Decodes one journaled fact.

@@ -20,6 +20,7 @@ __all__ = [
     "MetricColumns",
     "MetricHistory",
     "MetricSummary",
+    "Param",
     "RefusedFact",
     "Run",
     "RunData",
@@ -28,6 +29,7 @@ __all__ = [
     "RunPage",
     "RunStatus",
     "RunTable",
+    "RunTag",
     "ValueCount",
 ]
 
@@ -87,25 +89,39 @@ class ExperimentPage(Record, frozen=True, kw_only=True):
     next_page_token: str = ""
 
 
-class Metric(Record, frozen=True, kw_only=True):
-    """One point of a metric, as logged.
+class Metric(Record, frozen=True):
+    """One point of a metric, as logged: MLflow's record, in MLflow's order.
 
     Attributes:
         key: Metric name, 1 to 250 characters, such as ``"val_mae"``.
         value: In the metric's own unit; NaN and infinities are kept.
+        timestamp: Unix time in milliseconds.
         step: Training step, counted from 0.
-        timestamp_ms: Unix time in milliseconds, MLflow's unit.
     """
 
     key: str
     value: float
+    timestamp: int
     step: int = 0
-    timestamp_ms: int
 
     @property
-    def timestamp(self) -> int:
-        """Unix time in milliseconds, as MLflow calls it."""
-        return self.timestamp_ms
+    def timestamp_ms(self) -> int:
+        """Unix time in milliseconds."""
+        return self.timestamp
+
+
+class Param(Record, frozen=True):
+    """One param for ``Client.log_batch``: MLflow's record, in MLflow's order."""
+
+    key: str
+    value: str
+
+
+class RunTag(Record, frozen=True):
+    """One tag for ``Client.log_batch``: MLflow's record, in MLflow's order."""
+
+    key: str
+    value: str
 
 
 class MetricSummary(Record, frozen=True, kw_only=True):
@@ -160,7 +176,7 @@ class MetricHistory(Record, frozen=True, kw_only=True):
         for step, timestamp_ms, value in zip(
             self.steps, self.timestamps_ms, self.values, strict=True
         ):
-            yield Metric(key=self.key, value=value, step=step, timestamp_ms=timestamp_ms)
+            yield Metric(key=self.key, value=value, step=step, timestamp=timestamp_ms)
 
     @overload
     def __getitem__(self, index: int) -> Metric: ...
@@ -174,7 +190,7 @@ class MetricHistory(Record, frozen=True, kw_only=True):
             key=self.key,
             value=self.values[index],
             step=self.steps[index],
-            timestamp_ms=self.timestamps_ms[index],
+            timestamp=self.timestamps_ms[index],
         )
 
 
@@ -253,9 +269,11 @@ class Dataset(Record, frozen=True, kw_only=True):
         size_bytes: Bytes of the files or the array; None for a table.
         columns: Column names with their types, of the first 500 columns.
         column_count: How many columns there are; None when not tabular.
-        profile: What the first 100 columns hold.
+        profile: What the first 100 columns hold. An array alone has its columns named by their
+            number; one of more than two axes has one profile, over all its values.
         profiled_rows: Rows the profile was made of; None: all of them.
-        sampled_rows: Rows, drawn evenly, that quantiles and top values rest on; None: all.
+        sampled_rows: Rows (values, where an array has no columns), drawn evenly, that quantiles
+            and top values rest on; None: all.
         mlflow: What an MLflow store said of it, word for word, by MLflow's names:
             ``"source_type"``, ``"source"``, ``"schema"`` and ``"profile"``.
     """

@@ -122,9 +122,12 @@ def check_experiment_name(name: str) -> None:
 
 def check_id(what: str, value: str) -> None:
     """Check a run id or the like."""
+    if not isinstance(value, str):
+        msg = f"A {what} is a text, not {type(value).__name__}: {value!r:.80}. Give it as text."
+        raise InvalidInputError(msg)
     if not _ID.match(value):
         msg = (
-            f"{value!r} cannot be a {what}: it begins with a letter or digit and goes on with "
+            f"{value[:80]!r} cannot be a {what}: it begins with a letter or digit and goes on with "
             "letters, digits, _ and - (256 at most)."
         )
         raise InvalidInputError(msg)

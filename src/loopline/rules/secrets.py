@@ -161,6 +161,8 @@ SHAPES = re.compile(
   | \bdapi[0-9a-f]{32} | \bdop_v1_[0-9a-f]{32,}              # Databricks, DigitalOcean
   | \bAGE-SECRET-KEY-1[0-9A-Z]{20,}
   | (?<=AccountKey=)[^;"'\s]+ | (?<=SharedAccessKey=)[^;"'\s]+  # Azure
+  | (?i:(?<=[?&;]sig=)|(?<=[?&;]signature=)|(?<=-signature=)|(?<=-security-token=))
+    [^&;\s"'<>\#]{8,}                                        # Addresses that open by themselves
   | (?i:(?<=\bbearer\ )|(?<=\bbasic\ ))[\w.~+/=\-]{8,}
     """,
     re.VERBOSE,

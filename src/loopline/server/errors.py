@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from loopline.disk import NO_ROOM
 from loopline.errors import FilterError, InvalidInputError, LooplineError, StorageFullError
 from loopline.server import wire
 
@@ -64,7 +64,7 @@ def translate(error: Exception) -> LooplineError | None:
     """Find the error of ours that says what happened; None when it is a fault inside."""
     if isinstance(error, LooplineError):
         return error
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return StorageFullError("The server's disk is full. Free some space there, then retry.")
     if isinstance(error, OverflowError):  # A database's whole numbers have 64 bits.
         return InvalidInputError("A number is larger than can be kept. Use one below 2^63.")

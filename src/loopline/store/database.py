@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exc as sa_exc
@@ -86,8 +86,13 @@ class Store:
             yield plain.execution_options(**self._kind.READING)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open a transaction that is durable when the block ends and undone when it raises."""
+    def write(self, *, remakes_tables: bool = False) -> Iterator[Connection]:
+        """Open a transaction that is durable when the block ends and undone when it raises.
+
+        Args:
+            remakes_tables: It replaces whole tables, as an upgrade does, and others' references
+                to them hold at its end.
+        """
         self._after_fork()
         # Threads of one process queue here rather than in the database.
         if not self._write_lock.acquire(timeout=LOCK_WAIT_S):
@@ -95,7 +100,8 @@ class Store:
         try:
             with self._translated(), self._engine.connect() as plain:
                 connection = plain.execution_options(**self._kind.WRITING)
-                with connection.begin():
+                looking_away = self._kind.remaking(plain) if remakes_tables else nullcontext()
+                with looking_away, connection.begin():
                     self._kind.begin_write(connection, LOCK_WAIT_S)
                     yield connection
         finally:

@@ -42,12 +42,22 @@ MAX_DIGITS = 18
 
 
 def ensure(connection: Connection, name: str, now_ms: int) -> int:
-    """Get the number of the experiment of this name, making it when missing."""
+    """Get the number of the experiment of this name, making it when missing.
+
+    One that was deleted is brought back, for a run that begins in it must be seen; the runs that
+    were deleted with it stay so.
+    """
     found = connection.execute(
-        select(_experiment.c.id).where(_experiment.c.name == name)
-    ).scalar_one_or_none()
+        select(_experiment.c.id, _experiment.c.lifecycle).where(_experiment.c.name == name)
+    ).first()
     if found is not None:
-        return int(found)
+        if found.lifecycle != Lifecycle.ACTIVE:
+            connection.execute(
+                update(_experiment)
+                .where(_experiment.c.id == found.id)
+                .values(lifecycle=Lifecycle.ACTIVE, updated_ms=now_ms)
+            )
+        return int(found.id)
     check_experiment_name(name)
     made = connection.execute(
         insert(_experiment).values(name=name, created_ms=now_ms, updated_ms=now_ms)

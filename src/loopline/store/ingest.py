@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["ingest"]
 
 _writer = schema.writer
+#: Of so many refused facts of a batch the writer is told why.
+REASONS = 3
 
 
 def ingest(store: Store, batch: f.Batch) -> f.Receipt:
@@ -67,7 +69,9 @@ def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
         connection.execute(
             update(_writer).where(_writer.c.writer == batch.writer).values(acknowledged=batch.end)
         )
-        return f.Receipt(acknowledged=batch.end, refused=ingestion.refused)
+        return f.Receipt(
+            acknowledged=batch.end, refused=ingestion.refused, reasons=ingestion.reasons
+        )
 
 
 def _meet_writer(connection: Connection, batch: f.Batch, now_ms: int) -> int:
@@ -80,7 +84,8 @@ def _meet_writer(connection: Connection, batch: f.Batch, now_ms: int) -> int:
                 host=batch.host,
                 pid=batch.pid,
                 first_seen_ms=now_ms,
-                last_seen_ms=now_ms,
+                # What somebody else sends of it is no sign of its life.
+                last_seen_ms=0 if batch.adopted else now_ms,
             )
         )
         return 0
@@ -104,6 +109,7 @@ class _Ingestion:
         self._now_ms = now_ms
         self._begin()
         self.refused = 0
+        self.reasons: list[str] = []
 
     def _begin(self) -> None:
         batch = self._batch
@@ -141,7 +147,7 @@ class _Ingestion:
         self._runs.write()
         self._flows.write()
 
-    def _dispatch(self, fact: f.Fact) -> None:
+    def _dispatch(self, fact: f.Fact) -> None:  # noqa: C901 - a case a fact
         match fact:
             case f.MetricPoints():
                 self._runs.add_points(fact)
@@ -165,9 +171,13 @@ class _Ingestion:
                 self._flows.set_task_run_state(fact)
             case f.LogsWritten():
                 self._flows.add_logs(fact)
+            case f.Unreadable():
+                raise InvalidInputError(fact.reason)
 
     def _refuse(self, fact: f.Fact, reason: str) -> None:
         self.refused += 1
+        if len(self.reasons) < REASONS:
+            self.reasons.append(reason)
         self._connection.execute(
             insert(schema.refused).values(
                 run_id=getattr(fact, "run_id", None) or getattr(fact, "flow_run_id", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, text
@@ -15,6 +16,8 @@ from loopline.errors import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from sqlalchemy import URL, Connection, Engine
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "make_engine",
     "make_reader",
     "only_read",
+    "remaking",
     "translate",
 ]
 
@@ -35,6 +39,11 @@ WRITING: dict[str, Any] = {}
 
 #: Any number that no other program takes an advisory lock on in the same database.
 _WRITERS = 0x4C4F4F50  # "LOOP"
+#: How long this transaction waits for others, and others for it when nothing comes of it.
+_BOUNDS = text(
+    "SELECT set_config('lock_timeout', :wait_ms, true),"
+    " set_config('idle_in_transaction_session_timeout', :wait_ms, true)"
+)
 #: First two digits of the codes (SQLSTATE) for values that cannot be, for broken rules, and for
 #: what is larger than PostgreSQL can hold, as an entry of an index.
 _BAD_DATA, _BROKEN_RULE, _TOO_LARGE = "22", "23", "54"
@@ -78,14 +87,20 @@ def begin_write(connection: Connection, wait_s: float) -> None:
 
     Every handler is written for that: what it reads stays true until it writes.
     """
-    connection.execute(text(f"SET LOCAL lock_timeout = {round(wait_s * 1000)}"))
+    # A client that is stopped in here (Ctrl-Z) loses its transaction, and not everybody's time.
+    connection.execute(_BOUNDS, {"wait_ms": str(round(wait_s * 1000))})
     connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITERS})"))
+
+
+def remaking(_connection: Connection) -> AbstractContextManager[None]:
+    """Nothing: PostgreSQL alters a table in place, with all that refers to it."""
+    return nullcontext()
 
 
 def locked(where: str, wait_s: float) -> BackendUnavailableError:
     """Say that others hold the database."""
     return BackendUnavailableError(
-        f"The database {where} is locked by another process for more than {wait_s:g} s. "
+        f"The database {where} has been locked for {wait_s:g} s. "
         "Try again, or look for a transaction that is left open."
     )
 

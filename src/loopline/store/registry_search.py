@@ -19,7 +19,7 @@ from loopline.rules.registry_filters import (
     parse_version_order,
 )
 from loopline.store import schema
-from loopline.store.page_tokens import decode_place, encode_place
+from loopline.store.page_tokens import decode_place, encode_place, stamp_of
 from loopline.store.registry_rows import model_records, version_records
 from loopline.store.search_terms import compare, condition
 
@@ -110,13 +110,12 @@ def _page(
     holds: Callable[[Comparison], ColumnElement[bool]],
 ) -> tuple[Sequence[Row[Any]], str]:
     """Read the rows of a page, and where the next one begins."""
-    # Which order a place belongs to: another one's would be a place nobody asked for.
-    order = ",".join(f"{'-' if each.descending else ''}{each.field.key}" for each in orders)
+    stamp = stamp_of(type(call).__name__, call.filter, call.order_by)
     keys = [columns[each.field.key] for each in orders]
     if node is not None:
         query = query.where(condition(node, holds))
     if call.page_token:
-        query = query.where(_after(_place(call.page_token, order, keys), orders, keys))
+        query = query.where(_after(_place(call.page_token, stamp, keys), orders, keys))
     by = [
         key.desc() if each.descending else key.asc() for key, each in zip(keys, orders, strict=True)
     ]
@@ -127,20 +126,19 @@ def _page(
     shown = rows[: call.max_results]
     if len(rows) == len(shown):
         return shown, ""
-    return shown, encode_place((order, *shown[-1][-len(keys) :]))
+    return shown, encode_place(stamp, tuple(shown[-1][-len(keys) :]))
 
 
-def _place(token: str, order: str, keys: list[ColumnElement[Any]]) -> list[int | str]:
-    given, *place = decode_place(token, len(keys) + 1)
-    kinds = [key.type.python_type for key in keys]
-    if given != order or not all(map(isinstance, place, kinds)):
-        msg = "The page token belongs to another order. Ask for the first page again."
+def _place(token: str, stamp: int, keys: list[ColumnElement[Any]]) -> tuple[int | str, ...]:
+    place = decode_place(token, stamp, len(keys))
+    if not all(map(isinstance, place, (key.type.python_type for key in keys))):
+        msg = "Invalid page token. Ask for the first page again."
         raise InvalidInputError(msg)
     return place
 
 
 def _after(
-    place: list[int | str], orders: list[OrderBy], keys: list[ColumnElement[Any]]
+    place: tuple[int | str, ...], orders: list[OrderBy], keys: list[ColumnElement[Any]]
 ) -> ColumnElement[bool]:
     """Say that a row comes after a place: beyond it in a key, and level in all before that."""
     steps = []

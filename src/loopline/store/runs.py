@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, exists, insert, select, update
+from sqlalchemy import and_, exists, func, insert, select, update
 
 from loopline.records.base import Lifecycle
 from loopline.records.tracking import (
@@ -19,13 +19,13 @@ from loopline.records.tracking import (
 )
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
-from loopline.store.documents import RUNS, records_of
+from loopline.store.documents import RUNS, decode, records_of
 from loopline.store.find import no_run, run_row
 from loopline.store.flow_facts import CLOSER, close_lost_flow_runs, revive_flow_runs
 from loopline.store.lifecycle import set_lifecycle_of_run
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from loopline.records import operations as ops
     from loopline.store.database import Store
@@ -198,6 +198,14 @@ def add_event(
     )
 
 
+def _last_sign(row: Row[Any], now_ms: int) -> int:
+    """Tell when a lost run was last heard of: it ended then, and not when that was found out."""
+    points = decode(row.document).metrics.values()
+    signs = [row.last_seen_ms or 0, *(point.timestamp_ms for point in points)]
+    # What users write as a time may lie ahead, and a clock may have been set back.
+    return max([int(row.start_ms), *(sign for sign in signs if sign <= now_ms)])
+
+
 def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRuns) -> list[str]:
     """Close as FAILED the running runs whose writers are all gone; answer their ids."""
     now_ms = store.clock()
@@ -217,15 +225,24 @@ def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRun
         )
     )
     written = exists().where(link.c.run_pk == _run.c.pk)
+    last_seen = (
+        select(func.max(writers.c.last_seen_ms))
+        .where(link.c.run_pk == _run.c.pk, link.c.writer == writers.c.writer)
+        .correlate(_run)
+        .scalar_subquery()
+    )
     lost = connection.execute(
-        select(_run.c.pk, _run.c.run_id).where(_run.c.status == RunStatus.RUNNING, written, ~alive)
+        RUNS.add_columns(last_seen.label("last_seen_ms")).where(
+            _run.c.status == RunStatus.RUNNING, written, ~alive
+        )
     ).all()
     reason = call.reason or (f"lost: its process has not been heard of for {call.silent_s:g} s")
     for row in lost:
+        end_ms = _last_sign(row, now_ms)
         connection.execute(
             update(_run)
             .where(_run.c.pk == row.pk)
-            .values(status=RunStatus.FAILED, end_ms=now_ms, end_reason=reason, ended_by="adopter")
+            .values(status=RunStatus.FAILED, end_ms=end_ms, end_reason=reason, ended_by="adopter")
         )
         add_event(connection, row.pk, now_ms, RunStatus.FAILED, reason, CLOSER)
     close_lost_flow_runs(connection, reason, now_ms)

@@ -16,7 +16,7 @@ from loopline.rules.filters import OrderBy, parse, parse_order_by
 from loopline.store import schema
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
-from loopline.store.page_tokens import decode_place, encode_place
+from loopline.store.page_tokens import decode_place, encode_place, stamp_of
 from loopline.store.search_plan import Hit, Question, find
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def _search(
         raise InvalidInputError(msg)
     order = _orders(call.order_by)
     node = parse(call.filter)
-    after = decode_place(call.page_token, 2 * len(order) + 2) if call.page_token else None
+    stamp = stamp_of(call.filter, call.order_by, call.include_deleted)
+    after = decode_place(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
@@ -80,7 +81,7 @@ def _search(
     )
     hits = find(connection, question)
     shown = hits[: call.max_results]
-    return shown, encode_place(shown[-1].place) if len(hits) > len(shown) else ""
+    return shown, encode_place(stamp, shown[-1].place) if len(hits) > len(shown) else ""
 
 
 def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterator[list[Row[Any]]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
+from loopline.disk import has_room
 from loopline.errors import (
     BackendUnavailableError,
     IntegrityError,
@@ -18,19 +20,25 @@ from loopline.errors import (
     LooplineError,
     StorageFullError,
 )
+from loopline.store.holders import find_holder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import URL, Connection, Engine
 
 __all__ = [
     "READING",
     "WRITING",
     "begin_write",
+    "is_read_only",
     "locked",
     "make_engine",
     "make_reader",
     "only_read",
+    "remaking",
     "translate",
+    "uri_to_read",
 ]
 
 #: What a transaction is opened with, to read and to write.
@@ -43,6 +51,10 @@ _PAUSE_S = 0.01
 
 def make_engine(url: URL, wait_s: float) -> Engine:
     """Make an engine whose connections wait this long for another process's write."""
+    if url.database and is_read_only(Path(url.database)):
+        reader = make_reader(url, wait_s)
+        event.listen(reader, "begin", _begin)
+        return reader
     engine = create_engine(
         url,
         connect_args={"timeout": wait_s, "check_same_thread": False},
@@ -50,22 +62,20 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         max_overflow=32,
     )
 
+    folder = Path(url.database or "").parent
+
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         """Set a new connection up: readers never wait for the writer, commits reach the disk."""
         connection.isolation_level = None  # BEGIN is said by `begin`, not by the driver.
         cursor = connection.cursor()
-        _switch_to_wal(cursor, wait_s)
+        _switch_to_wal(cursor, folder, wait_s)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA case_sensitive_like=ON")
         cursor.close()
 
-    def begin(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get("loopline_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
     event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", begin)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -73,8 +83,8 @@ def make_reader(url: URL, wait_s: float) -> Engine:
     """Make an engine that opens the file only to read."""
 
     def connect() -> sqlite3.Connection:
-        file = Path(url.database or "").resolve().as_uri()
-        connection = sqlite3.connect(f"{file}?mode=ro", uri=True, timeout=wait_s)
+        address = uri_to_read(Path(url.database or ""))
+        connection = sqlite3.connect(address, uri=True, timeout=wait_s, check_same_thread=False)
         connection.isolation_level = None
         connection.execute("PRAGMA case_sensitive_like=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -83,33 +93,84 @@ def make_reader(url: URL, wait_s: float) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
 
+def is_read_only(file: Path) -> bool:
+    """Whether this process may read a database and not write to it, or not beside it."""
+    if not file.is_file():
+        return False
+    if not os.access(file, os.W_OK):
+        return True
+    beside = (file.with_name(f"{file.name}-{part}") for part in ("wal", "shm"))
+    return not (os.access(file.parent, os.W_OK) or all(os.access(one, os.W_OK) for one in beside))
+
+
+def uri_to_read(file: Path) -> str:
+    """Write the address under which SQLite opens a file only to read it.
+
+    In WAL mode a reader writes, too: beside the file. Where it may not, a file whose last writer
+    has gone in order (there is no ``-wal``) can be read as it is; one that is being written to
+    can be read by what its writers keep beside it.
+    """
+    wal = file.with_name(f"{file.name}-wal")
+    is_whole = not wal.exists() or not wal.stat().st_size
+    immutable = "&immutable=1" if is_whole and is_read_only(file) else ""
+    return f"{file.resolve().as_uri()}?mode=ro{immutable}"
+
+
+def _begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("loopline_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
 def only_read(connection: Connection) -> None:
     """Let this connection change nothing any more, temporary tables neither."""
     connection.exec_driver_sql("PRAGMA query_only = ON")
 
 
-def _switch_to_wal(cursor: sqlite3.Cursor, wait_s: float) -> None:
+def _switch_to_wal(cursor: sqlite3.Cursor, folder: Path, wait_s: float) -> None:
     """Switch the database to WAL, also while others make it at the same moment."""
     until = time.monotonic() + wait_s
     while True:
-        with suppress(sqlite3.OperationalError):
+        try:
             cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_held = any(word in str(error) for word in ("lock", "busy"))
+            if time.monotonic() > until or not (is_held or has_room(folder)):
+                raise
+            time.sleep(_PAUSE_S)
+        else:
             return
-        if time.monotonic() > until:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        time.sleep(_PAUSE_S)
 
 
 def begin_write(connection: Connection, wait_s: float) -> None:
     """Nothing: a write transaction takes the only lock there is when it begins."""
 
 
+@contextmanager
+def remaking(connection: Connection) -> Iterator[None]:
+    """Let the transaction inside replace tables that others refer to.
+
+    SQLite alters most of a table by making another under its name. It must neither delete what
+    refers to the old one, nor refuse because a view of somebody's shows it. Both settings are
+    deaf inside a transaction, and the connection is used again: they are set around it.
+    """
+    plain = connection.connection.driver_connection
+    assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - of this module's engine
+    plain.execute("PRAGMA foreign_keys=OFF")
+    plain.execute("PRAGMA legacy_alter_table=ON")
+    try:
+        yield
+    finally:
+        plain.execute("PRAGMA legacy_alter_table=OFF")
+        plain.execute("PRAGMA foreign_keys=ON")
+
+
 def locked(where: str, wait_s: float) -> BackendUnavailableError:
-    """Say that others hold the database."""
+    """Say that others hold the database, and who."""
+    holder = find_holder(Path(where))
+    advice = "Try again, or look for a program that holds it open."
     return BackendUnavailableError(
-        f"The database {where} is locked by another process for more than {wait_s:g} s. "
-        "Try again, or look for a program that holds it open."
+        f"The database {where} has been locked for {wait_s:g} s. "
+        f"{advice if holder is None else holder.sentence}"
     )
 
 
@@ -118,10 +179,15 @@ def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: 
     text = str(error).lower()
     if "locked" in text or "busy" in text:
         return locked(where, wait_s)
-    if "full" in text:
+    if "full" in text or ("i/o" in text and not has_room(Path(where).parent)):
         return StorageFullError(
             f"The disk of {where} is full. What was acknowledged is safe; free some space "
             "and recording goes on by itself."
+        )
+    if "readonly" in text or "read-only" in text:
+        return BackendUnavailableError(
+            f"The database {where} can only be read here; nothing was changed. Make it and its "
+            "folder writable, or use another: set LOOPLINE_URI, or give --uri."
         )
     if "malformed" in text or "not a database" in text:
         return IntegrityError(

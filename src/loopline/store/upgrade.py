@@ -1,4 +1,8 @@
-"""Bringing a database's schema up to date, safely when fifty processes try it at once."""
+"""Bringing a database's schema up to date, safely when fifty processes try it at once.
+
+An upgrade is one transaction, whatever it remakes: a process that dies in it leaves the schema
+that was there, and the next one begins anew.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,36 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
-from loopline.errors import StoreVersionError
-from loopline.store.views import make_views
+from loopline.errors import IntegrityError, StoreVersionError
+from loopline.store.sqlite import uri_to_read
+from loopline.store.views import VIEWS, drop_views, make_views
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy import Connection
 
     from loopline.store.database import Store
 
-__all__ = ["HEAD", "bring_up_to_date"]
+__all__ = ["HEAD", "bring_up_to_date", "whose_tables"]
 
 #: The newest migration, so that an up-to-date store is opened without importing Alembic.
 HEAD = "0001"
+#: Alembic's folder of migrations; none is edited once it was released.
+MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ll_schema_version"
-#: A table that only MLflow's own store has.
-FOREIGN_TABLE = "alembic_version"
+#: Tables that an MLflow store has. The first alone is every program's that uses Alembic.
+MLFLOW_TABLES = {"alembic_version", "experiments", "runs"}
 
 
 #: Alembic keeps what it works on in globals: one upgrade at a time in a process.
 _upgrading = threading.Lock()
+
+
+def whose_tables(tables: set[str]) -> str:
+    """Say in a few words whose a database is that has these tables; empty: ours, or nobody's."""
+    if not tables or VERSION_TABLE in tables:
+        return ""
+    return "an MLflow store" if tables >= MLFLOW_TABLES else "another program's tables"
 
 
 def check_ours(path: str) -> None:
@@ -40,24 +55,26 @@ def check_ours(path: str) -> None:
     if not file.is_file() or not file.stat().st_size:
         return
     try:
-        tables = _tables(file, "ro")
+        tables = _tables(uri_to_read(file))
     except sqlite3.OperationalError:
         # A process that was killed left a journal behind, which only a writer can roll back.
-        tables = _tables(file, "rw")
-    if tables and VERSION_TABLE not in tables:
-        is_mlflow = FOREIGN_TABLE in tables
-        raise _foreign(path, "an MLflow store" if is_mlflow else "another program's tables")
+        tables = _tables(f"{file.resolve().as_uri()}?mode=rw")
+    if whose := whose_tables(tables):
+        raise _foreign(path, whose)
 
 
 def _foreign(where: str, whose: str) -> StoreVersionError:
+    taken_in = ""
+    if "MLflow" in whose:
+        taken_in = f" Bring in what it has with `loopline import mlflow {where}`."
     return StoreVersionError(
-        f"{where} holds {whose}. Loopline leaves it untouched; give it a home of its own with "
-        "`loopline init`, or another database."
+        f"{where} holds {whose}. Loopline leaves it untouched and needs a home of its own "
+        f"(`loopline init`) or another database.{taken_in}"
     )
 
 
-def _tables(file: Path, mode: str) -> set[str]:
-    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode={mode}", uri=True)
+def _tables(uri: str) -> set[str]:
+    connection = sqlite3.connect(uri, uri=True)
     try:
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return {row[0] for row in rows}
@@ -69,19 +86,27 @@ def bring_up_to_date(store: Store) -> None:
     """Create or upgrade the schema; do nothing, in one read, when it is current.
 
     Raises:
-        StoreVersionError: The schema is newer than this program, or belongs to MLflow.
+        StoreVersionError: The schema is newer than this program, or another program's.
     """
     with store.read() as connection:
-        if _version(connection) == HEAD:
-            return
-    # One process upgrades; the others wait for its write lock, then find the work done.
-    with _upgrading, store.write() as connection:
         version = _version(connection)
         if version == HEAD:
             return
-        if version is None and inspect(connection).has_table(FOREIGN_TABLE):
-            raise _foreign(store.where, "an MLflow store")
-        _run_migrations(connection, version)
+        if version is None:
+            _refuse_foreign(connection, store.where)
+    config = _config()
+    _refuse_newer(config, version, store.where)
+    # One process upgrades; the others wait for its write lock, then find the work done.
+    with _upgrading, store.write(remakes_tables=True) as connection:
+        version = _version(connection)
+        if version == HEAD:
+            return
+        if version is None:
+            _refuse_foreign(connection, store.where)
+        _refuse_newer(config, version, store.where)
+        _upgrade(connection, config)
+        if version is not None:
+            _check_references(connection, store)
 
 
 def _version(connection: Connection) -> str | None:
@@ -91,20 +116,64 @@ def _version(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _run_migrations(connection: Connection, version: str | None) -> None:
-    from alembic import command
+def _refuse_foreign(connection: Connection, where: str) -> None:
+    """Refuse a PostgreSQL that has something where our views would be.
+
+    Others may be there: a database is often shared, with extensions' tables at least.
+    """
+    found = inspect(connection)
+    names = {*found.get_table_names(), *found.get_view_names()}
+    whose = whose_tables(names)
+    if whose and names & {*VIEWS, *MLFLOW_TABLES}:
+        raise _foreign(where, whose)
+
+
+def _config() -> Config:
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _refuse_newer(config: Config, version: str | None, where: str) -> None:
+    from alembic.script import ScriptDirectory
+
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         msg = (
-            f"The store's schema is {version}, newer than this Loopline knows ({HEAD}). "
-            "Upgrade Loopline: pip install --upgrade loopline"
+            f"The schema of {where} is {version}, newer than this Loopline knows ({HEAD}); nothing "
+            "was changed. Upgrade Loopline: pip install --upgrade loopline"
         )
         raise StoreVersionError(msg)
+
+
+def _upgrade(connection: Connection, config: Config) -> None:
+    """Run the migrations that are missing, with no view in the way of what they change."""
+    from alembic import command
+
+    drop_views(connection)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     make_views(connection)
+
+
+def _check_references(connection: Connection, store: Store) -> None:
+    """Refuse an upgrade that loses a row which others belong to: while it runs SQLite looks away.
+
+    Raises:
+        IntegrityError: It would; nothing is changed.
+    """
+    if not store.is_sqlite or not (broken := _count_broken(connection)):
+        return
+    with store.read() as before:
+        if broken > _count_broken(before):
+            msg = (
+                f"The upgrade of {store.where} to schema {HEAD} would lose rows, so nothing was "
+                "changed. Go on with the Loopline you had, and tell us in an issue."
+            )
+            raise IntegrityError(msg)
+
+
+def _count_broken(connection: Connection) -> int:
+    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall())

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
+from loopline.errors import StoreVersionError
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["VIEWS", "make_views"]
+__all__ = ["VIEWS", "drop_views", "make_views"]
 
-#: ``{…}`` is a field of a JSON document, which the two databases write differently.
+#: ``{…}`` reads a JSON document, which the two databases write differently.
 VIEWS: dict[str, str] = {
     "experiments": """
         SELECT id AS experiment_id, name, 'mlflow-artifacts:/' || id AS artifact_location,
@@ -51,10 +55,16 @@ VIEWS: dict[str, str] = {
                {document.profile} AS dataset_profile
         FROM ll_dataset""",
     "inputs": """
-        SELECT r.run_id || '/' || i.dataset_id AS input_uuid, 'DATASET' AS source_type,
+        SELECT r.run_id || '/' || i.dataset_id || '/' || i.context AS input_uuid,
+               'DATASET' AS source_type,
                CAST(i.dataset_id AS TEXT) AS source_id, 'RUN' AS destination_type,
                r.run_id AS destination_id
         FROM ll_run_input i JOIN ll_run r ON r.pk = i.run_pk""",
+    "input_tags": """
+        SELECT r.run_id || '/' || i.dataset_id || '/' || i.context AS input_uuid,
+               'mlflow.data.context' AS name, i.context AS value
+        FROM ll_run_input i JOIN ll_run r ON r.pk = i.run_pk
+        WHERE i.context <> ''""",
     "registered_models": """
         SELECT name, created_ms AS creation_time, updated_ms AS last_updated_time, description
         FROM ll_model""",
@@ -72,16 +82,43 @@ VIEWS: dict[str, str] = {
     "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
 }
 
+#: PostgreSQL's code (SQLSTATE): other objects depend on this one.
+_DEPENDED_ON = "2BP01"
 _JSON_FIELDS = ("source", "columns", "profile")
 
 
+def drop_views(connection: Connection) -> None:
+    """Drop the views: a table that one shows can hardly be changed.
+
+    Raises:
+        StoreVersionError: Views that users made depend on them; nothing is changed.
+    """
+    for name in VIEWS:
+        try:
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _DEPENDED_ON:
+                raise
+            diagnosis = getattr(error.orig, "diag", None)  # Of psycopg.
+            detail = getattr(diagnosis, "message_detail", error.orig)
+            msg = (
+                "The store is to be upgraded, and views of your own stand on Loopline's, which are "
+                f"made anew ({detail}). Nothing was changed. Note how yours were made, drop them, "
+                "open the store, and make them again."
+            )
+            raise StoreVersionError(msg) from error
+
+
 def make_views(connection: Connection) -> None:
-    """Make the views, in the place of those there are."""
+    """Make the views, where there are none."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    written = {
+        f"{{document.{field}}}": f"json_extract(document, '$.{field}')"
+        if is_sqlite
+        else f"document::json ->> '{field}'"
+        for field in _JSON_FIELDS
+    }
     for name, text in VIEWS.items():
-        for field in _JSON_FIELDS:
-            written = f"document::json ->> '{field}'"
-            if connection.dialect.name == "sqlite":
-                written = f"json_extract(document, '$.{field}')"
-            text = text.replace(f"{{document.{field}}}", written)  # noqa: PLW2901 - built up
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        for mark, expression in written.items():
+            text = text.replace(mark, expression)  # noqa: PLW2901 - built up
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {text.strip()}")

@@ -207,6 +207,8 @@ def _values_of_array(key: str, given: Any) -> _Given | None:  # noqa: ANN401
             "with array.astype(float)."
         )
         raise InvalidInputError(msg)
+    if np.ma.isMaskedArray(found):  # What is masked is not known: it must not count as a value.
+        found = found.astype("<f8").filled(np.nan)
     return _Given(np.ascontiguousarray(found, dtype="<f8"))
 
 
@@ -219,11 +221,20 @@ def _whole_column(name: str, given: Any, count: int, first: int) -> _Column:  # 
     np = None if isinstance(given, (list, tuple, range, array)) else _numpy(given)
     if np is not None:
         found = _as_numpy(np, name, given).reshape(-1)
+        if np.ma.is_masked(found) or (found.dtype.kind == _DATES and np.isnat(found).any()):
+            msg = f"Some of the {name} are missing. Leave their points out, or fill them in."
+            raise InvalidInputError(msg)
         if found.dtype.kind == _DATES:
             found = found.astype("datetime64[ms]").astype("<i8")
-        if found.dtype.kind == "f" and bool((found == np.floor(found)).all()):
-            found = found.astype("<i8")
-        if found.dtype.kind in "iub":
+        is_whole = found.dtype.kind == "f" and bool((found == np.floor(found)).all())
+        if is_whole or found.dtype.kind in "iub":
+            # The bound itself is a number of 64 bits that no float below it is close to.
+            if found.size and not -(2.0**63) <= found.min() <= found.max() < 2**63:
+                msg = (
+                    f"The {name} must be whole numbers below 2**63, and lie between "
+                    f"{found.min()} and {found.max()}."
+                )
+                raise InvalidInputError(msg)
             return _Given(np.ascontiguousarray(found, dtype="<i8"))
         if found.dtype.kind != "O":
             msg = f"The {name} must be whole numbers, not {found.dtype} ({told(found)})."
@@ -259,7 +270,7 @@ def _as_numpy(np: Any, name: str, given: Any) -> Any:  # noqa: ANN401
             given = detach().cpu()
             if given.is_floating_point():
                 given = given.double()
-        return np.asarray(given)
+        return np.asanyarray(given) if np.ma.isMaskedArray(given) else np.asarray(given)
     except Exception as error:
         msg = (
             f"{name!r} cannot be read as an array ({type(given).__name__}: {error}). Convert it "

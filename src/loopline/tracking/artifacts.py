@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.operations import GetModel, ListArtifacts, ResolveModel
+from loopline.records.tracking import Artifact
 from loopline.rules.names import check_artifact_path
 from loopline.tracking import media
 from loopline.tracking.progress import progress
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loopline.backend.recorder import Recorder
-    from loopline.records.tracking import Artifact
 
 __all__ = [
     "ArtifactAddress",
     "download",
+    "list_folder",
     "parse_artifact_address",
     "read_artifact",
     "read_dict",
@@ -127,6 +128,29 @@ def read_image(recorder: Recorder, uri: str) -> Any:  # noqa: ANN401 - a PIL ima
         msg = f"{uri!r} is no picture ({error}). Fetch the file with download_artifacts."
         raise InvalidInputError(msg) from error
     return image
+
+
+def list_folder(recorder: Recorder, uri: str) -> list[Artifact]:
+    """List the files and folders right below an address of a run or a model version.
+
+    Raises:
+        InvalidInputError: It is a path on this machine.
+        NotFoundError: There is no such run or model version.
+    """
+    address = parse_artifact_address(uri)
+    if address.run_id:
+        return recorder.call(ListArtifacts(run_id=address.run_id, path=address.path))
+    if not address.model:
+        msg = f"{uri!r} is no address of a run's files. Write {FORMS.rpartition(' or ')[0]}."
+        raise InvalidInputError(msg)
+    base = f"{address.path}/" if address.path else ""
+    found: dict[str, Artifact] = {}
+    for file in _model_files(recorder, address.model):
+        name, is_below, _ = file.path.removeprefix(base).partition("/")
+        if file.path.startswith(base) and not file.is_dir:
+            path = base + name
+            found[path] = Artifact(path=path, is_dir=True) if is_below else file
+    return [found[path] for path in sorted(found)]
 
 
 def download(recorder: Recorder, uri: str, target: str | Path | None = None) -> Path:

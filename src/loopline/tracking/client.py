@@ -12,9 +12,17 @@ from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded, RunStarted
 from loopline.records.tracking import Dataset, Run, RunStatus
 from loopline.registry.client import RegistryClient
+from loopline.rules.names import check_id
 from loopline.tracking.files import RunFiles
 from loopline.tracking.runs import RunClient
-from loopline.tracking.values import metric_key, metric_value, param_texts, tag_texts, whole_number
+from loopline.tracking.values import (
+    metric_key,
+    metric_value,
+    param_texts,
+    tag_texts,
+    told,
+    whole_number,
+)
 from loopline.tracking.words import random_name, user_name
 from loopline.tracking.writer import now_ms
 
@@ -63,11 +71,16 @@ class Client(RunClient, RegistryClient):
         self._lock = threading.Lock()
 
     def run(self, run_id: str) -> RunFiles:
-        """Get the writer of a run: ``client.run(run_id).log_metric("rmse", 3.9)``."""
+        """Get the writer of a run: ``client.run(run_id).log_metric("rmse", 3.9)``.
+
+        Raises:
+            InvalidInputError: No run can have this id. Whether one has is not asked.
+        """
         recorder = self.recorder
         with self._lock:
             writer = self._writers.get(run_id)
             if writer is None or writer.recorder is not recorder:
+                check_id("run id", run_id)
                 writer = self._writers[run_id] = RunFiles(recorder, run_id)
                 if len(self._writers) > WRITERS:
                     self._writers.popitem(last=False)
@@ -105,6 +118,7 @@ class Client(RunClient, RegistryClient):
         user = texts.setdefault("mlflow.user", user_name())
         parent = parent_run_id or texts.get("mlflow.parentRunId")
         if parent:
+            check_id("parent run id", parent)
             texts["mlflow.parentRunId"] = parent
         run_id = uuid.uuid4().hex
         self.recorder.record(
@@ -143,11 +157,13 @@ class Client(RunClient, RegistryClient):
         if final not in {"FINISHED", "FAILED", "KILLED"}:
             msg = f"A run ends FINISHED, FAILED or KILLED, not {status!r}."
             raise InvalidInputError(msg)
+        check_id("run id", run_id)
         end_ms = now_ms() if end_time is None else whole_number("end_time", end_time)
         self.recorder.record(RunEnded(run_id=run_id, status=RunStatus(final), end_ms=end_ms))
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         """Give a run another name, or another status: RUNNING goes on with it."""
+        check_id("run id", run_id)
         if name is not None:
             self.run(run_id).set_tag("mlflow.runName", name)
         if status == "RUNNING":
@@ -169,15 +185,19 @@ class Client(RunClient, RegistryClient):
         dataset_name: str | None = None,
         dataset_digest: str | None = None,
         model_id: str | None = None,
+        *,
+        dataset: Any = None,  # noqa: ANN401 - whatever a data version is made of
     ) -> Pending | None:
-        """Log one point of a metric; see ``RunWriter.log_metric``."""
-        dataset = None
-        if dataset_name is not None or dataset_digest is not None:
+        """Log one point of a metric; see ``RunWriter.log_metric``.
+
+        The data version that it was measured on is given itself, or by name and digest.
+        """
+        if dataset is None and (dataset_name is not None or dataset_digest is not None):
             dataset = Dataset(name=dataset_name or "dataset", digest=dataset_digest or "")
         self.run(run_id).log_metric(key, value, step, timestamp, dataset=dataset, model_id=model_id)
         return pending(self, synchronous=synchronous)
 
-    def log_metrics(
+    def log_metrics(  # noqa: PLR0913 - as the fluent function has it
         self,
         run_id: str,
         metrics: Mapping[str, Any],
@@ -186,9 +206,21 @@ class Client(RunClient, RegistryClient):
         *,
         steps: Any = None,  # noqa: ANN401
         timestamps: Any = None,  # noqa: ANN401
-    ) -> None:
+        dataset: Any = None,  # noqa: ANN401
+        model_id: str | None = None,
+        synchronous: bool | None = None,
+    ) -> Pending | None:
         """Log a point of several metrics, or whole histories; see ``RunWriter.log_metrics``."""
-        self.run(run_id).log_metrics(metrics, step, timestamp, steps=steps, timestamps=timestamps)
+        self.run(run_id).log_metrics(
+            metrics,
+            step,
+            timestamp,
+            steps=steps,
+            timestamps=timestamps,
+            dataset=dataset,
+            model_id=model_id,
+        )
+        return pending(self, synchronous=synchronous)
 
     def log_batch(
         self,
@@ -203,13 +235,13 @@ class Client(RunClient, RegistryClient):
         Args:
             run_id: The run.
             metrics: Records with key, value, timestamp (ms) and step: ours or MLflow's.
-            params: Records with key and value, or a dictionary.
-            tags: As params.
+            params: Records with key and value (``loopline.Param``), or a dictionary.
+            tags: Likewise (``loopline.RunTag``).
             synchronous: False answers something to wait for.
         """
         writer = self.run(run_id)
         points = [_point(metric) for metric in metrics]
-        param_values, tag_values = _pairs(params), _pairs(tags)
+        param_values, tag_values = _pairs(params, "Param"), _pairs(tags, "RunTag")
         param_texts(param_values)
         tag_texts(tag_values)
         writer.log_params(param_values)  # First: the one that another value may forbid.
@@ -229,9 +261,15 @@ class Client(RunClient, RegistryClient):
         self.run(run_id).log_param(key, value)
         return pending(self, synchronous=synchronous) or value
 
-    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+    def log_params(
+        self,
+        run_id: str,
+        params: Mapping[str, Any],
+        synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+    ) -> Pending | None:
         """Log several params; all of them or, when one cannot be, none."""
         self.run(run_id).log_params(params)
+        return pending(self, synchronous=synchronous)
 
     def set_tag(
         self,
@@ -244,9 +282,15 @@ class Client(RunClient, RegistryClient):
         self.run(run_id).set_tag(key, value)
         return pending(self, synchronous=synchronous)
 
-    def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+    def set_tags(
+        self,
+        run_id: str,
+        tags: Mapping[str, Any],
+        synchronous: bool | None = None,  # noqa: FBT001 - as MLflow has it
+    ) -> Pending | None:
         """Set several tags."""
         self.run(run_id).set_tags(tags)
+        return pending(self, synchronous=synchronous)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Take a tag off."""
@@ -258,17 +302,41 @@ class Client(RunClient, RegistryClient):
         dataset: Any,  # noqa: ANN401
         context: str | None = None,
         tags: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
     ) -> None:
         """Log a data version that a run reads; see ``RunWriter.log_input``."""
-        self.run(run_id).log_input(dataset, context, tags)
+        self.run(run_id).log_input(dataset, context, tags, name=name)
 
-    def log_inputs(self, run_id: str, datasets: Sequence[Any] | None = None) -> None:
-        """Log data versions: ours, or MLflow's with their tags (``DatasetInput``)."""
-        for given in datasets or ():
-            inside = getattr(given, "dataset", None)
-            tags = _pairs(getattr(given, "tags", None) or ())
-            context = getattr(given, "context", None)
-            self.run(run_id).log_input(given if inside is None else inside, context, tags)
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[Any] | None = None,
+        *,
+        contexts: Sequence[str | None] | None = None,
+        tags_list: Sequence[Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        """Log several data versions that a run reads, with a context and tags for each.
+
+        Args:
+            run_id: The run.
+            datasets: Ours, MLflow's, or data; MLflow's ``DatasetInput`` brings its own tags.
+            contexts: One for each; None for that of the dataset's own tags.
+            tags_list: Tags for each, beside its own.
+        """
+        given = list(datasets or ())
+        # A table may have a column of any name: of a record, the dataset inside has a digest.
+        is_record = [_holds_dataset(one) for one in given]
+        marked = list(zip(given, is_record, strict=True))
+        own = [_pairs(getattr(one, "tags", None) or ()) if yes else {} for one, yes in marked]
+        own_contexts = [getattr(one, "context", None) if yes else None for one, yes in marked]
+        if tags_list is not None and len(tags_list) == len(given):
+            tags_list = [mine | dict(tags or {}) for mine, tags in zip(own, tags_list, strict=True)]
+        self.run(run_id).log_inputs(
+            [one.dataset if yes else one for one, yes in marked],
+            own_contexts if contexts is None else contexts,
+            own if tags_list is None else tags_list,
+        )
 
     # --- files ---
 
@@ -320,6 +388,32 @@ class Client(RunClient, RegistryClient):
         """Log a picture, once or as a series; see ``RunFiles.log_image``."""
         self.run(run_id).log_image(image, artifact_file, key, step, timestamp)
 
+    def log_audio(
+        self,
+        run_id: str,
+        audio: Any,  # noqa: ANN401
+        artifact_file: str | None = None,
+        sample_rate: int | None = None,
+        key: str | None = None,
+        step: int | None = None,
+        timestamp: int | None = None,
+    ) -> None:
+        """Log a sound, once or as a series; see ``RunFiles.log_audio``."""
+        self.run(run_id).log_audio(audio, artifact_file, sample_rate, key, step, timestamp)
+
+    def log_video(
+        self,
+        run_id: str,
+        video: Any,  # noqa: ANN401
+        artifact_file: str | None = None,
+        fps: float = 8.0,
+        key: str | None = None,
+        step: int | None = None,
+        timestamp: int | None = None,
+    ) -> None:
+        """Log a video, once or as a series; see ``RunFiles.log_video``."""
+        self.run(run_id).log_video(video, artifact_file, fps, key, step, timestamp)
+
     def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:  # noqa: ANN401
         """Log a table or append to it; see ``RunFiles.log_table``."""
         self.run(run_id).log_table(data, artifact_file)
@@ -331,7 +425,8 @@ def _point(metric: Any) -> tuple[str, float, int, int | None]:  # noqa: ANN401
     except AttributeError:
         msg = (
             f"log_batch takes metrics with key, value, timestamp and step, not "
-            f"{type(metric).__name__}. Use loopline.Metric, or log_metrics with a dictionary."
+            f"{type(metric).__name__}. Use loopline.Metric(key, value, timestamp, step), or "
+            "log_metrics with a dictionary."
         )
         raise InvalidInputError(msg) from None
     step = getattr(metric, "step", None)
@@ -344,16 +439,27 @@ def _point(metric: Any) -> tuple[str, float, int, int | None]:  # noqa: ANN401
     )
 
 
-def _pairs(given: Any) -> dict[str, Any]:  # noqa: ANN401
+def _holds_dataset(given: Any) -> bool:  # noqa: ANN401
+    return isinstance(getattr(getattr(given, "dataset", None), "digest", None), str)
+
+
+def _pairs(given: Any, record: str = "RunTag") -> dict[str, Any]:  # noqa: ANN401
     """Turn params or tags as records into a dictionary.
 
     Raises:
-        InvalidInputError: A key stands twice with different values.
+        InvalidInputError: A key stands twice with different values, or it is no record.
     """
     if hasattr(given, "items"):
         return dict(given.items())
     found: dict[str, Any] = {}
     for item in given:
+        if not hasattr(item, "key") or not hasattr(item, "value"):
+            what = "params" if record == "Param" else "tags"
+            msg = (
+                f"Among the {what} is {told(item)}, a {type(item).__name__}, which has no key and "
+                f"value. Give a dictionary, or a list of loopline.{record}(key, value)."
+            )
+            raise InvalidInputError(msg)
         if found.setdefault(item.key, item.value) != item.value:
             msg = f"The key {item.key!r} stands twice with different values. Give it once."
             raise InvalidInputError(msg)

@@ -187,7 +187,7 @@ class ExperimentClient:
             FilterError: With the character and what was expected there.
         """
         recorder = self.recorder
-        recorder.flush()
+        recorder.catch_up()
         found = Experiments(token=page_token or "")
         while max_results is None or len(found) < max_results:
             page = recorder.backend.call(

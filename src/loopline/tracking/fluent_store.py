@@ -125,9 +125,36 @@ def download_artifacts(
     return str(artifacts.download(client.recorder, uri or "", dst_path))
 
 
-def list_artifacts(run_id: str, path: str = "") -> list[Artifact]:
-    """List what lies in a folder of a run."""
-    return current_client().list_artifacts(run_id, path)
+def list_artifacts(
+    run_id: str | None = None,
+    path: str | None = None,
+    *,
+    artifact_uri: str | None = None,
+    artifact_path: str | None = None,
+    tracking_uri: str | None = None,
+) -> list[Artifact]:
+    """List what lies in a folder of a run, or of a model version.
+
+    Args:
+        run_id: The run; or an address, as ``artifact_uri``.
+        path: A folder of the run; its top when None.
+        artifact_uri: Instead: ``runs:/RUN_ID/PATH`` or ``models:/NAME/VERSION/PATH``.
+        artifact_path: The same as ``path``, by MLflow's name.
+        tracking_uri: Another store than the one set.
+
+    Raises:
+        InvalidInputError: Not exactly one of run and address was given.
+        NotFoundError: There is no such run or model version.
+    """
+    client = current_client() if tracking_uri is None else Client(tracking_uri)
+    if run_id is not None and artifact_uri is None and ":/" in run_id:
+        run_id, artifact_uri = None, run_id  # MLflow's function takes the address first.
+    if (run_id is None) == (artifact_uri is None):
+        msg = "Give list_artifacts either run_id (and path), or artifact_uri."
+        raise InvalidInputError(msg)
+    if run_id is not None:
+        return client.list_artifacts(run_id, artifact_path if path is None else path)
+    return artifacts.list_folder(client.recorder, artifact_uri or "")
 
 
 # --- runs -------------------------------------------------------------------------------------

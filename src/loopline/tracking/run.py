@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
+from loopline.records.base import Lifecycle
 from loopline.records.facts import RunEnded
 from loopline.records.operations import GetRun
 from loopline.records.tracking import RunStatus
@@ -40,6 +41,8 @@ class ActiveRun(RunFiles):
         experiment_name: Name of its experiment.
         status: RUNNING until it is ended here.
         start_ms: Unix time in milliseconds.
+        end_ms: Unix time in milliseconds of its end here; None until then.
+        user: Who runs it.
         is_ended: Whether it was ended here.
     """
 
@@ -51,6 +54,7 @@ class ActiveRun(RunFiles):
         name: str,
         experiment_name: str,
         start_ms: int,
+        user: str = "",
         is_new: bool = False,
         params: Mapping[str, str] | None = None,
     ) -> None:
@@ -62,6 +66,7 @@ class ActiveRun(RunFiles):
             name: The run's name.
             experiment_name: Name of its experiment.
             start_ms: Unix time in milliseconds.
+            user: Who runs it.
             is_new: Whether it was begun here.
             params: Those it has already: another value is then refused at once.
         """
@@ -71,6 +76,8 @@ class ActiveRun(RunFiles):
         self.experiment_name = experiment_name
         self.status = RunStatus.RUNNING
         self.start_ms = start_ms
+        self.end_ms: int | None = None
+        self.user = user
         self.is_ended = False
         # Durations come from a clock that never jumps.
         self._started = time.monotonic()
@@ -92,6 +99,26 @@ class ActiveRun(RunFiles):
     def start_time(self) -> int:
         """Unix time in milliseconds, as MLflow calls it."""
         return self.start_ms
+
+    @property
+    def run_uuid(self) -> str:
+        """The run's id, as MLflow once called it."""
+        return self.run_id
+
+    @property
+    def end_time(self) -> int | None:
+        """Unix time in milliseconds of its end, or None, as MLflow calls it."""
+        return self.end_ms
+
+    @property
+    def user_id(self) -> str:
+        """Who runs it, as MLflow calls it."""
+        return self.user
+
+    @property
+    def lifecycle_stage(self) -> str:
+        """Its lifecycle, as MLflow calls it: nobody deletes a run that is being recorded."""
+        return Lifecycle.ACTIVE.value
 
     @property
     def artifact_uri(self) -> str:
@@ -143,16 +170,18 @@ class ActiveRun(RunFiles):
         if not final.is_terminal:
             msg = f"A run ends FINISHED, FAILED or KILLED, not {status!r}."
             raise InvalidInputError(msg)
+        end_ms = now_ms()
         self._record(
             RunEnded(
                 run_id=self.run_id,
                 status=final,
-                end_ms=now_ms(),
+                end_ms=end_ms,
                 duration_ms=round((time.monotonic() - self._started) * 1000),
                 reason=_plain(reason),
             )
         )
         self.status = final
+        self.end_ms = end_ms
         self.is_ended = True
 
     def __enter__(self) -> Self:

@@ -91,7 +91,7 @@ class RunClient(ExperimentClient):
         _check_lists(experiment_ids, experiment_names)
         view = lifecycle_of(run_view_type)
         recorder = self.recorder
-        recorder.flush()
+        recorder.catch_up()
         found = Runs(token=page_token or "")
         while True:
             page = recorder.backend.call(
@@ -135,7 +135,7 @@ class RunClient(ExperimentClient):
         _check_lists(experiment_ids, experiment_names)
         view = lifecycle_of(run_view_type)
         recorder = self.recorder
-        recorder.flush()
+        recorder.catch_up()
         pages: list[RunTable] = []
         found, token = 0, ""
         while True:

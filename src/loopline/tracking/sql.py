@@ -35,7 +35,7 @@ def sql(statement: str, parameters: Sequence[Any] = (), *, output_format: str = 
         UnsupportedError: The store is behind a server, which answers no SQL.
     """
     recorder = get_recorder()
-    recorder.flush()
+    recorder.catch_up()
     answer = sql_on(recorder.backend, statement, parameters)
     return _table(answer.columns, answer.rows, output_format)
 

@@ -138,6 +138,7 @@ def start_run(  # noqa: PLR0913 - MLflow's arguments in MLflow's order
         name=name or (known.name if known is not None else ""),
         experiment_name=known.experiment_name if known is not None else experiment,
         start_ms=now_ms(),
+        user=user,
         is_new=run_id is None,
         params=known.params if known is not None else None,
     )

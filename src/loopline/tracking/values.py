@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
@@ -41,7 +42,9 @@ def metric_value(key: str, value: Any) -> float:  # noqa: ANN401 - that is its j
         item = getattr(value, "item", None)
         number = value if item is None else item()
         if not isinstance(number, _TEXTS):
-            return float(number)
+            # NumPy's masked value is not known, whatever lies under its mask.
+            is_masked = hasattr(value, "filled") and bool(value.mask)
+            return nan if is_masked else float(number)
     except Exception:  # noqa: BLE001, S110 - any library's own way to say that it is no scalar
         pass
     raise InvalidInputError(

@@ -137,8 +137,8 @@ def _open(url: Any) -> Engine:  # noqa: ANN401 - sqlalchemy's URL
         engine = create_engine(f"sqlite:///{uri.replace('file://', 'file:')}&uri=true")
         event.listen(engine, "connect", _never_write)
         return engine
-    if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
-        url = url.set(drivername=f"postgresql+{_postgresql_driver()}")
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername=f"postgresql+{_postgresql_driver(url.drivername)}")
     try:
         engine = create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
@@ -150,9 +150,11 @@ def _open(url: Any) -> Engine:  # noqa: ANN401 - sqlalchemy's URL
     return engine
 
 
-def _postgresql_driver() -> str:
-    for name in ("psycopg", "psycopg2", "pg8000"):
-        if find_spec(name) is not None:
+def _postgresql_driver(address: str) -> str:
+    """Take the driver that an address of MLflow's names where it is here, or another one."""
+    _, _, named = address.partition("+")
+    for name in (named, "psycopg", "psycopg2", "pg8000"):
+        if name and find_spec(name) is not None:
             return name
     raise MissingExtraError("psycopg", extra="postgres", purpose="Reading PostgreSQL")
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from loopline.care.databases import count_rows
 from loopline.care.doctor.findings import fine, note, problem, warning
+from loopline.disk import has_room
 from loopline.rules.words import count_words, distance_words, size_words
-from loopline.store.upgrade import FOREIGN_TABLE, HEAD, VERSION_TABLE
+from loopline.store.holders import find_holder
+from loopline.store.sqlite import uri_to_read
+from loopline.store.upgrade import HEAD, VERSION_TABLE, whose_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +42,7 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
         )
         return
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+        connection = sqlite3.connect(uri_to_read(path), uri=True, timeout=30)
         try:
             yield from _examine(connection, path, thorough=thorough)
         finally:
@@ -49,7 +52,9 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
             "database.opens",
             f"The database {path} does not open: {error}.",
             "Nothing can be recorded or read.",
-            "Look at the rights of the file and of its folder, or for a program that locks it.",
+            "Look at the rights of the file and of its folder, or for a program that locks it."
+            if has_room(path.parent)
+            else "Its disk is full: delete something there. Opening it takes some kilobytes.",
         )
     except sqlite3.DatabaseError as error:
         yield _damaged(path, str(error))
@@ -57,13 +62,13 @@ def examine_file(path: Path, *, thorough: bool) -> Iterator[Finding]:
 
 def _examine(connection: sqlite3.Connection, path: Path, *, thorough: bool) -> Iterator[Finding]:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if tables and VERSION_TABLE not in tables:
-        whose = "an MLflow store" if FOREIGN_TABLE in tables else "another program's tables"
+    if whose := whose_tables(tables):
         yield problem(
             "database.ours",
             f"{path} holds {whose}.",
             "Loopline leaves it untouched and records nothing there.",
-            "Give Loopline a home of its own: `loopline init`, or LOOPLINE_URI.",
+            "Give Loopline a home of its own: `loopline init`, or LOOPLINE_URI; `loopline import "
+            "mlflow` brings in what MLflow has.",
         )
         return
     yield _schema(connection, tables)
@@ -87,6 +92,14 @@ def _examine(connection: sqlite3.Connection, path: Path, *, thorough: bool) -> I
         f"The database is whole ({pragma}, {size_words(path.stat().st_size)}).",
     )
     yield _wal(path)
+    holder = find_holder(path)
+    if holder is not None and holder.is_stopped:
+        yield problem(
+            "database.held",
+            f"Process {holder.pid} ({holder.name}) is stopped in the middle of a transaction.",
+            "Until it goes on nobody else can write; what trainings log waits in their journals.",
+            f"Let it go on: `kill -CONT {holder.pid}`, or `fg` in its terminal; or end it.",
+        )
 
 
 def _schema(connection: sqlite3.Connection, tables: set[str]) -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopline.care.doctor.findings import fine, note, problem, warning
+from loopline.disk import has_room
 from loopline.journal.journal import try_lock
 from loopline.journal.segment import can_map, file_system
 from loopline.rules.words import duration_words, size_words
@@ -47,7 +48,9 @@ def examine_home(home: Path) -> Iterator[Finding]:
             "home.writable",
             f"The home {home} cannot be written to: {trouble}.",
             "Whatever records here fails at its first record.",
-            f"Give yourself the right: chown -R $USER {home}; or use another home: LOOPLINE_HOME.",
+            f"Give yourself the right: chown -R $USER {home}; or use another home: LOOPLINE_HOME."
+            if has_room(home)
+            else "Delete something on that disk, then see what `loopline gc` can free.",
         )
         return
     yield fine("home.writable", f"The home {home} can be written to.")

@@ -1,0 +1,144 @@
+"""All that a store holds, filled with a bit of everything, and read back through operations."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tests.server import story
+
+from loopline.records import facts
+from loopline.records import operations as ops
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopline.backend.protocol import Backend
+
+__all__ = ["content_of", "fill", "missing_in"]
+
+
+def fill(backend: Backend, folder: Path) -> None:
+    """Put something into every table."""
+    story.fill(backend, folder)
+    # Several blocks, a step logged twice, and points that came late.
+    for start in (0, 5000, 2500):
+        values = [1 / (start + step + 1) for step in range(4000)]
+        points = story.points(story.run_id(5), "loss/long", values, start_ms=story.NOW_MS + start)
+        story.send(backend, points)
+    long = {"notes": "§ a fare\n" * 3000, "clean": "x" * 6000}
+    story.send(backend, facts.ParamsLogged(run_id=story.run_id(5), params=long))
+    story.send(backend, facts.TagsSet(run_id=story.run_id(5), tags=long))
+    experiment = backend.call(ops.EnsureExperiment(name=story.EXPERIMENT))
+    backend.call(
+        ops.SetExperimentTags(experiment_id=experiment.experiment_id, tags={"team": "fares"}),
+        key="set-tags",
+    )
+    gone = backend.call(ops.EnsureExperiment(name="given up"))
+    backend.call(ops.DeleteExperiment(experiment_id=gone.experiment_id))
+    backend.call(ops.DeleteRun(run_id=story.run_id(13)))
+    backend.call(ops.UpdateModel(name=story.MODEL, description="What a ride will cost."))
+    backend.call(ops.SetModelTags(name=story.MODEL, tags={"team": "fares"}))
+    backend.call(ops.SetVersionTags(name=story.MODEL, version=5, tags={"gate": "passed"}))
+    backend.call(
+        ops.RegisterVersion(
+            name=story.MODEL,
+            source="s3://models/6",
+            logged_model_id="m-6",
+            run_link="https://runs.example/6",
+            allow_empty=True,
+        )
+    )
+    asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
+    backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
+
+
+def content_of(backend: Backend) -> dict[str, Any]:
+    """Read everything, as plain data that JSON can hold."""
+    call = backend.call
+    runs = call(ops.SearchRuns(include_deleted=True)).runs
+    models = call(ops.ListModels())
+    flows = call(ops.ListFlows())
+    flow_runs = call(ops.ListFlowRuns()).flow_runs
+    found = {
+        "experiments": call(ops.ListExperiments(include_deleted=True)),
+        "runs": {run.run_id: _run(backend, run.run_id) for run in runs},
+        "order": [run.run_id for run in runs],
+        "best": [run.run_id for run in call(ops.SearchRuns(order_by=["metrics.rmse ASC"])).runs],
+        "models": {
+            model.name: {
+                "model": call(ops.GetModel(name=model.name)),
+                "versions": call(ops.ListVersions(name=model.name)),
+                "events": call(ops.ListVersionEvents(name=model.name)),
+                "production": call(ops.ResolveModel(name=model.name, stage="Production")),
+                "champion": call(ops.ResolveModel(name=model.name, alias="champion")),
+            }
+            for model in models
+        },
+        "flows": [call(ops.GetFlow(project=flow.project, name=flow.name)) for flow in flows],
+        "flow_runs": {run.flow_run_id: _flow_run(backend, run.flow_run_id) for run in flow_runs},
+    }
+    return dict(_plain(msgspec.to_builtins(found)))
+
+
+def _run(backend: Backend, run_id: str) -> dict[str, object]:
+    call = backend.call
+    run = call(ops.GetRun(run_id=run_id))
+    artifacts = call(ops.ListArtifacts(run_id=run_id, recursive=True))
+    return {
+        "run": run,
+        "events": call(ops.ListRunEvents(run_id=run_id)),
+        "inputs": call(ops.ListInputs(run_id=run_id)),
+        "refused": call(ops.ListRefused(run_id=run_id)),
+        "histories": {
+            key: call(ops.GetMetricHistory(run_id=run_id, key=key)) for key in run.metrics
+        },
+        "artifacts": artifacts,
+        "bytes": [
+            hashlib.sha256(b"".join(backend.read_blob(artifact.sha256))).hexdigest()
+            for artifact in artifacts
+        ],
+    }
+
+
+def _flow_run(backend: Backend, flow_run_id: str) -> dict[str, object]:
+    call = backend.call
+    return {
+        "flow_run": call(ops.GetFlowRun(flow_run_id=flow_run_id)),
+        "graph": call(ops.GetFlowRunGraph(flow_run_id=flow_run_id)),
+        "tasks": call(ops.ListTaskRuns(flow_run_id=flow_run_id)),
+        "events": call(ops.ListFlowRunEvents(flow_run_id=flow_run_id)),
+        "logs": call(ops.GetLogs(flow_run_id=flow_run_id)),
+    }
+
+
+def _plain(found: Any) -> Any:  # noqa: ANN401 - JSON
+    """Write numbers such that JSON keeps all of them, and long lists of them as one hash."""
+    match found:
+        case float():
+            return repr(found)
+        case dict():
+            return {key: _plain(value) for key, value in found.items()}
+        case list() if len(found) > 200:
+            return f"{len(found)} items, {hashlib.sha256(repr(found).encode()).hexdigest()}"
+        case list():
+            return [_plain(each) for each in found]
+    return found
+
+
+def missing_in(found: object, expected: object, where: str = "") -> list[str]:
+    """List what of ``expected`` is not in ``found``: later releases may know more, never less."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return [
+            each
+            for key, value in expected.items()
+            for each in missing_in(found.get(key), value, f"{where}/{key}")
+        ]
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return [
+            each
+            for index, (value, other) in enumerate(zip(expected, found, strict=True))
+            for each in missing_in(other, value, f"{where}/{index}")
+        ]
+    return [] if found == expected else [f"{where}: {found!r}, and it was {expected!r}"]
