@@ -22,6 +22,7 @@ from loopline.records.registry import (
 from loopline.records.tracking import Artifact
 from loopline.store import schema
 from loopline.store.registry_rows import (
+    VERSIONS,
     alias_target,
     model_record,
     model_records,
@@ -77,7 +78,7 @@ def list_versions(
     """List the versions of a model, newest first."""
     model_row(connection, call.name)
     rows = connection.execute(
-        select(_version).where(_version.c.name == call.name).order_by(_version.c.version.desc())
+        VERSIONS.where(_version.c.name == call.name).order_by(_version.c.version.desc())
     ).all()
     return version_records(connection, rows)
 
@@ -108,7 +109,7 @@ def get_latest_versions(
     )
     if stages:
         highest = highest.where(_version.c.stage.in_(stages))
-    query = select(_version).where(tuple_(_version.c.name, _version.c.version).in_(highest))
+    query = VERSIONS.where(tuple_(_version.c.name, _version.c.version).in_(highest))
     rows = connection.execute(query).all()
     places = {name: place for place, name in enumerate(call.names)}
     ordered = sorted(rows, key=lambda row: (places[row.name], row.version))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, insert, select, tuple_
+from sqlalchemy import Select, bindparam, insert, select
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.registry import ModelVersion, RegisteredModel, Stage, VersionStatus
 from loopline.store import schema
+from loopline.store.text_objects import TextObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
 __all__ = [
+    "VERSIONS",
     "Document",
     "add_event",
     "alias_target",
@@ -34,15 +36,24 @@ _model = schema.model
 _version = schema.model_version
 _champion = schema.champion
 _alias = schema.alias
+_tag = schema.model_version_tag
 
 #: A model by its name. Look-up by primary key.
 MODEL = select(_model).where(_model.c.name == bindparam("name"))
+#: Versions with their tags, a look-up by primary key for each; callers add which ones.
+VERSIONS = select(
+    _version,
+    select(TextObject(_tag.c.key, _tag.c.value))
+    .where(_tag.c.name == _version.c.name, _tag.c.version == _version.c.version)
+    .correlate(_version)
+    .scalar_subquery()
+    .label("tags"),
+)
 #: A version by its number. Look-up by primary key.
-VERSION = select(_version).where(
+VERSION = VERSIONS.where(
     _version.c.name == bindparam("name"), _version.c.version == bindparam("version")
 )
-#: Rows whose tags and aliases are read with one statement; two values each, and SQLite takes
-#: at most 32,766.
+#: Rows whose aliases, tags or champions are read with one statement.
 TOGETHER = 500
 
 
@@ -52,6 +63,10 @@ class Document(msgspec.Struct, omit_defaults=True):
     metrics: dict[str, float | None] = {}
     params: dict[str, str] = {}
     logged_model_id: str = ""
+
+
+_DOCUMENT = msgspec.json.Decoder(Document)
+_TAGS = msgspec.json.Decoder(dict[str, str])
 
 
 def model_row(connection: Connection, name: str) -> Row[Any]:
@@ -171,31 +186,18 @@ def version_record(connection: Connection, name: str, number: int) -> ModelVersi
 
 
 def version_records(connection: Connection, rows: Sequence[Row[Any]]) -> list[ModelVersion]:
-    """Make records of versions, in their order: two statements for every 500."""
+    """Make records of rows of ``VERSIONS``, in their order: a statement for every 500."""
     found: list[ModelVersion] = []
     for some in _portions(rows):
         aliases: dict[tuple[str, int], list[str]] = {}
         for row in connection.execute(_of_names(_alias, list({row.name for row in some}))):
             aliases.setdefault((row.name, row.version), []).append(row.alias)
-        table = schema.model_version_tag
-        tags: dict[tuple[str, int], dict[str, str]] = {}
-        keys = [(row.name, row.version) for row in some]
-        of_these = tuple_(table.c.name, table.c.version).in_(keys)
-        for row in connection.execute(select(table).where(of_these).order_by(table.c.key)):
-            tags.setdefault((row.name, row.version), {})[row.key] = row.value
-        found += [
-            _version_record(
-                row,
-                aliases.get((row.name, row.version), []),
-                tags.get((row.name, row.version), {}),
-            )
-            for row in some
-        ]
+        found += [_version_record(row, aliases.get((row.name, row.version), [])) for row in some]
     return found
 
 
-def _version_record(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> ModelVersion:
-    document = msgspec.json.decode(row.document, type=Document)
+def _version_record(row: Row[Any], aliases: list[str]) -> ModelVersion:
+    document = _DOCUMENT.decode(row.document)
     return ModelVersion(
         name=row.name,
         version=row.version,
@@ -214,7 +216,7 @@ def _version_record(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> 
         created_ms=row.created_ms,
         updated_ms=row.updated_ms,
         actor=row.actor,
-        tags=tags,
+        tags=dict(sorted(_TAGS.decode(row.tags).items())) if row.tags else {},
         metrics={
             key: float("nan") if value is None else value for key, value in document.metrics.items()
         },

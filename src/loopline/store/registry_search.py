@@ -20,7 +20,7 @@ from loopline.rules.registry_filters import (
 )
 from loopline.store import schema
 from loopline.store.page_tokens import decode_place, encode_place, stamp_of
-from loopline.store.registry_rows import model_records, version_records
+from loopline.store.registry_rows import VERSIONS, model_records, version_records
 from loopline.store.search_terms import compare, condition
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def search_models(_store: Store, connection: Connection, call: ops.SearchModels)
 
 
 def search_versions(_store: Store, connection: Connection, call: ops.SearchVersions) -> VersionPage:
-    """Search versions of all models: one statement, and two for every 500 found."""
+    """Search versions of all models: one statement, and one for every 500 found."""
     _check_count(call.max_results, MAX_VERSIONS)
     rows, token = _page(
         connection,
-        select(_version),
+        VERSIONS,
         call,
         parse_version_filter(call.filter),
         parse_version_order(call.order_by),

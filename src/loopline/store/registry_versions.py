@@ -187,7 +187,7 @@ def copy_version(store: Store, connection: Connection, call: ops.CopyVersion) ->
     connection.execute(
         insert(_version).values(
             {
-                **row._mapping,  # noqa: SLF001 - its public name
+                **{column.name: row._mapping[column.name] for column in _version.c},  # noqa: SLF001
                 "name": call.to,
                 "version": number,
                 "source": call.source or was.source,

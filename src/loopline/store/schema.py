@@ -329,6 +329,12 @@ model_version = Table(
     PrimaryKeyConstraint("name", "version"),
 )
 Index(
+    "ix_ll_model_version_stage",
+    model_version.c.name,
+    model_version.c.stage,
+    model_version.c.version,
+)
+Index(
     "ix_ll_model_version_newest",
     model_version.c.updated_ms.desc(),
     model_version.c.name,

@@ -532,6 +532,12 @@ def upgrade() -> None:
         op.f("ix_ll_model_version_run_id"), "ll_model_version", ["run_id"], unique=False
     )
     op.create_index(
+        "ix_ll_model_version_stage",
+        "ll_model_version",
+        ["name", "stage", "version"],
+        unique=False,
+    )
+    op.create_index(
         "ix_ll_model_version_newest",
         "ll_model_version",
         [sa.literal_column("updated_ms DESC"), "name", sa.literal_column("version DESC")],
