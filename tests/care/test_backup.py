@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,25 +30,6 @@ if TYPE_CHECKING:
     from tests.care.conftest import Story
 
 KINDS = ["folder", "backup.tar", "backup.tar.gz"]
-
-#: Logs without end: a metric point, and now and then a file; says how far the store has it.
-TRAINING = """
-import os, pathlib, sys
-import loopline
-from loopline.backend.recorder import get_recorder
-loopline.set_tracking_uri(sys.argv[1])
-loopline.set_experiment("wagoncab taxifare")
-run = loopline.start_run(run_name=sys.argv[2])
-print(run.run_id, flush=True)
-step = 0
-while True:
-    for _ in range(50):
-        loopline.log_metric("rmse", step / 2, step=step)
-        step += 1
-    loopline.log_text(f"fares until {step}", f"fares/{step}.txt")
-    get_recorder().flush()
-    os.write(1, b"%d\\n" % step)
-"""
 
 
 def restored(backup: Path, home: Path) -> LocalBackend:
@@ -191,67 +169,6 @@ def test_a_backup_waits_for_no_collection_and_holds_it_off(story: Story, tmp_pat
         hold_blobs(story.backend.blobs.root, alone=True),
     ):
         pass
-
-
-def start_training(home: Path, name: str) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", TRAINING, str(home), name],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LOOPLINE_NO_CAPTURE": "1"},
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
-def test_a_backup_under_load_is_a_prefix_of_what_was_acknowledged(
-    story: Story, tmp_path: Path
-) -> None:
-    trainings = [start_training(story.home, name) for name in ("first", "second")]
-    acknowledged: dict[str, int] = {}
-
-    def listen(process: subprocess.Popen[str], run_id: str) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            acknowledged[run_id] = int(line)
-
-    listeners = [threading.Thread(target=listen, args=each) for each in trainings]
-    for listener in listeners:
-        listener.start()
-    try:
-        before: dict[str, int] = {}
-        for number in range(3):
-            while len(acknowledged) < 2 or any(
-                acknowledged[run] < before.get(run, 0) + 100 for run in acknowledged
-            ):
-                assert all(process.poll() is None for process, _ in trainings)
-                time.sleep(0.02)
-            before = dict(acknowledged)
-            back_up(story.backend, tmp_path / f"backup-{number}")
-            check_under_load(tmp_path / f"backup-{number}", tmp_path / f"new-{number}", before)
-    finally:
-        for process, _ in trainings:
-            process.kill()
-            process.wait()
-        for listener in listeners:
-            listener.join()
-        for process, _ in trainings:
-            assert process.stdout is not None
-            process.stdout.close()
-
-
-def check_under_load(backup: Path, home: Path, before: dict[str, int]) -> None:
-    backend = restored(backup, home)
-    assert len(before) == 2
-    for run_id, steps in before.items():
-        history = backend.call(ops.GetMetricHistory(run_id=run_id, key="rmse"))
-        assert len(history.steps) >= steps
-        assert history.steps == list(range(len(history.steps)))
-        files = backend.call(ops.ListArtifacts(run_id=run_id, recursive=True))
-        assert len(files) >= steps // 50
-        for file in files:
-            assert b"".join(backend.read_blob(file.sha256)).startswith(b"fares until")
-    backend.close()
 
 
 BACKING_UP = """

@@ -211,6 +211,24 @@ def test_a_memory_mapped_array_is_hashed_piece_by_piece(tmp_path: Path) -> None:
     assert digest(np.load(tmp_path / "fares.npy", mmap_mode="r")) == digest(fares)
 
 
+WITHOUT_NUMPY = """
+import sys
+sys.modules["numpy"] = None
+import loopline
+try:
+    loopline.dataset({"fare": [1.0]})
+except loopline.errors.MissingExtraError as error:
+    print(error)
+"""
+
+
+def test_a_core_install_says_which_extra_describes_columns() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NUMPY], capture_output=True, text=True, check=True
+    )
+    assert 'needs numpy. Install it with: pip install "loopline[data]"' in ran.stdout
+
+
 def test_objects_without_content_are_refused_by_the_columns_name(trips: pd.DataFrame) -> None:
     trips["driver"] = pd.Series([object()] * 6, dtype=object)
     with pytest.raises(InvalidInputError, match=r"driver.*Take the column out"):

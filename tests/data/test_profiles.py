@@ -89,6 +89,7 @@ def test_pictures_have_one_profile_of_all_their_values() -> None:
     [
         (np.array(["Harlem", "Bronx"]), ["string"]),
         (np.array(["Harlem", None], dtype=object), ["string"]),
+        (np.array(["Harlem", "\ud800"]), ["string"]),
         (np.array([[1, None]], dtype=object), ["int64", "null"]),
         (np.array(["2022-01-01", "NaT"], dtype="M8[D]"), ["timestamp[s]"]),
         (np.ones(2, dtype="f2"), ["halffloat"]),

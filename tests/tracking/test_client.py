@@ -224,6 +224,14 @@ def test_runs_are_searched_by_pages_and_views(client: loopline.Client) -> None:
     assert [run.name for run in client.search_runs([experiment_id], "", 2)] == ["r3", "r2", "r1"]
     assert len(client.search_runs([experiment_id], "", 3)) == 7
     assert [run.name for run in client.search_runs([experiment_id], "", 2, 2)] == ["r3", "r2"]
+    for search in (
+        lambda: client.search_runs(order_by="metrics.rmse"),
+        lambda: client.search_run_table(order_by="metrics.rmse"),
+        lambda: client.search_experiments(order_by="metrics.rmse"),
+        lambda: loopline.find_runs(order_by="metrics.rmse"),
+    ):
+        with pytest.raises(InvalidInputError, match=r"as a list, .*\['metrics.rmse'\]"):
+            search()
     with pytest.raises(InvalidInputError, match="as a list"):
         client.search_runs(experiment_id)
     with pytest.raises(InvalidInputError, match="view"):

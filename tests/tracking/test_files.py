@@ -8,8 +8,9 @@ import math
 import struct
 import wave
 import zlib
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ import pytest
 import loopline
 from loopline.backend.recorder import close_recorders, get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -104,6 +108,81 @@ def test_texts_and_dictionaries_are_read_back(tmp_path: Path) -> None:
     for wrong in ("s3://bucket/key", "runs:/"):
         with pytest.raises(InvalidInputError, match="runs:/RUN_ID/PATH"):
             loopline.load_text(wrong)
+
+
+def test_yaml_takes_the_numbers_of_numpy_as_json_does() -> None:
+    fares = {
+        "mean": np.float64(12.5),
+        "zones": np.arange(3),
+        "by": {np.int64(2): [np.bool_(True), np.datetime64("2022-01-31")]},  # noqa: FBT003
+    }
+    with loopline.start_run() as run:
+        loopline.log_dict(fares, "fares.yaml")
+    assert loopline.load_dict(f"runs:/{run.run_id}/fares.yaml") == {
+        "mean": 12.5,
+        "zones": [0, 1, 2],
+        "by": {2: [True, date(2022, 1, 31)]},
+    }
+
+
+A_PATH: Any = Path("b/c.txt")
+FIVE: Any = 5
+NOTHING: Any = None
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (lambda: loopline.log_text("a", A_PATH), "not PosixPath.*Give str"),
+        (lambda: loopline.log_dict({}, FIVE), "text such as 'model/MLmodel', not int: 5"),
+        (lambda: loopline.log_table({"a": [1]}, FIVE), "not int: 5"),
+        (lambda: loopline.log_image(RED, FIVE), "not int: 5"),
+        (lambda: loopline.log_stream(FIVE, "a.bin"), "open binary file, not int"),
+        (lambda: loopline.log_artifact(FIVE), r"log_artifact takes the path .*not int \(5\)"),
+        (lambda: loopline.log_artifacts(NOTHING), "log_artifacts takes the path .*not NoneType"),
+        (lambda: loopline.log_figure(RED, "fares"), "'fares' has none. Write 'fares.png'"),
+        (
+            lambda: loopline.log_table({"zone": ["Harlem", "B\ud800"]}, "t.json"),
+            "column 'zone' of the table holds a lone surrogate, U.D800 at character 2",
+        ),
+        (lambda: loopline.log_table({"zone": [["\ud800"]]}, "t.json"), "column 'zone'"),
+        (lambda: loopline.log_table({"\ud800": [1]}, "t.parquet"), "lone surrogate"),
+    ],
+)
+def test_what_cannot_be_a_file_or_its_path_is_told_with_its_type(
+    log: Callable[[], object], said: str
+) -> None:
+    with loopline.start_run() as run, pytest.raises(InvalidInputError, match=said):
+        log()
+    assert loopline.list_artifacts(run.run_id) == []
+
+
+def test_a_table_goes_on_after_rows_that_were_refused() -> None:
+    with loopline.start_run() as run:
+        loopline.log_table({"zone": ["Harlem"]}, "t.json")
+        with pytest.raises(InvalidInputError):
+            loopline.log_table({"zone": ["\ud800"]}, "t.json")
+        loopline.log_table({"zone": ["Bronx"]}, "t.json")
+    assert loopline.load_table("t.json", [run.run_id])["zone"].tolist() == ["Harlem", "Bronx"]
+
+
+class Plotted:
+    """A figure that writes itself as Plotly's does: pictures by another program, JSON alone."""
+
+    def write_image(self, file: str) -> None:
+        msg = f"Kaleido is not there for {file}"
+        raise ValueError(msg)
+
+    def write_json(self, file: str) -> None:
+        Path(file).write_text('{"data": []}')
+
+
+def test_a_plotly_figure_writes_its_json_itself() -> None:
+    with loopline.start_run() as run:
+        loopline.log_figure(Plotted(), "fares.json")
+        with pytest.raises(InvalidInputError, match="Kaleido"):
+            loopline.log_figure(Plotted(), "fares.png")
+    assert loopline.load_dict(f"runs:/{run.run_id}/fares.json") == {"data": []}
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,37 @@ def test_the_info_of_an_active_run_has_the_fields_it_has_when_read() -> None:
         assert getattr(run.info, name) == getattr(found, name), name
 
 
+def test_a_run_ends_for_a_reason_in_words_or_an_exception() -> None:
+    run = loopline.start_run()
+    with pytest.raises(InvalidInputError, match=r"text or an exception, not int \(5\)"):
+        run.end("FAILED", reason=5)  # type: ignore[arg-type]
+    assert not run.is_ended
+    run.end("FAILED", reason=ValueError("no fares"))
+    assert loopline.get_run(run.run_id).end_reason == "ValueError: no fares"
+
+
+def test_names_that_are_no_text_are_told_with_their_type() -> None:
+    fares = pd.DataFrame({"fare": [1.0]})
+    for name in ("name", "source"):
+        with pytest.raises(InvalidInputError, match=rf"{name} of a data version .*not int \(5\)"):
+            loopline.dataset(fares, **{name: 5})  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"name is text, not int: 5.*experiment_id"):
+        loopline.set_experiment(5)  # type: ignore[arg-type]
+    for given in ("a", 0, math.nan, True):
+        with pytest.raises(InvalidInputError, match=r"number of seconds above 0, not \w+ \("):
+            loopline.set_system_metrics_sampling_interval(given)  # type: ignore[arg-type]
+
+
+def test_only_a_value_that_is_too_long_is_better_kept_as_a_file() -> None:
+    with loopline.start_run():
+        with pytest.raises(InvalidInputError, match=r"65,536 are allowed.*`log_text`"):
+            loopline.log_param("note", "x" * 65_537)
+        with pytest.raises(InvalidInputError, match=r"250 are allowed\. Shorten it\.$"):
+            loopline.log_metric("x" * 251, 1.0)
+    with pytest.raises(InvalidInputError, match=r"500 are allowed\. Shorten it\.$"):
+        loopline.set_experiment("x" * 501)
+
+
 def test_a_run_can_go_on_later() -> None:
     with loopline.start_run() as run:
         loopline.log_metric("rmse", 4.0, step=0)

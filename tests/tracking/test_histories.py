@@ -63,6 +63,25 @@ def test_steps_and_times_go_with_the_values() -> None:
     assert math.isnan(loopline.get_run(run.run_id).metrics["loss"].value)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda times: times.tolist(),
+        lambda times: times.tz_localize("UTC").tz_convert("Asia/Tokyo"),
+        lambda times: pd.Series(times.tz_localize("UTC")),
+        lambda times: times.to_numpy(),
+        lambda times: times.to_numpy().astype("datetime64[ms]").astype("f8") + 0.75,
+        lambda times: [time.timestamp() * 1000 + 0.75 for time in times],
+    ],
+)
+def test_times_are_milliseconds_or_dates_of_any_library(made: Callable[[Any], Any]) -> None:
+    times = pd.date_range("2022-02-01", periods=3, freq="min")
+    with loopline.start_run() as run:
+        loopline.log_metrics({"rmse": [3.0, 2.0, 1.0]}, timestamps=made(times))
+    found = loopline.get_metric_history(run.run_id, "rmse")
+    assert found.timestamps_ms == [1_643_673_600_000 + 60_000 * minute for minute in range(3)]
+
+
 def test_numbers_and_histories_go_together_and_step_is_where_both_begin() -> None:
     with loopline.start_run() as run:
         loopline.log_metrics({"loss": LOSSES, "rmse": 4.0, "mae": np.array([3.0])}, step=7)
@@ -94,9 +113,21 @@ def test_a_long_history_arrives_whole() -> None:
         ),
         ({"mae": [1.0, 2.0], "loss": [1.0]}, {"steps": [0, 1]}, "steps of metric 'loss' are 2"),
         ({"loss": [1.0, 2.0]}, {"timestamps": [1]}, "timestamps of metric 'loss' are 1"),
-        ({"loss": [1.0, 2.0]}, {"steps": [0.5, 1.5]}, "step must be a whole number"),
-        ({"loss": np.ones(2)}, {"steps": np.array([0.5, 1.5])}, "steps must be whole numbers"),
-        ({"loss": [1.0, 2.0]}, {"steps": [0, 2**63]}, "step must be a whole number below"),
+        (
+            {"loss": [1.0, 2.0]},
+            {"steps": [0.5, 1.5]},
+            "step of metric 'loss' must be a whole number",
+        ),
+        (
+            {"loss": np.ones(2)},
+            {"steps": np.array([0.5, 1.5])},
+            "steps of metric 'loss' must be whole",
+        ),
+        (
+            {"loss": [1.0, 2.0]},
+            {"steps": [0, 2**63]},
+            "step of metric 'loss' must be a whole .*int",
+        ),
         ({"mae": 1.0, "loss": np.zeros((2, 2))}, {}, "'loss'.*ndarray"),
     ],
 )

@@ -154,7 +154,7 @@ def test_machines_that_share_a_run_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("interval", [0, -1.0])
 def test_an_interval_is_above_zero(interval: float) -> None:
-    with pytest.raises(InvalidInputError, match="above 0 seconds"):
+    with pytest.raises(InvalidInputError, match="seconds above 0"):
         loopline.set_system_metrics_sampling_interval(interval)
 
 

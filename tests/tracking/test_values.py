@@ -6,6 +6,7 @@ import decimal
 import fractions
 import math
 import struct
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from loopline.errors import InvalidInputError
 from loopline.tracking.values import metric_value, param_texts, tag_texts, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -109,6 +111,65 @@ def test_a_step_is_a_whole_number_of_any_library(step: Any) -> None:  # noqa: AN
 def test_a_step_that_is_none_is_refused(step: Any) -> None:  # noqa: ANN401
     with pytest.raises(InvalidInputError, match="step must be a whole number"):
         whole_number("step", step)
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            lambda: loopline.log_metric("rmse", 1.0, step="3"),  # type: ignore[arg-type]
+            r"step of metric 'rmse' must be .* not str \('3'\)\. Give an int",
+        ),
+        (
+            lambda: loopline.log_metric("rmse", 1.0, timestamp="now"),  # type: ignore[arg-type]
+            r"timestamp of metric 'rmse' must be .* not str \('now'\)\. Give Unix milliseconds",
+        ),
+        (
+            lambda: loopline.log_metrics({"rmse": [1.0]}, steps=[0.5]),
+            r"step of metric 'rmse' must be .* not float \(0\.5\)",
+        ),
+        (
+            lambda: loopline.log_metric("rmse", 10**400),
+            r"value of metric 'rmse', int .* is beyond 1\.8e308.*logarithm",
+        ),
+    ],
+)
+def test_a_wrong_number_is_told_by_argument_key_type_and_next_step(
+    log: Callable[[], object], said: str
+) -> None:
+    with loopline.start_run(), pytest.raises(InvalidInputError, match=said):
+        log()
+
+
+INSTANT_MS = 1_643_673_600_123
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        pd.Timestamp(INSTANT_MS, unit="ms"),
+        pd.Timestamp(INSTANT_MS, unit="ms", tz="America/New_York"),
+        pd.Timestamp(INSTANT_MS, unit="ms", tz="UTC") + pd.Timedelta(999, "us"),
+        datetime.fromtimestamp(INSTANT_MS / 1000, UTC),
+        datetime.fromtimestamp(INSTANT_MS / 1000),  # noqa: DTZ006 - local, as it is meant to be
+        np.datetime64(INSTANT_MS, "ms"),
+        np.datetime64(INSTANT_MS * 10**6, "ns"),
+        INSTANT_MS + 0.75,
+        np.float64(INSTANT_MS),
+    ],
+    ids=repr,
+)
+def test_a_time_is_milliseconds_or_a_date_of_any_library(instant: Any) -> None:  # noqa: ANN401
+    assert whole_number("timestamp", instant) == INSTANT_MS
+    assert whole_number("end_time", instant) == INSTANT_MS
+    with pytest.raises(InvalidInputError, match="step must be a whole number"):
+        whole_number("step", "2022")
+
+
+@pytest.mark.parametrize("missing", [pd.NaT, np.datetime64("NaT"), math.nan])
+def test_a_time_that_is_missing_is_refused(missing: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidInputError, match="timestamp must be a whole number"):
+        whole_number("timestamp", missing)
 
 
 @pytest.mark.parametrize("text", ["night\0shift", "fare\ud800", "\udcff"])

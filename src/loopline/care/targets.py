@@ -26,6 +26,8 @@ __all__ = ["ARCHIVES", "BLOBS", "LOCK", "ArchiveTarget", "FolderTarget", "Target
 BLOBS = "blobs"
 LOCK = "backup.lock"
 _DATABASE = "database-"
+#: What SQLite has beside a copy of a database while it is made.
+_JOURNAL = "-journal"
 #: Endings that mean one file; all but the first are compressed.
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 
@@ -69,7 +71,8 @@ class FolderTarget:
         self._blobs = root / BLOBS
         self._kept: set[str] = set()
         self._folders: set[Path] = set()
-        for left in (*root.glob(f"*{PART}"), *self._blobs.glob(f"*/*{PART}")):
+        unfinished = (f"*{PART}", f"*{PART}{_JOURNAL}", f"{BLOBS}/*/*{PART}")
+        for left in (path for pattern in unfinished for path in root.glob(pattern)):
             left.unlink()
 
     def add_database(self, kept_as: BackedUpFile) -> None:
@@ -123,8 +126,9 @@ class ArchiveTarget:
         self._path = path
         self._part = path.with_name(path.name + PART)
         self.database = path.with_name(f".{path.name}.{_DATABASE}{stamp}{PART}")
-        for left in path.parent.glob(f".{path.name}.{_DATABASE}*{PART}"):
-            left.unlink()
+        for ending in (PART, PART + _JOURNAL):
+            for left in path.parent.glob(f".{path.name}.{_DATABASE}*{ending}"):
+                left.unlink()
         self._file = self._part.open("wb")
         # Closed by `finish` or `close`.
         if path.name.endswith(ARCHIVES[0]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -128,6 +127,7 @@ def _list(
 ) -> None:
     from loopline.cli.output import ago, print_json, print_table, say
     from loopline.records.operations import GetExperiment, SearchRuns
+    from loopline.rules.shown import frequent_keys
     from loopline.rules.words import number_words
 
     names = []
@@ -144,8 +144,7 @@ def _list(
     if as_json:
         print_json(page.runs)
         return
-    counts = Counter(key for run in page.runs for key in run.metrics)
-    keys = sorted(key for key, _ in counts.most_common(SHOWN_METRICS))
+    keys = frequent_keys((run.metrics for run in page.runs), SHOWN_METRICS)
     print_table(
         ("ID", "NAME", "STATUS", "STARTED", "DURATION", "EXPERIMENT", *keys),
         [

@@ -83,7 +83,7 @@ def _describe(name: str, array: NDArray[Any], room: int, *, is_alone: bool) -> D
     if array.ndim == MATRIX:
         array = array[:, :room]
         names = [str(i) if is_alone else f"{name}[{i}]" for i in range(array.shape[1])]
-    if array.dtype.hasobject:
+    if array.dtype.hasobject or array.dtype.kind == "U":  # Text, which may hold no text.
         flat = [array[:, i] for i in range(len(names))] if array.ndim == MATRIX else [array.ravel()]
         made = [column_of(one, values) for one, values in zip(names, flat, strict=True)]
         return describe_table(table_of_columns(names, made))

@@ -15,7 +15,7 @@ from loopline.data.queries import query_source, reader_of_query
 from loopline.data.sources import ArraySource, FileSource, FolderSource, TableSource, described
 from loopline.data.tables import as_table, is_table, library_of
 from loopline.data.values import cut
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, MissingExtraError
 from loopline.records.tracking import Dataset
 
 if TYPE_CHECKING:
@@ -171,7 +171,11 @@ def _of_mapping(data: Mapping[Any, Any]) -> Source:
 
 
 def _as_array(data: Any) -> Any:  # noqa: ANN401
-    import numpy as np
+    try:
+        import numpy as np
+    except ImportError:
+        purpose = "Describing an array or a mapping of columns"
+        raise MissingExtraError("numpy", extra="data", purpose=purpose) from None
 
     # A tensor on a GPU has to be brought here first, and says so itself.
     return np.asarray(data.detach() if hasattr(data, "detach") else data)
@@ -191,11 +195,22 @@ def _label(data: Any) -> str:  # noqa: ANN401
 
 
 def _checked(name: str) -> str:
+    _check_is_text("name", name)
     if "\0" in name or len(name) > MOST_NAME:
         msg = f"A data version's name has up to {MOST_NAME} characters and no NUL. Shorten it."
         raise InvalidInputError(msg)
     return name
 
 
+def _check_is_text(argument: str, given: object) -> None:
+    if not isinstance(given, str):
+        msg = (
+            f"The {argument} of a data version is text such as 'trips 2022-01', not "
+            f"{type(given).__name__} ({given!r:.60}). Give {argument}=str(...)."
+        )
+        raise InvalidInputError(msg)
+
+
 def _checked_source(source: str) -> str:
+    _check_is_text("source", source)
     return cut(source, 20_000)

@@ -211,7 +211,11 @@ def _tokens(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise FilterError(text, position, "a field, operator or value")
+            sign = text[position]
+            what = "a field, operator or value"
+            raise FilterError(
+                text, position, f"a closing {sign} for the quote" if sign in "'\"`" else what
+            )
         if match.lastgroup != "space":
             found.append(_Token(match.lastgroup or "", match.group(), position))
         position = match.end()
@@ -344,7 +348,10 @@ class Parser:
         name = ALIASES.get(name, name)
         if name not in NUMBER_ATTRIBUTES and name not in TEXT_ATTRIBUTES:
             known = ", ".join((*TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES))
-            expected = f"metrics.…, params.…, tags.… or an attribute ({known})"
+            expected = (
+                "metrics.…, params.…, tags.…, datasets.…, preprocessing.… or an attribute "
+                f"({known})"
+            )
             raise FilterError(self.text, position, expected)
         return Field(entity="attribute", key=name)
 

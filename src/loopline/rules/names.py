@@ -37,13 +37,21 @@ MAX_PATH = 1_000
 #: An entry of PostgreSQL's indexes has room for 2,704 bytes, with a model's name before the path.
 MAX_PATH_BYTES = 1_600
 
+_AS_FILE = ", or keep the text as an artifact with `log_text`"
+
 _KEY = re.compile(r"[\w\-. :/]+\Z")
 _ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}\Z", re.ASCII)
 _ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
 
 
-def check_text(what: str, text: str, most: int) -> None:
+def check_text(what: str, text: str, most: int, *, longer: str = "") -> None:
     """Check that a text can be kept: no NUL, no lone surrogate, not too long.
+
+    Args:
+        what: What it is, for the message.
+        text: As given.
+        most: Characters allowed.
+        longer: Where a longer one belongs, as the message ends with it.
 
     Raises:
         InvalidInputError: Naming ``what``; the text is never cut.
@@ -54,10 +62,7 @@ def check_text(what: str, text: str, most: int) -> None:
     if not text.isascii():
         _check_encodes(what, text)
     if len(text) > most:
-        msg = (
-            f"The {what} has {len(text):,} characters; {most:,} are allowed. Shorten it, or keep "
-            "the text as an artifact with `log_text`."
-        )
+        msg = f"The {what} has {len(text):,} characters; {most:,} are allowed. Shorten it{longer}."
         raise InvalidInputError(msg)
 
 
@@ -99,12 +104,12 @@ def check_key(kind: str, key: str) -> None:
 
 def check_param_value(key: str, value: str) -> None:
     """Check a param's value."""
-    check_text(f"value of param {key!r}", value, MAX_PARAM_VALUE)
+    check_text(f"value of param {key!r}", value, MAX_PARAM_VALUE, longer=_AS_FILE)
 
 
 def check_tag_value(key: str, value: str) -> None:
     """Check a tag's value."""
-    check_text(f"value of tag {key!r}", value, MAX_TAG_VALUE)
+    check_text(f"value of tag {key!r}", value, MAX_TAG_VALUE, longer=_AS_FILE)
 
 
 def check_experiment_tag_value(key: str, value: str) -> None:
@@ -114,8 +119,14 @@ def check_experiment_tag_value(key: str, value: str) -> None:
 
 def check_experiment_name(name: str) -> None:
     """Check the name of an experiment."""
-    if not isinstance(name, str) or not name.strip():
-        msg = "An experiment needs a name that is not empty."
+    if not isinstance(name, str):
+        msg = (
+            f"An experiment's name is text, not {type(name).__name__}: {name!r:.80}. Give it as "
+            "text, or an id as experiment_id."
+        )
+        raise InvalidInputError(msg)
+    if not name.strip():
+        msg = "An experiment needs a name that is not empty, such as 'taxi fares'."
         raise InvalidInputError(msg)
     check_text("experiment's name", name, MAX_EXPERIMENT_NAME)
 
@@ -170,9 +181,15 @@ def check_artifact_path(path: str) -> str:
     """Check a path inside a run and return it in its one form, without a trailing slash.
 
     Raises:
-        InvalidInputError: It is absolute, climbs with ``..``, or holds a backslash or a control
-            character.
+        InvalidInputError: It is no text, absolute, climbs with ``..``, or holds a backslash or a
+            control character.
     """
+    if not isinstance(path, str):
+        msg = (
+            f"A path among a run's files is text such as 'model/MLmodel', not "
+            f"{type(path).__name__}: {path!r:.80}. Give str(...) of a path."
+        )
+        raise InvalidInputError(msg)
     clean = path.rstrip("/")
     parts = clean.split("/")
     if (

@@ -153,7 +153,7 @@ def histories(
         ):
             known = columns.get((name, count))
             if known is None:
-                known = columns[name, count] = _whole_column(name, column, count, first)
+                known = columns[name, count] = _whole_column(key, name, column, count, first)
             if known.count != count:
                 msg = (
                     f"The {name} of metric {key!r} are {known.count:,}, and its values {count:,}. "
@@ -212,41 +212,57 @@ def _values_of_array(key: str, given: Any) -> _Given | None:  # noqa: ANN401
     return _Given(np.ascontiguousarray(found, dtype="<f8"))
 
 
-def _whole_column(name: str, given: Any, count: int, first: int) -> _Column:  # noqa: ANN401
-    """Pack steps or timestamps as int64: those given, one for all, or by default."""
+def _whole_column(key: str, name: str, given: Any, count: int, first: int) -> _Column:  # noqa: ANN401
+    """Pack steps or timestamps as int64: those given, one for all, or by default.
+
+    A metric's key is named in errors. Times may have fractions, which are cut.
+    """
     if given is None:
         return _Same(first, count) if name == "timestamps" else _Counted(first, count)
     if isinstance(given, int):
-        return _Same(whole_number(name, given), count)
+        return _Same(whole_number(name, given, key), count)
     np = None if isinstance(given, (list, tuple, range, array)) else _numpy(given)
     if np is not None:
         found = _as_numpy(np, name, given).reshape(-1)
+        if name == "timestamps" and getattr(getattr(given, "dtype", None), "tz", None) is not None:
+            found = np.asarray(given, dtype="datetime64[ns]")  # Of pandas: instants, in UTC.
         if np.ma.is_masked(found) or (found.dtype.kind == _DATES and np.isnat(found).any()):
-            msg = f"Some of the {name} are missing. Leave their points out, or fill them in."
+            msg = (
+                f"Some of the {name} of metric {key!r} are missing. Leave their points out, or "
+                "fill them in."
+            )
             raise InvalidInputError(msg)
         if found.dtype.kind == _DATES:
             found = found.astype("datetime64[ms]").astype("<i8")
-        is_whole = found.dtype.kind == "f" and bool((found == np.floor(found)).all())
+        is_whole = found.dtype.kind == "f" and (
+            name == "timestamps" or bool((found == np.floor(found)).all())
+        )
         if is_whole or found.dtype.kind in "iub":
             # The bound itself is a number of 64 bits that no float below it is close to.
             if found.size and not -(2.0**63) <= found.min() <= found.max() < 2**63:
                 msg = (
-                    f"The {name} must be whole numbers below 2**63, and lie between "
-                    f"{found.min()} and {found.max()}."
+                    f"The {name} of metric {key!r} must be whole numbers below 2**63, and lie "
+                    f"between {found.min()} and {found.max()}. Leave out those that cannot be."
                 )
                 raise InvalidInputError(msg)
             return _Given(np.ascontiguousarray(found, dtype="<i8"))
         if found.dtype.kind != "O":
-            msg = f"The {name} must be whole numbers, not {found.dtype} ({told(found)})."
+            msg = (
+                f"The {name} of metric {key!r} must be whole numbers, not {found.dtype} "
+                f"({told(found)}). Convert them, for example with array.astype(int)."
+            )
             raise InvalidInputError(msg)
         given = found.tolist()
     try:
         column = array("q", given)
     except (TypeError, ValueError, OverflowError):
         try:
-            column = array("q", (whole_number(name[:-1], value) for value in given))
+            column = array("q", (whole_number(name[:-1], value, key) for value in given))
         except TypeError:
-            msg = f"The {name} must be a row of whole numbers, not {type(given).__name__}."
+            msg = (
+                f"The {name} of metric {key!r} must be a row of whole numbers, not "
+                f"{type(given).__name__}. Give a list or an array."
+            )
             raise InvalidInputError(msg) from None
     return _Given(_little(column.tobytes(), "q"))
 

@@ -434,8 +434,8 @@ def _point(metric: Any) -> tuple[str, float, int, int | None]:  # noqa: ANN401
     return (
         metric_key(key),
         metric_value(key, value),
-        0 if step is None else whole_number("step", step),
-        time.time_ns() // 1_000_000 if at_ms is None else whole_number("timestamp", at_ms),
+        0 if step is None else whole_number("step", step, key),
+        time.time_ns() // 1_000_000 if at_ms is None else whole_number("timestamp", at_ms, key),
     )
 
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from loopline.records.tracking import RunStatus
+from loopline.rules.shown import frequent_keys
 from loopline.rules.words import (
     count_words,
     distance_words,
@@ -177,8 +178,8 @@ def active_run_html(run: ActiveRun) -> str:
 
 def runs_html(runs: Sequence[Run]) -> str:
     """Show runs as a table: the metrics and params that most of them have."""
-    metrics = _frequent((run.metrics for run in runs), METRICS)
-    params = _frequent((run.params for run in runs), PARAMS)
+    metrics = frequent_keys((run.metrics for run in runs), METRICS)
+    params = frequent_keys((run.params for run in runs), PARAMS)
     now_ms = time.time_ns() // 1_000_000
     rows = [
         (
@@ -235,16 +236,6 @@ def experiments_html(experiments: Sequence[Experiment]) -> str:
 def _status(run: Run) -> Colored:
     said = run.status.value + (", deleted" if run.lifecycle == "deleted" else "")
     return Colored(said, _STATUS[run.status])
-
-
-def _frequent(groups: Iterable[Any], most: int) -> list[str]:
-    """Pick the keys that most of them have, in alphabetical order."""
-    counts: dict[str, int] = {}
-    for group in groups:
-        for key in group:
-            counts[key] = counts.get(key, 0) + 1
-    kept = sorted(counts, key=lambda key: (-counts[key], key))[:most]
-    return sorted(kept)
 
 
 def _cell(cell: Any) -> str:  # noqa: ANN401

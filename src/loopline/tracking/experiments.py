@@ -9,7 +9,7 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.rules.names import check_experiment_name, check_experiment_tag_value, check_key
 from loopline.settings import Address, tracking_address
-from loopline.tracking.found import Experiments, lifecycle_of
+from loopline.tracking.found import Experiments, lifecycle_of, orders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +193,7 @@ class ExperimentClient:
             page = recorder.backend.call(
                 ops.SearchExperiments(
                     filter=filter_string or "",
-                    order_by=list(order_by or ()),
+                    order_by=orders(order_by),
                     lifecycle=lifecycle_of(view_type),
                     max_results=PAGE
                     if max_results is None

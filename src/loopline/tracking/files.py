@@ -12,6 +12,7 @@ from loopline.records.facts import ArtifactLogged
 from loopline.rules.names import check_artifact_path
 from loopline.tracking import media
 from loopline.tracking.tables import TableLog
+from loopline.tracking.values import told
 from loopline.tracking.writer import RunWriter, now_ms
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class RunFiles(RunWriter):
 
     def log_artifact(self, local_path: str | Path, artifact_path: str | None = None) -> None:
         """Log a file, or a folder with all below it, into ``artifact_path`` of the run."""
-        source = Path(local_path)
+        source = _path("log_artifact", local_path)
         if source.is_dir():
             name = source.resolve().name
             self.log_artifacts(source, f"{artifact_path}/{name}" if artifact_path else name)
@@ -51,7 +52,7 @@ class RunFiles(RunWriter):
 
     def log_artifacts(self, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Log every file below a folder, keeping their places, into ``artifact_path``."""
-        root = Path(local_dir)
+        root = _path("log_artifacts", local_dir)
         if not root.is_dir():
             msg = f"There is no folder {str(local_dir)!r} to log. Give a folder that exists."
             raise InvalidInputError(msg)
@@ -79,6 +80,12 @@ class RunFiles(RunWriter):
     def log_stream(self, stream: IO[bytes], artifact_file: str) -> None:
         """Log what an open binary file still holds, read a piece at a time."""
         check_artifact_path(artifact_file)
+        if not hasattr(stream, "read"):
+            msg = (
+                f"log_stream takes an open binary file, not {type(stream).__name__}. Open one with "
+                "open(path, 'rb'), or log the file itself with log_artifact."
+            )
+            raise InvalidInputError(msg)
         with tempfile.NamedTemporaryFile() as file:
             while chunk := stream.read(CHUNK):
                 if not isinstance(chunk, (bytes, bytearray, memoryview)):
@@ -105,11 +112,11 @@ class RunFiles(RunWriter):
 
     def log_dict(self, dictionary: Any, artifact_file: str) -> None:  # noqa: ANN401
         """Log a dictionary or list as JSON, or as YAML when the file's name ends so."""
-        if artifact_file.endswith((".yaml", ".yml")):
+        if check_artifact_path(artifact_file).endswith((".yaml", ".yml")):
             import yaml
 
             try:
-                text = yaml.safe_dump(dictionary, sort_keys=False, allow_unicode=True)
+                text = _yaml(dictionary)
             except yaml.YAMLError as error:
                 msg = f"This cannot be written as YAML ({error}). Log it as a .json file."
                 raise InvalidInputError(msg) from error
@@ -139,6 +146,12 @@ class RunFiles(RunWriter):
             save_kwargs: Passed to the figure's own way of saving, such as ``{"dpi": 200}``.
         """
         clean = check_artifact_path(artifact_file)
+        if not Path(clean).suffix:
+            msg = (
+                f"The ending of a figure's file says in which format it is, and {clean!r} has "
+                f"none. Write {f'{clean}.png'!r}, or another ending."
+            )
+            raise InvalidInputError(msg)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / f"figure{Path(clean).suffix}"
             media.save_figure(figure, target, dict(save_kwargs or {}))
@@ -245,3 +258,32 @@ class RunFiles(RunWriter):
                 run_id=self.run_id, path=path, sha256=digest, size_bytes=size, at_ms=now_ms()
             )
         )
+
+
+def _path(function: str, given: Any) -> Path:  # noqa: ANN401
+    try:
+        return Path(given)
+    except TypeError:
+        msg = (
+            f"{function} takes the path of what to log, not {type(given).__name__} "
+            f"({told(given)}). Write it to a file, or use log_text, log_dict or log_table."
+        )
+        raise InvalidInputError(msg) from None
+
+
+def _yaml(value: Any) -> str:  # noqa: ANN401
+    """Write YAML, of NumPy's numbers and arrays as of Python's; anything else is refused."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def of_another_library(dumper: yaml.SafeDumper, given: Any) -> yaml.Node:  # noqa: ANN401
+        if not hasattr(given, "tolist"):
+            return dumper.represent_undefined(given)
+        return dumper.represent_data(given.tolist())
+
+    # None: whatever type has no representer of its own.
+    Dumper.add_representer(None, of_another_library)  # type: ignore[arg-type]
+    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return text

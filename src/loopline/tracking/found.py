@@ -9,9 +9,9 @@ from loopline.records.base import DRAWN
 from loopline.records.tracking import Experiment, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Experiments", "Found", "Runs", "lifecycle_of"]
+__all__ = ["Experiments", "Found", "Runs", "lifecycle_of", "orders"]
 
 T = TypeVar("T")
 #: MLflow's numbers for what a search looks at.
@@ -52,6 +52,18 @@ class Experiments(Found[Experiment]):
         from loopline.tracking.display import experiments_html
 
         return experiments_html(self)
+
+
+def orders(order_by: Sequence[str] | None) -> list[str]:
+    """Take what to order by.
+
+    Raises:
+        InvalidInputError: It is one text, whose letters would be taken for orders.
+    """
+    if isinstance(order_by, str):
+        msg = f"Give order_by as a list, even of one: order_by=[{order_by!r}]."
+        raise InvalidInputError(msg)
+    return list(order_by or ())
 
 
 def lifecycle_of(view: Any) -> str:  # noqa: ANN401 - MLflow's ViewType, a number, or a word

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, MissingExtraError
+from loopline.rules.names import check_artifact_path
 from loopline.tracking.values import whole_number
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def path_of(
         msg = "Give either artifact_file, for one file, or key (and step), for a series."
         raise InvalidInputError(msg)
     if artifact_file is not None:
-        return artifact_file
+        return check_artifact_path(artifact_file)
     if not isinstance(key, str) or not _KEY.match(key):
         msg = f"The key of a series, {key!r}, may hold letters, digits, _ - . / and spaces only."
         raise InvalidInputError(msg)
@@ -139,9 +140,19 @@ def _bypillow(image: Any, suffix: str) -> bytes:  # noqa: ANN401
     if form is None:
         msg = f"Pictures cannot be written as {suffix!r}. Use .png, .jpg, .webp or .gif."
         raise InvalidInputError(msg)
-    if form == "JPEG" and image.mode not in {"RGB", "L", "CMYK"}:
-        image = image.convert("RGB")
-    image.save(target, format=form)
+    try:
+        image.save(target, format=form)
+    except (OSError, ValueError):  # PNG and GIF have no CMYK, JPEG has nothing clear.
+        target = io.BytesIO()
+        is_clear = "A" in image.getbands() and form != "JPEG"
+        try:
+            image.convert("RGBA" if is_clear else "RGB").save(target, format=form)
+        except (OSError, ValueError) as error:
+            msg = (
+                f"A picture of mode {image.mode!r} cannot be written as {suffix!r} ({error}). "
+                "Convert it first, with image.convert('RGB')."
+            )
+            raise InvalidInputError(msg) from error
     return target.getvalue()
 
 
@@ -353,6 +364,8 @@ def save_figure(figure: Any, target: Path, arguments: dict[str, Any]) -> None:  
         save = figure.savefig
     elif target.suffix in {".html", ".htm"} and hasattr(figure, "write_html"):
         save, arguments = figure.write_html, {"include_plotlyjs": True, **arguments}
+    elif target.suffix == ".json" and hasattr(figure, "write_json"):
+        save = figure.write_json
     elif hasattr(figure, "write_image"):
         save = figure.write_image
     elif hasattr(figure, "to_dict") and hasattr(figure, "save"):  # An Altair chart.

@@ -14,6 +14,7 @@ from loopline.records.operations import GetRun
 from loopline.records.tracking import RunStatus
 from loopline.tracking.active import leave, using
 from loopline.tracking.files import RunFiles
+from loopline.tracking.values import told
 from loopline.tracking.writer import now_ms
 
 if TYPE_CHECKING:
@@ -155,11 +156,15 @@ class ActiveRun(RunFiles):
 
     # --- the end ---
 
-    def end(self, status: str = "FINISHED", reason: str = "") -> None:
+    def end(self, status: str = "FINISHED", reason: str | BaseException = "") -> None:
         """End the run; ending it twice does nothing.
 
+        Args:
+            status: FINISHED, FAILED or KILLED.
+            reason: Why, in words, or the exception that was the reason.
+
         Raises:
-            InvalidInputError: ``status`` is none of FINISHED, FAILED and KILLED.
+            InvalidInputError: ``status`` or ``reason`` is none; the run goes on.
         """
         if self.is_ended:
             return
@@ -177,7 +182,7 @@ class ActiveRun(RunFiles):
                 status=final,
                 end_ms=end_ms,
                 duration_ms=round((time.monotonic() - self._started) * 1000),
-                reason=_plain(reason),
+                reason=_plain(_said(reason)),
             )
         )
         self.status = final
@@ -222,6 +227,18 @@ def ending(kind: type[BaseException] | None, error: BaseException | None) -> tup
 
     said = Redactor(secrets_in(os.environ)).text(said[:MAX_REASON])
     return "FAILED", f"{kind.__name__}: {said}"[:MAX_REASON]
+
+
+def _said(reason: object) -> str:
+    if isinstance(reason, BaseException):
+        return ending(type(reason), reason)[1]
+    if not isinstance(reason, str):
+        msg = (
+            f"The reason of a run's end is text or an exception, not {type(reason).__name__} "
+            f"({told(reason)}). Give it as text."
+        )
+        raise InvalidInputError(msg)
+    return reason
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from loopline.records import operations as ops
 from loopline.rules.names import check_artifact_path
 from loopline.tracking import artifacts, tables
 from loopline.tracking.experiments import ExperimentClient
-from loopline.tracking.found import Runs, lifecycle_of
+from loopline.tracking.found import Runs, lifecycle_of, orders
 from loopline.tracking.frames import joined
 from loopline.tracking.words import user_name
 
@@ -99,7 +99,7 @@ class RunClient(ExperimentClient):
                     experiment_ids=[str(one) for one in experiment_ids],
                     experiment_names=list(experiment_names),
                     filter=filter_string,
-                    order_by=list(order_by or ()),
+                    order_by=orders(order_by),
                     max_results=min(PAGE, max_results - len(found)),
                     page_token=found.token,
                     include_deleted=view != "active",
@@ -144,7 +144,7 @@ class RunClient(ExperimentClient):
                     experiment_ids=[str(one) for one in experiment_ids],
                     experiment_names=list(experiment_names),
                     filter=filter_string,
-                    order_by=list(order_by or ()),
+                    order_by=orders(order_by),
                     max_results=min(TABLE_PAGE, max_results - found),
                     page_token=token,
                     include_deleted=view != "active",

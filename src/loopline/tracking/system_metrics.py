@@ -17,6 +17,7 @@ from loopline.errors import InvalidInputError, LooplineError
 from loopline.journal.stream import Series
 from loopline.settings import number
 from loopline.tracking.capture import soon
+from loopline.tracking.values import told
 
 if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
@@ -69,8 +70,13 @@ def set_system_metrics_sampling_interval(interval: float | None) -> None:
     Raises:
         InvalidInputError: It is not above 0.
     """
-    if interval is not None and not interval > 0:
-        msg = f"The sampling interval must be above 0 seconds, not {interval!r}."
+    is_number = isinstance(interval, (int, float)) and not isinstance(interval, bool)
+    if interval is not None and not (is_number and interval > 0):
+        msg = (
+            "The sampling interval must be a number of seconds above 0, not "
+            f"{type(interval).__name__} ({told(interval)}). Give one such as 10, or None for the "
+            "setting."
+        )
         raise InvalidInputError(msg)
     _Chosen.interval_s = interval
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, MissingExtraError, NotFoundError
 from loopline.records.operations import GetRun
-from loopline.rules.names import MAX_TAG_VALUE, check_artifact_path
+from loopline.rules.names import MAX_TAG_VALUE, check_artifact_path, check_text
 from loopline.tracking.artifacts import read_artifact
 from loopline.tracking.media import image_bytes, plain
 
@@ -81,6 +81,7 @@ class TableLog:
             msg = f"A table ends with .json or .parquet, not {path!r}. Rename it."
             raise InvalidInputError(msg)
         columns, rows = _columns_and_rows(data)
+        _check_texts(columns, rows)
         with self._lock:
             if path.endswith(".parquet"):
                 encoded = self._with_parquet(path, columns, rows)
@@ -192,6 +193,16 @@ def read_tables(recorder: Recorder, runs: Sequence[Run], path: str, extra: list[
         msg = f"No run here has a table {path!r}. Log it with log_table(data, {path!r})."
         raise NotFoundError(msg)
     return pd.concat(frames, ignore_index=True)
+
+
+def _check_texts(columns: list[str], rows: list[list[Any]]) -> None:
+    """Refuse half characters, which no file keeps, by the column they are in."""
+    for index, name in enumerate(columns):
+        for text in (name, *(row[index] for row in rows)):
+            if isinstance(text, (list, tuple, dict)):
+                text = _encode(_json_value(text))  # noqa: PLW2901 - as it will be written
+            if isinstance(text, str) and not text.isascii():
+                check_text(f"column {name!r} of the table", text, len(text))
 
 
 def _attribute(run: Run, name: str) -> Any:  # noqa: ANN401

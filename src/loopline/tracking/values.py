@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import floor, nan
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
@@ -45,6 +45,12 @@ def metric_value(key: str, value: Any) -> float:  # noqa: ANN401 - that is its j
             # NumPy's masked value is not known, whatever lies under its mask.
             is_masked = hasattr(value, "filled") and bool(value.mask)
             return nan if is_masked else float(number)
+    except OverflowError:
+        msg = (
+            f"The value of metric {key!r}, {type(value).__name__} ({told(value)}), is beyond "
+            "1.8e308, the largest float of 64 bits. Scale it, or log its logarithm."
+        )
+        raise InvalidInputError(msg) from None
     except Exception:  # noqa: BLE001, S110 - any library's own way to say that it is no scalar
         pass
     raise InvalidInputError(
@@ -91,28 +97,54 @@ def tag_texts(tags: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def whole_number(name: str, value: Any) -> int:  # noqa: ANN401
+def whole_number(name: str, value: Any, key: str | None = None) -> int:  # noqa: ANN401
     """Turn a step or timestamp into an int of 64 bits.
 
-    A timestamp may have a fraction, as ``time.time() * 1000`` does; nothing else may.
+    A time may have a fraction, as ``time.time() * 1000`` does, and may be a date: one without a
+    zone means what its own library means by it (UTC for pandas and NumPy, local time for
+    ``datetime``).
+
+    Args:
+        name: Of the argument: ``"step"``; or a time, ``"timestamp"``, ``"end_time"``.
+        value: As given.
+        key: Of the metric, if there is one, for the message.
 
     Raises:
-        InvalidInputError: It is no whole number, or a larger one.
+        InvalidInputError: It is no whole number, or a larger one; names the argument and type.
     """
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
+    is_time = name.startswith("timestamp") or name.endswith("_time")
     try:
-        item = getattr(value, "item", None)
-        given = value if item is None else item()
+        given = _milliseconds(value) if is_time else value
+        item = getattr(given, "item", None)
+        given = given if item is None else item()
         whole = None if isinstance(given, _TEXTS) else int(given)
-        if whole != given and not name.startswith("timestamp"):
+        if whole != given and not is_time:
             whole = None
     except Exception:  # noqa: BLE001 - as in `metric_value`
         whole = None
     if whole is None or not -(2**63) <= whole < 2**63:
-        msg = f"The {name} must be a whole number below 2**63, not {told(value)}."
+        step = "Give an int, such as the number of the epoch."
+        if is_time:
+            step = "Give Unix milliseconds, such as time.time() * 1000, or a date with its time."
+        of = "" if key is None else f" of metric {key!r}"
+        msg = (
+            f"The {name}{of} must be a whole number below 2**63, not {type(value).__name__} "
+            f"({told(value)}). {step}"
+        )
         raise InvalidInputError(msg) from None
     return whole
+
+
+def _milliseconds(value: Any) -> Any:  # noqa: ANN401
+    """Turn a date into Unix milliseconds, rounded down; anything else stays as it is."""
+    if getattr(getattr(value, "dtype", None), "kind", "") == "M":
+        is_missing = bool(value != value)  # noqa: PLR0124 - NaT, a number as an int64
+        return None if is_missing else value.astype("datetime64[ms]").astype("int64")
+    timestamp = getattr(value, "timestamp", None)
+    # A float of seconds is exact to a quarter of a microsecond, on either side of the whole.
+    return value if timestamp is None else floor(timestamp() * 1000 + 5e-4)
 
 
 def told(value: Any) -> str:  # noqa: ANN401

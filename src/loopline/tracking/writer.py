@@ -71,7 +71,7 @@ class RunWriter:
             key: Name of the metric, such as ``"val_mae"``.
             value: A number in the metric's own unit, of any library; NaN and infinities are kept.
             step: Training step; 0 when it is None.
-            timestamp: Unix time in milliseconds; now when it is None.
+            timestamp: Unix time in milliseconds, or a date; now when it is None.
             dataset: The data version it was measured on: becomes an input of the run with the
                 context ``metric <key>``.
             model_id: The model it was measured with: kept as the tag ``loopline.model.<key>``.
@@ -84,7 +84,11 @@ class RunWriter:
         try:
             self.recorder.append_point(
                 self._series[key],
-                step if type(step) is int else 0 if step is None else whole_number("step", step),
+                step
+                if type(step) is int
+                else 0
+                if step is None
+                else whole_number("step", step, key),
                 time_ns() // 1_000_000 if timestamp is None else timestamp,
                 value if type(value) is float else metric_value(key, value),
             )
@@ -92,8 +96,8 @@ class RunWriter:
             series = self._series_of(key)
             self.recorder.log_point(
                 series,
-                0 if step is None else whole_number("step", step),
-                now_ms() if timestamp is None else whole_number("timestamp", timestamp),
+                0 if step is None else whole_number("step", step, key),
+                now_ms() if timestamp is None else whole_number("timestamp", timestamp, key),
                 metric_value(series.key, value),
             )
         if dataset is not None or model_id is not None:
@@ -122,7 +126,7 @@ class RunWriter:
             step: Step of the numbers; of a history's first value when there are no ``steps``.
             timestamp: Unix time in milliseconds of all points; now when it is None.
             steps: Steps of the histories, shape (n,); counted up when it is None.
-            timestamps: Unix times in milliseconds or dates (``datetime64``), shape (n,).
+            timestamps: Unix times in milliseconds or dates, shape (n,).
             dataset: The data version they were measured on; see ``log_metric``.
             model_id: The model they were measured with; see ``log_metric``.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from loopline.errors import FilterError
 from loopline.records.operations import GetExperiment, ListExperiments, SearchRuns
+from loopline.rules.shown import frequent_keys
 from loopline.rules.words import number_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, url
@@ -151,8 +151,8 @@ def runs_table(
         most_metrics: How many metrics get a column.
         most_params: How many params get a column.
     """
-    metrics = _most_used((run.metrics for run in runs), most_metrics)
-    params = _most_used((run.params for run in runs), most_params)
+    metrics = frequent_keys((run.metrics for run in runs), most_metrics)
+    params = frequent_keys((run.params for run in runs), most_params)
 
     def head(text: str, field: str) -> Child:
         return text if sort is None else _sorting(text, field, *sort)
@@ -189,11 +189,6 @@ def _experiment(run: Run) -> Markup:
 def _metric(run: Run, key: str) -> str:
     summary = run.metrics.get(key)
     return "" if summary is None else number_words(summary.value)
-
-
-def _most_used(groups: object, most: int) -> list[str]:
-    counts = Counter(key for group in groups for key in group)  # type: ignore[attr-defined]
-    return sorted(key for key, _ in counts.most_common(most))
 
 
 def _sorting(text: str, field: str, path: str, filter_: str, order: str) -> Markup:
