@@ -104,11 +104,22 @@ class NotFoundError(LooplineError, LookupError):
     code = "RESOURCE_DOES_NOT_EXIST"
 
     @classmethod
-    def among(cls, what: str, name: str, known: Iterable[str], *, hint: str) -> NotFoundError:
-        """Make the error for a name not among the known ones, naming the nearest."""
+    def among(
+        cls, what: str, name: str, known: Iterable[str], *, hint: str, said: str = ""
+    ) -> NotFoundError:
+        """Make the error for a name not among the known ones, naming the nearest.
+
+        Args:
+            what: What has no such name.
+            name: The name.
+            known: Those there are.
+            hint: What to do next.
+            said: What to begin with, where MLflow's clients look for its words.
+        """
         near = get_close_matches(name, list(known), n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
-        return cls(f"No {what} {name!r}.{meant} {hint}")
+        begin = said or f"No {what} {name!r}."
+        return cls(f"{begin}{meant} {hint}")
 
 
 class ConflictError(LooplineError):

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.server.story import points, send
 
-from loopline.errors import ConflictError, FilterError, InvalidInputError, NotFoundError
+from loopline.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FilterError,
+    InvalidInputError,
+    NotFoundError,
+)
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.flows import FlowCode, FlowGraph, GraphTask, LogLine, StateKind
@@ -109,6 +115,45 @@ def test_a_command_with_a_key_happens_once(backend: Backend) -> None:
 def test_a_missing_run_is_a_not_found_error_with_the_next_step(backend: Backend) -> None:
     with pytest.raises(NotFoundError, match="loopline runs list"):
         backend.call(ops.GetRun(run_id="0" * 32))
+
+
+def test_a_model_lives_its_life_in_the_registry(backend: Backend) -> None:
+    name = f"taxifare {uuid.uuid4().hex[:8]}"
+    backend.call(ops.CreateModel(name=name, tags={"team": "cabs"}, actor="vera"))
+    with pytest.raises(AlreadyExistsError) as caught:
+        backend.call(ops.CreateModel(name=name))
+    assert str(caught.value).startswith(f"Registered Model (name={name}) already exists")
+    for source in ("s3://bucket/1", "s3://bucket/2"):
+        backend.call(ops.RegisterVersion(name=name, source=source, allow_empty=True))
+    backend.call(ops.SetVersionTags(name=name, version=1, tags={"reviewed": "yes"}))
+    backend.call(ops.TransitionStage(name=name, version=2, stage="staging"))
+    with pytest.raises(InvalidInputError):
+        backend.call(ops.TransitionStage(name=name, version=2, stage="None", archive_existing=True))
+
+    new = f"{name} by night"
+    backend.call(ops.RenameModel(name=name, new_name=new))
+    (model,) = backend.call(ops.SearchModels(filter=f"name = '{new}'")).models
+    assert (model.tags, model.champions, model.latest_version) == (
+        {"team": "cabs"},
+        {"Staging": 2},
+        2,
+    )
+    text = f"name = '{new}' AND tags.reviewed = 'yes'"
+    (version,) = backend.call(ops.SearchVersions(filter=text)).versions
+    assert version == backend.call(ops.GetVersion(name=new, version=1))
+    assert version.source == "s3://bucket/1"
+    first = backend.call(ops.SearchVersions(filter=f"name = '{new}'", max_results=1))
+    call = ops.SearchVersions(filter=f"name = '{new}'", page_token=first.next_page_token)
+    assert len(backend.call(call).versions) == 1
+    with pytest.raises(FilterError):
+        backend.call(ops.SearchVersions(filter="stage = 'Staging'"))
+
+    assert backend.call(ops.DeleteVersion(name=new, version=2)).champions == {}
+    key = uuid.uuid4().hex
+    was = backend.call(ops.DeleteModel(name=new), key=key)
+    assert backend.call(ops.DeleteModel(name=new), key=key) == was
+    with pytest.raises(NotFoundError, match=f"Registered Model with name={new} not found"):
+        backend.call(ops.GetModel(name=new))
 
 
 def test_a_wrong_filter_says_where_it_is_wrong(backend: Backend) -> None:

@@ -221,6 +221,25 @@ def test_what_a_restore_kept_aside_keeps_its_blobs_until_it_is_deleted(
     assert collect(story) == [digest]
 
 
+def test_a_deleted_model_and_version_let_go_of_their_runs_and_blobs(story: Story) -> None:
+    of_model, of_version, of_copy = (story.log_run(data) for data in (b"1", b"2", b"3"))
+    blobs = [story.put(data) for data in (b"1", b"2", b"3")]
+    for name, run_id in (("gone", of_model), ("m", of_version), ("m", of_copy)):
+        call = ops.RegisterVersion(name=name, run_id=run_id, artifact_path="trips")
+        story.backend.call(call)
+        story.backend.call(ops.DeleteRun(run_id=run_id))
+    story.backend.call(ops.CopyVersion(name="m", version=2, to="kept"))
+    story.backend.call(ops.DeleteModel(name="gone"))
+    story.backend.call(ops.DeleteVersion(name="m", version=1))
+    story.backend.call(ops.DeleteModel(name="m"))
+    with story.backend.store.read() as connection:
+        found = find_purgeable(connection, story.backend.store.clock() + DAY_MS, 0)
+    assert (set(found.runs), found.of_models) == ({of_model, of_version}, 1)
+    purge_runs(story.backend.store, found.runs)
+    age(story, *blobs)
+    assert sorted(collect(story)) == sorted(blobs[:2])
+
+
 def test_runs_deleted_long_ago_are_removed_for_good(story: Story) -> None:
     old, recent, of_model, restored = (story.log_run(b"x", points=5) for _ in range(4))
     kept = story.log_run(b"y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 
     import pytest
     from tests.cli.conftest import Shell
+
+
+class Answering(io.StringIO):
+    """A terminal where somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
 
 FLOW = f"{story.PROJECT}/{story.FLOW}"
 
@@ -107,6 +116,83 @@ def test_an_alias_is_pointed_and_taken_away(shell: Shell) -> None:
     assert shell("models", "alias", story.MODEL, "night", "3").out.endswith("is v3 now.\n")
     assert shell("models", "alias", story.MODEL, "night", "--remove").code == 0
     assert shell("models", "alias", story.MODEL, "night").code == 2
+
+
+def test_a_model_is_made_described_tagged_copied_and_renamed(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPLINE_ACTOR", "vera")
+    ran = shell("models", "create", "tips", "--description", "Tips.", "--tag", "team=fares")
+    assert ran.out == "tips is there now, without versions.\n"
+    again = shell("models", "create", "tips")
+    assert (again.code, "Registered Model (name=tips) already exists" in again.err) == (1, True)
+    assert shell("models", "copy", story.MODEL, "5", "tips").out.endswith("is tips v1, too.\n")
+    assert shell("models", "describe", "tips", "Tips by night.").out == "tips: Tips by night.\n"
+    described = shell("models", "describe", "tips", "First.", "--version", "1", "--json").json
+    assert (described["version"], described["description"]) == (1, "First.")
+    tagged = shell("models", "tag", "tips", "city=New York", "a=b=c", "--remove", "team").out
+    assert tagged.splitlines() == ["a     b=c", "city  New York"]
+    tags = shell("models", "tag", "tips", "reviewed=yes", "--version", "1", "--json").json["tags"]
+    assert tags == {"reviewed": "yes"}
+    off = shell("models", "tag", "tips", "--remove", "reviewed", "--version", "1").out
+    assert off == "tips v1 has no tags now.\n"
+    assert shell("models", "tag", "tips").code == 2
+    assert "KEY=VALUE" in shell("models", "tag", "tips", "reviewed").err
+
+    assert shell("models", "rename", "tips", "night tips").out == "tips is night tips now.\n"
+    shown = shell("models", "show", "night tips").out
+    for words in ("Tips by night.", "city=New York", "v1"):
+        assert words in shown
+    newest = shell("models", "history", "night tips", "--json").json[0]
+    assert (newest["kind"], newest["actor"]) == ("renamed", "vera")
+    assert shell("models", "delete", "night tips", "--yes").code == 0
+
+
+def test_models_and_versions_are_found_by_filters(shell: Shell) -> None:
+    shell("models", "create", "tips", "--tag", "team=fares")
+    assert [m["name"] for m in shell("models", "search", "tags.team = 'fares'", "--json").json] == [
+        "tips"
+    ]
+    head, row = shell("models", "search", "name = 'tips'").out.splitlines()
+    assert (head.split()[0], row.split()[0]) == ("MODEL", "tips")
+    more = shell("models", "search", "--limit", "1", "--order-by", "name DESC")
+    assert ("tips" in more.out, "--limit" in more.err) == (True, True)
+    text = f"name = '{story.MODEL}' AND version_number > 3"
+    found = shell("models", "versions", text, "--order-by", "version_number", "--json").json
+    assert [version["version"] for version in found] == [4, 5]
+    head, *rows = shell("models", "versions", text).out.splitlines()
+    assert (head.split()[0], len(rows)) == ("MODEL", 2)
+    wrong = shell("models", "versions", "stage = 'Production'")
+    assert wrong.code == 1
+    assert "name, version_number, run_id, source_path" in wrong.err
+    assert shell("models", "search", "name = 'none'").err == "No model is like that.\n"
+    shell("models", "delete", "tips", "--yes")
+
+
+def test_a_model_is_deleted_when_that_is_confirmed(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        shell("models", "copy", story.MODEL, "5", "tips")
+    shell("models", "alias", "tips", "best", "2")
+    unasked = shell("models", "delete", "tips", "2")
+    assert (unasked.code, unasked.out) == (1, "")
+    assert "--yes" in unasked.err
+    assert len(shell("models", "show", "tips", "--json").json["versions"]) == 2
+
+    ran = shell("models", "delete", "tips", "2", "--yes")
+    assert ran.out.startswith("Deleted tips v2 (None, @best).")
+    assert shell("models", "delete", "tips", "2", "--yes").code == 1
+
+    monkeypatch.setattr("sys.stdin", Answering("n\n"))
+    assert shell("models", "delete", "tips").code == 1
+    monkeypatch.setattr("sys.stdin", Answering("y\n"))
+    ran = shell("models", "delete", "tips")
+    assert ran.out.startswith("Deleted the model tips with 1 version.")
+    assert "Delete the model tips with 1 version, for good? [y/N]" in ran.err
+    events = shell("models", "history", "tips", "--json").json
+    kinds = [event["kind"] for event in events]
+    assert kinds[:4] == ["deleted", "deleted", "alias removed", "alias"]
 
 
 def test_flows_are_listed_with_their_schedule_in_words(shell: Shell) -> None:

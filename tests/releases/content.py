@@ -38,6 +38,18 @@ def fill(backend: Backend, folder: Path) -> None:
     gone = backend.call(ops.EnsureExperiment(name="given up"))
     backend.call(ops.DeleteExperiment(experiment_id=gone.experiment_id))
     backend.call(ops.DeleteRun(run_id=story.run_id(13)))
+    backend.call(ops.UpdateModel(name=story.MODEL, description="What a ride will cost."))
+    backend.call(ops.SetModelTags(name=story.MODEL, tags={"team": "fares"}))
+    backend.call(ops.SetVersionTags(name=story.MODEL, version=5, tags={"gate": "passed"}))
+    backend.call(
+        ops.RegisterVersion(
+            name=story.MODEL,
+            source="s3://models/6",
+            logged_model_id="m-6",
+            run_link="https://runs.example/6",
+            allow_empty=True,
+        )
+    )
     asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
     backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
 

@@ -46,13 +46,14 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
         f.RunEnded(run_id="taxi", status=RunStatus.FINISHED, end_ms=2000),
     ]
     backend.send(f.Batch(writer="0" * 32, start=0, end=len(facts), facts=facts))
+    backend.call(ops.CreateModel(name="taxifare_model", tags={"team": "cabs"}))
     tags = {"gate": 'passed, "by" 2 %'}
-    for given in (tags, {}):
-        backend.call(
-            ops.RegisterVersion(
-                name="taxifare_model", run_id="taxi", artifact_path="model", tags=given
-            )
-        )
+    backend.call(
+        ops.RegisterVersion(name="taxifare_model", run_id="taxi", artifact_path="model", tags=tags)
+    )
+    backend.call(
+        ops.RegisterVersion(name="taxifare_model", source="s3://bucket/m", allow_empty=True)
+    )
     return backend
 
 
@@ -83,8 +84,15 @@ def backend(open_module_backend: Callable[..., LocalBackend]) -> LocalBackend:
             [("taxifare_model", 1, "gate", 'passed, "by" 2 %')],
         ),
         (
-            "SELECT name, version, current_stage, source FROM model_versions",
-            [("taxifare_model", number, "None", "runs:/taxi/model") for number in (1, 2)],
+            "SELECT name, version, current_stage, source, status FROM model_versions ORDER BY 2",
+            [
+                ("taxifare_model", 1, "None", "runs:/taxi/model", "READY"),
+                ("taxifare_model", 2, "None", "s3://bucket/m", "READY"),
+            ],
+        ),
+        (
+            "SELECT key, value, name FROM registered_model_tags",
+            [("team", "cabs", "taxifare_model")],
         ),
         ("WITH one AS (SELECT 1 AS n) SELECT n + 1 FROM one", [(2,)]),
     ],

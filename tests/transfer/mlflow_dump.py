@@ -95,6 +95,7 @@ def model_of(mlflow: Any, client: Any, model: Any) -> dict[str, Any]:
         }
     return {
         "description": model.description or "",
+        "tags": dict(model.tags),
         "aliases": {alias: str(number) for alias, number in model.aliases.items()},
         "created": model.creation_timestamp,
         "updated": model.last_updated_timestamp,

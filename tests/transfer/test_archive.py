@@ -10,11 +10,15 @@ import pytest
 from loopline.errors import AlreadyExistsError, IntegrityError, InvalidInputError, NotFoundError
 from loopline.records.facts import Batch, Fact, RunEnded, RunStarted
 from loopline.records.operations import (
+    CreateModel,
+    DeleteVersion,
     DescribeRuns,
     GetModel,
     GetRun,
     ListExperiments,
     ListModels,
+    RegisterVersion,
+    RenameModel,
     SearchRuns,
     TransitionStage,
 )
@@ -52,6 +56,20 @@ def filled(store: Mlruns, home: Backend) -> Backend:
     ]  # fmt: skip
     home.send(Batch(writer="6" * 32, start=0, end=2, facts=facts))
     home.call(TransitionStage(name="fare", version=1, stage="Production", actor="ada", reason="!"))
+    home.call(CreateModel(name="own", tags={"team": "cabs"}, actor="ada"))
+    for number in (1, 2):
+        home.call(
+            RegisterVersion(
+                name="own",
+                source=f"s3://bucket/{number}",
+                logged_model_id="m-1",
+                run_link="https://runs.example/7",
+                tags={"task": "fares"},
+                allow_empty=True,
+            )
+        )
+    home.call(DeleteVersion(name="own", version=1, actor="ada"))
+    home.call(RenameModel(name="own", new_name="ours", actor="ada"))
     return home
 
 

@@ -24,6 +24,7 @@ from loopline.records.operations import (
     ResolveModel,
     SearchRuns,
     SetAlias,
+    SetModelTags,
     TransitionStage,
 )
 from loopline.records.registry import Stage
@@ -64,6 +65,7 @@ def test_everything_is_counted_on_both_sides_and_equal(store: Mlruns, home: Back
         "files": (3, 3),
         "file bytes": (20, 20),
         "registered models": (1, 1),
+        "model tags": (1, 1),
         "model versions": (2, 2),
         "version tags": (1, 1),
         "version stages": (2, 2),
@@ -73,7 +75,6 @@ def test_everything_is_counted_on_both_sides_and_equal(store: Mlruns, home: Back
     assert {(left.what, left.count) for left in report.left_out} == {
         ("repeated metric points", 1),
         ("tags of inputs", 1),
-        ("tags of registered models", 1),
     }
 
 
@@ -159,6 +160,7 @@ def test_versions_keep_their_numbers_stages_and_aliases(store: Mlruns, home: Bac
     bring_in(store, home)
     model = home.call(GetModel(name="fare"))
     assert (model.description, model.aliases) == ("what a ride costs", {"best": 3})
+    assert model.tags == {"owner": "cabs"}
     assert (model.created_ms, model.updated_ms) == (BEGAN_MS, BEGAN_MS + 500)
     three, one = home.call(ListVersions(name="fare"))
     assert (three.version, three.stage, three.description) == (3, Stage.PRODUCTION, "number 3")
@@ -231,6 +233,7 @@ def edit_here(home: Backend) -> None:
     home.send(Batch(writer="7" * 32, start=0, end=1, facts=[fact]))
     home.call(TransitionStage(name="fare", version=1, stage="Staging"))
     home.call(SetAlias(name="fare", alias="best", version=1))
+    home.call(SetModelTags(name="fare", tags={"owner": "buses", "ours": "too"}))
 
 
 def test_what_was_edited_here_stays_and_is_told(store: Mlruns, home: Backend) -> None:
@@ -240,10 +243,12 @@ def test_what_was_edited_here_stays_and_is_told(store: Mlruns, home: Backend) ->
     assert not report.equal
     assert new_rows(report) == {}
     assert home.call(GetRun(run_id=BEST)).tags["night/shift"] == "no"
-    assert home.call(GetModel(name="fare")).aliases == {"best": 1}
+    model = home.call(GetModel(name="fare"))
+    assert (model.aliases, model.tags) == ({"best": 1}, {"owner": "buses", "ours": "too"})
     told = "\n".join(report.differences)
     assert "tag 'night/shift' is 'no' here and 'yes' in the source" in told
     assert "Version 1 of model 'fare' is in Staging here" in told
+    assert "The tag 'owner' of model 'fare' is 'buses' here and 'cabs' in the source" in told
     assert "The alias 'best'" in told
 
 
@@ -256,6 +261,7 @@ def test_with_update_the_source_wins(store: Mlruns, home: Backend) -> None:
     assert (tags["night/shift"], tags["ours"]) == ("yes", "too")
     model = home.call(GetModel(name="fare"))
     assert (model.aliases, model.champions) == ({"best": 3}, {"Production": 3})
+    assert model.tags == {"owner": "cabs", "ours": "too"}
 
 
 def test_a_dry_run_changes_nothing(store: Mlruns, home: Backend) -> None:

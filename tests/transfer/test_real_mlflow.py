@@ -121,6 +121,7 @@ def shown_by_loopline(backend: Backend) -> dict[str, Any]:
         "models": {
             chosen.model.name: {
                 "description": chosen.model.description,
+                "tags": chosen.model.tags,
                 "aliases": {key: str(number) for key, number in chosen.model.aliases.items()},
                 "created": chosen.model.created_ms,
                 "updated": chosen.model.updated_ms,

@@ -22,7 +22,10 @@ TABLE = {
     "worker": ("loopline.cli.worker:worker", "Run flows that are due."),
     "runs": ("loopline.cli.runs:runs", "Look at runs."),
     "experiments": ("loopline.cli.experiments:experiments", "Look at experiments."),
-    "models": ("loopline.cli.models:models", "Look at registered models and promote versions."),
+    "models": (
+        "loopline.cli.models:models",
+        "Look at registered models, change them and promote versions.",
+    ),
     "flows": ("loopline.cli.flows:flows", "Look at registered flows, run and schedule them."),
     "flow-runs": ("loopline.cli.flow_runs:flow_runs", "Look at flow runs, their logs; cancel."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),

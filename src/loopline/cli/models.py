@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from loopline.cli.lazy import LazyGroup
-from loopline.cli.options import epilog, with_backend
+from loopline.cli.options import actor, epilog, with_backend
 
 if TYPE_CHECKING:
-    from loopline.backend.protocol import Backend
+    from collections.abc import Sequence
 
-__all__ = ["models"]
+    from loopline.backend.protocol import Backend
+    from loopline.records.registry import ModelVersion, RegisteredModel
+
+__all__ = ["models", "print_models", "print_versions"]
 
 
 @click.command("list", epilog=epilog("loopline models list"))
 @with_backend
 def list_(backend: Backend, *, as_json: bool) -> None:
     """List registered models."""
-    from loopline.cli.output import ago, print_json, print_table
+    from loopline.cli.output import print_json
     from loopline.records.operations import ListModels
 
     found = backend.call(ListModels())
     if as_json:
         print_json(found)
         return
+    print_models(found, empty="No registered models yet. Give log_model a registered_model_name.")
+
+
+def print_models(found: Sequence[RegisteredModel], *, empty: str) -> None:
+    """Print models as a table."""
+    from loopline.cli.output import ago, print_table
+
     print_table(
         ("MODEL", "PRODUCTION", "STAGING", "NEWEST", "ALIASES", "LAST CHANGE"),
         [
@@ -43,7 +51,7 @@ def list_(backend: Backend, *, as_json: bool) -> None:
             )
             for model in found
         ],
-        empty="No registered models yet. Give log_model a registered_model_name.",
+        empty=empty,
         right=("PRODUCTION", "STAGING", "NEWEST"),
     )
 
@@ -53,22 +61,41 @@ def list_(backend: Backend, *, as_json: bool) -> None:
 @with_backend
 def show(backend: Backend, *, name: str, as_json: bool) -> None:
     """Show a model and its versions."""
-    from loopline.cli.output import ago, print_facts, print_json, print_table
+    from loopline.cli.output import print_facts, print_json
     from loopline.records.operations import GetModel, ListVersions
-    from loopline.rules.words import number_words, size_words
 
     model = backend.call(GetModel(name=name))
     versions = backend.call(ListVersions(name=name))
     if as_json:
         print_json({"model": model, "versions": versions})
         return
-    print_facts([("Model", model.name), ("Description", model.description)])
+    print_facts(
+        [
+            ("Model", model.name),
+            ("Description", model.description),
+            ("Tags", "\n".join(f"{key}={value}" for key, value in sorted(model.tags.items()))),
+        ]
+    )
     click.echo()
+    print_versions(versions, empty="It has no versions yet.")
+
+
+def print_versions(
+    versions: Sequence[ModelVersion], *, empty: str, with_names: bool = False
+) -> None:
+    """Print versions as a table, with the metrics they were registered with."""
+    from loopline.cli.output import ago, print_table
+    from loopline.rules.words import number_words, size_words
+
     keys = sorted({key for version in versions for key in version.metrics})[:3]
     print_table(
-        ("VERSION", "STAGE", "ALIASES", *keys, "REGISTERED", "BY", "RUN", "SIZE"),
+        (
+            *(("MODEL",) if with_names else ()),
+            *("VERSION", "STAGE", "ALIASES", *keys, "REGISTERED", "BY", "RUN", "SIZE"),
+        ),
         [
             (
+                *((version.name,) if with_names else ()),
                 f"v{version.version}",
                 version.stage.value,
                 ", ".join(f"@{alias}" for alias in version.aliases),
@@ -80,7 +107,7 @@ def show(backend: Backend, *, name: str, as_json: bool) -> None:
             )
             for version in versions
         ],
-        empty="It has no versions yet.",
+        empty=empty,
         right=("VERSION", "SIZE", *keys),
     )
 
@@ -103,7 +130,7 @@ def history(backend: Backend, *, name: str, as_json: bool) -> None:
         [
             (
                 time_words(event.at_ms),
-                f"v{event.version}",
+                _version(event.version),
                 event.kind,
                 event.before,
                 event.after,
@@ -154,9 +181,9 @@ def promote(
             name=name,
             version=version,
             stage=stage,
-            archive_existing=not keep_others,
+            archive_existing=False if keep_others else None,
             reason=reason,
-            actor=_actor(),
+            actor=actor(),
         )
     )
     if as_json:
@@ -187,11 +214,11 @@ def alias(
         msg = "Give a VERSION to point the alias at, or --remove to take it away."
         raise click.UsageError(msg)
     if version is None:
-        model = backend.call(RemoveAlias(name=name, alias=alias, actor=_actor()))
+        model = backend.call(RemoveAlias(name=name, alias=alias, actor=actor()))
         changed: object = model
         said = f"{name} has no alias @{alias} now."
     else:
-        changed = backend.call(SetAlias(name=name, alias=alias, version=version, actor=_actor()))
+        changed = backend.call(SetAlias(name=name, alias=alias, version=version, actor=actor()))
         said = f"@{alias} of {name} is v{version} now."
     if as_json:
         print_json(changed)
@@ -203,21 +230,40 @@ def _version(number: int | None) -> str:
     return f"v{number}" if number else ""
 
 
-def _actor() -> str:
-    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()
-
+_CHANGES = "loopline.cli.model_changes"
+_SEARCH = "loopline.cli.model_search"
 
 models = LazyGroup(
     "models",
-    help="Look at registered models and promote versions.",
+    help="Look at registered models, change them and promote versions.",
     table={
         "list": (f"{__name__}:list_", "List registered models."),
         "show": (f"{__name__}:show", "Show a model and its versions."),
+        "search": (f"{_SEARCH}:search", "Find models by name and tags."),
+        "versions": (
+            f"{_SEARCH}:versions",
+            "Find versions of all models by name, number, run, source and tags.",
+        ),
         "promote": (
             f"{__name__}:promote",
             "Move a version to a stage; the one there before is archived.",
         ),
         "history": (f"{__name__}:history", "Tell who moved which version when, and why."),
         "alias": (f"{__name__}:alias", "Point an alias at a version, or take it away."),
+        "tag": (f"{_CHANGES}:tag", "Set and take off tags of a model or a version."),
+        "describe": (f"{_CHANGES}:describe", "Say what a model or a version is."),
+        "create": (f"{_CHANGES}:create", "Make a registered model without versions."),
+        "copy": (
+            f"{_CHANGES}:copy",
+            "Make the next version of a model from one there is; no bytes are copied.",
+        ),
+        "rename": (
+            f"{_CHANGES}:rename",
+            "Give a model another name; everything it has follows.",
+        ),
+        "delete": (
+            f"{_CHANGES}:delete",
+            "Delete a version, or a model with all its versions, for good.",
+        ),
     },
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +16,16 @@ if TYPE_CHECKING:
 
     from loopline.backend.protocol import Backend
 
-__all__ = ["as_json", "epilog", "limit", "open_at", "uri", "with_backend", "with_new_backend"]
+__all__ = [
+    "actor",
+    "as_json",
+    "epilog",
+    "limit",
+    "open_at",
+    "uri",
+    "with_backend",
+    "with_new_backend",
+]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -82,3 +93,8 @@ def open_at(uri: str | None, *, may_make: bool) -> Backend:
     backend = open_backend(address)
     catch_up(address, backend)
     return backend
+
+
+def actor() -> str:
+    """Tell who acts, for the history."""
+    return os.environ.get("LOOPLINE_ACTOR") or getpass.getuser()

@@ -58,7 +58,7 @@ def parse_model_address(uri: str) -> RegistryAddress | RunAddress | FolderAddres
 def _parse_registry(uri: str, rest: str) -> RegistryAddress:
     name, slash, choice = rest.partition("/")
     if not slash:
-        name, at, alias = rest.partition("@")
+        name, at, alias = rest.rpartition("@")  # A name may hold one, an alias may not.
         if name and at and alias:
             return RegistryAddress(name, alias=alias)
         raise _unreadable(uri)

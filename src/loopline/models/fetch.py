@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
     from loopline.models.address import RegistryAddress
     from loopline.models.mlmodel import MLModel
+    from loopline.records.registry import ModelVersion
 
 __all__ = ["fetch_flavor", "fetch_folder"]
 
@@ -68,6 +69,8 @@ def fetch_folder(model_uri: str | Path) -> Path:
     else:
         resolved = recorder.call(_resolve(address))
         files = resolved.files
+        if not files:
+            raise _no_files(resolved.version)
         digest = manifest_digest((file.path, file.sha256) for file in files)
         if digest != resolved.version.digest:
             msg = (
@@ -76,6 +79,15 @@ def fetch_folder(model_uri: str | Path) -> Path:
             )
             raise IntegrityError(msg)
     return _cached(recorder, digest, files)
+
+
+def _no_files(version: ModelVersion) -> NotFoundError:
+    """Make the error for a version that was registered without its files."""
+    where = f"They are where its source says: {version.source}" if version.source else "None came"
+    return NotFoundError(
+        f"Version {version.version} of {version.name!r} was registered without files. {where}. "
+        "Fetch them there, or log the model to a run and register that."
+    )
 
 
 def _resolve(address: RegistryAddress) -> ResolveModel:

@@ -46,7 +46,32 @@ from loopline.records.flows import (
 )
 from loopline.records.lineage import DatasetSnapshot, DataUses
 from loopline.records.operation import Operation
-from loopline.records.registry import ModelVersion, RegisteredModel, ResolvedModel, VersionEvent
+from loopline.records.registry_operations import (
+    CopyVersion,
+    CreateModel,
+    DeleteModel,
+    DeleteVersion,
+    GetLatestVersions,
+    GetModel,
+    GetVersion,
+    ListModels,
+    ListVersionEvents,
+    ListVersions,
+    RegisterVersion,
+    RemoveAlias,
+    RemoveModelTag,
+    RemoveVersionTag,
+    RenameModel,
+    ResolveModel,
+    SearchModels,
+    SearchVersions,
+    SetAlias,
+    SetModelTags,
+    SetVersionTags,
+    TransitionStage,
+    UpdateModel,
+    UpdateVersion,
+)
 from loopline.records.tracking import (
     Artifact,
     MetricColumns,
@@ -69,23 +94,47 @@ from loopline.records.transfer_operations import (
 __all__ = [
     "OPERATIONS",
     "CopyRun",
+    "CopyVersion",
     "CreateExperiment",
+    "CreateModel",
     "DeleteExperiment",
+    "DeleteModel",
+    "DeleteVersion",
     "DescribeRuns",
     "EnsureExperiment",
     "GetExperiment",
+    "GetLatestVersions",
+    "GetModel",
+    "GetVersion",
     "ImportExperiment",
     "ImportModel",
     "ImportVersion",
     "ListExperiments",
+    "ListModels",
+    "ListVersionEvents",
+    "ListVersions",
     "MoveRuns",
     "Operation",
+    "RegisterVersion",
+    "RemoveAlias",
     "RemoveExperimentTag",
+    "RemoveModelTag",
+    "RemoveVersionTag",
     "RenameExperiment",
+    "RenameModel",
+    "ResolveModel",
     "RestoreExperiment",
     "SearchExperiments",
+    "SearchModels",
+    "SearchVersions",
+    "SetAlias",
     "SetExperimentTags",
+    "SetModelTags",
+    "SetVersionTags",
     "SettleRuns",
+    "TransitionStage",
+    "UpdateModel",
+    "UpdateVersion",
 ]
 
 
@@ -243,95 +292,6 @@ class FindSnapshot(Operation[DatasetSnapshot | None], frozen=True, kw_only=True)
     """
 
     digest: str
-
-
-# --- registry ---------------------------------------------------------------------------------
-
-
-class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
-    """Make the next version of a model from a folder of a run; copies no bytes."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    name: str
-    run_id: str
-    artifact_path: str
-    description: str = ""
-    tags: dict[str, str] = {}
-    actor: str = ""
-
-
-class TransitionStage(Operation[ModelVersion], frozen=True, kw_only=True):
-    """Move a version to a stage and make it the stage's champion.
-
-    Attributes:
-        archive_existing: Versions in that stage go to Archived.
-        only_after: The version that must be the stage's champion until now, 0 for none; left
-            out, whichever it is. Who decided against a champion is told when it is another.
-        reason: Why, kept in the history.
-    """
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    name: str
-    version: int
-    stage: str
-    archive_existing: bool = True
-    only_after: int | None = None
-    reason: str = ""
-    actor: str = ""
-
-
-class SetAlias(Operation[ModelVersion], frozen=True, kw_only=True):
-    """Point an alias at a version."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    name: str
-    alias: str
-    version: int
-    actor: str = ""
-
-
-class RemoveAlias(Operation[RegisteredModel], frozen=True, kw_only=True):
-    """Take an alias away."""
-
-    changes: ClassVar[bool] = True
-    permission: ClassVar[str] = "edit"
-    name: str
-    alias: str
-    actor: str = ""
-
-
-class ListModels(Operation[list[RegisteredModel]], frozen=True, kw_only=True):
-    """List registered models by name."""
-
-
-class GetModel(Operation[RegisteredModel], frozen=True, kw_only=True):
-    """Get a registered model."""
-
-    name: str
-
-
-class ListVersions(Operation[list[ModelVersion]], frozen=True, kw_only=True):
-    """List the versions of a model, newest first."""
-
-    name: str
-
-
-class ResolveModel(Operation[ResolvedModel], frozen=True, kw_only=True):
-    """Find one version, by exactly one of number, stage or alias, and its files."""
-
-    name: str
-    version: int = 0
-    stage: str = ""
-    alias: str = ""
-
-
-class ListVersionEvents(Operation[list[VersionEvent]], frozen=True, kw_only=True):
-    """List who moved what, newest first."""
-
-    name: str
 
 
 # --- flows ------------------------------------------------------------------------------------

@@ -7,7 +7,16 @@ from enum import StrEnum
 from loopline.records.base import Record
 from loopline.records.tracking import Artifact
 
-__all__ = ["ModelVersion", "RegisteredModel", "ResolvedModel", "Stage", "VersionEvent"]
+__all__ = [
+    "ModelPage",
+    "ModelVersion",
+    "RegisteredModel",
+    "ResolvedModel",
+    "Stage",
+    "VersionEvent",
+    "VersionPage",
+    "VersionStatus",
+]
 
 
 class Stage(StrEnum):
@@ -27,6 +36,14 @@ class Stage(StrEnum):
         return None
 
 
+class VersionStatus(StrEnum):
+    """Whether a version can be used, in MLflow's words."""
+
+    READY = "READY"
+    PENDING_REGISTRATION = "PENDING_REGISTRATION"
+    FAILED_REGISTRATION = "FAILED_REGISTRATION"
+
+
 class RegisteredModel(Record, frozen=True, kw_only=True):
     """A named line of model versions.
 
@@ -42,6 +59,17 @@ class RegisteredModel(Record, frozen=True, kw_only=True):
     latest_version: int = 0
     champions: dict[str, int] = {}
     aliases: dict[str, int] = {}
+    tags: dict[str, str] = {}
+
+    @property
+    def creation_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.created_ms
+
+    @property
+    def last_updated_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.updated_ms
 
 
 class ModelVersion(Record, frozen=True, kw_only=True):
@@ -49,8 +77,12 @@ class ModelVersion(Record, frozen=True, kw_only=True):
 
     Attributes:
         version: Counted from 1; a number is never used twice.
-        run_id: The run that made it.
-        artifact_path: Folder of the model among the run's artifacts.
+        run_id: The run that made it; empty when nobody said.
+        artifact_path: Folder of the model among the run's artifacts; empty when it lies elsewhere.
+        source: Where its files are in the words of the MLflow client that registered it.
+        logged_model_id: The logged model it was made from, MLflow's ``m-...``; empty: none.
+        run_link: A page about its run, elsewhere.
+        status_message: Why it is not ready.
         digest: SHA-256 over the paths and hashes of its files: what a loader checks.
         metrics: Latest metrics of the run when it was registered.
         params: Params of the run when it was registered.
@@ -63,6 +95,11 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     stage: Stage = Stage.NONE
     aliases: list[str] = []
     description: str = ""
+    source: str = ""
+    logged_model_id: str = ""
+    run_link: str = ""
+    status: VersionStatus = VersionStatus.READY
+    status_message: str = ""
     digest: str
     size_bytes: int = 0
     created_ms: int
@@ -71,6 +108,40 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     metrics: dict[str, float] = {}
     params: dict[str, str] = {}
+
+    @property
+    def current_stage(self) -> str:
+        """Its stage, as MLflow calls it."""
+        return self.stage.value
+
+    @property
+    def creation_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.created_ms
+
+    @property
+    def last_updated_timestamp(self) -> int:
+        """Unix time in milliseconds, as MLflow calls it."""
+        return self.updated_ms
+
+    @property
+    def user_id(self) -> str:
+        """Who registered it, as MLflow calls it."""
+        return self.actor
+
+
+class ModelPage(Record, frozen=True, kw_only=True):
+    """Some registered models of a search, and where the next ones begin (empty: no more)."""
+
+    models: list[RegisteredModel]
+    next_page_token: str = ""
+
+
+class VersionPage(Record, frozen=True, kw_only=True):
+    """Some versions of a search, and where the next ones begin (empty: there are no more)."""
+
+    versions: list[ModelVersion]
+    next_page_token: str = ""
 
 
 class ResolvedModel(Record, frozen=True, kw_only=True):
@@ -81,12 +152,14 @@ class ResolvedModel(Record, frozen=True, kw_only=True):
 
 
 class VersionEvent(Record, frozen=True, kw_only=True):
-    """One move of a model version: who, when, why, from where to where.
+    """One change of a model version or of a whole model: who, when, why, from where to where.
 
     Attributes:
-        kind: ``"created"``, ``"stage"``, ``"alias"`` or ``"alias removed"``.
-        before: Stage or alias target before; empty when there was none.
-        after: Stage or alias target after.
+        version: 0 when it is about the whole model.
+        kind: ``"created"``, ``"stage"``, ``"alias"``, ``"alias removed"``, ``"renamed"`` or
+            ``"deleted"``.
+        before: Stage, alias target or name before; empty when there was none.
+        after: Stage, alias target or name after.
     """
 
     name: str

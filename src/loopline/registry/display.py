@@ -40,7 +40,8 @@ def model_html(model: RegisteredModel) -> str:
         *((stage, f"version {version}") for stage, version in sorted(model.champions.items())),
         *((f"@{alias}", f"version {version}") for alias, version in sorted(model.aliases.items())),
     ]
-    return box("Model", model.name, facts_html(facts))
+    tags = facts_html(sorted(model.tags.items()), head="tags")
+    return box("Model", model.name, facts_html(facts), tags)
 
 
 def version_html(version: ModelVersion) -> str:
@@ -86,8 +87,11 @@ def versions_html(versions: Sequence[ModelVersion]) -> str:
     """Show versions of a model as a table."""
     now_ms = time.time_ns() // 1_000_000
     metrics = sorted({key for version in versions for key in version.metrics})[:METRICS]
+    names = {version.name for version in versions}
+    several = len(names) > 1
     rows = [
         (
+            *((version.name,) if several else ()),
             version.version,
             Colored(version.stage.value, _STAGES[version.stage]),
             ", ".join(version.aliases),
@@ -100,9 +104,12 @@ def versions_html(versions: Sequence[ModelVersion]) -> str:
         )
         for version in versions
     ]
-    columns = ("version", "stage", "aliases", "created", "by", *metrics)
+    columns = (
+        *(("model",) if several else ()),
+        *("version", "stage", "aliases", "created", "by", *metrics),
+    )
     table = table_html(columns, rows, numbers=("version", *metrics))
-    title = versions[0].name if versions else ""
+    title = "" if several or not versions else versions[0].name
     return box(count_words(len(versions), "version"), title, table if rows else "")
 
 
@@ -111,7 +118,7 @@ def history_html(events: Sequence[VersionEvent]) -> str:
     rows = [
         (
             time_words(event.at_ms),
-            event.version,
+            event.version or "",
             event.kind,
             f"{event.before or 'none'} → {event.after or 'none'}",
             event.actor,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from loopline.records.base import DRAWN
 from loopline.records.registry import ModelVersion, RegisteredModel, VersionEvent
+from loopline.tracking.found import Found
 
 __all__ = ["Events", "Models", "Versions"]
 
 
-class Models(list[RegisteredModel]):
+class Models(Found[RegisteredModel]):
     """Registered models."""
 
     def _repr_html_(self) -> str:
@@ -17,8 +18,8 @@ class Models(list[RegisteredModel]):
         return models_html(self)
 
 
-class Versions(list[ModelVersion]):
-    """Versions of one registered model."""
+class Versions(Found[ModelVersion]):
+    """Versions of registered models."""
 
     def _repr_html_(self) -> str:
         from loopline.registry.display import versions_html

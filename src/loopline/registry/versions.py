@@ -1,42 +1,37 @@
-"""Versions of registered models: made from a run's model, moved between stages, found again."""
+"""Versions of registered models: made from a run's model, described, tagged and found again."""
 
 from __future__ import annotations
 
-import os
+from typing import TYPE_CHECKING, Any
 
 from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
-from loopline.models.address import RegistryAddress, RunAddress, parse_model_address
-from loopline.records.operations import (
-    GetModel,
-    ListModels,
-    ListVersionEvents,
-    ListVersions,
-    RegisterVersion,
-    RemoveAlias,
-    ResolveModel,
-    SetAlias,
-    TransitionStage,
-)
-from loopline.records.registry import ModelVersion, RegisteredModel, Stage
-from loopline.registry.found import Events, Models, Versions
-from loopline.tracking.words import user_name
+from loopline.records.operations import ListVersions, ResolveModel, SetVersionTags
+from loopline.records.registry import ModelVersion, Stage
+from loopline.registry.client import RegistryClient
+from loopline.registry.found import Versions
+from loopline.registry.given import as_number, as_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "copy_version",
+    "delete_version",
+    "get_latest_versions",
     "get_production",
     "get_version",
-    "history",
-    "list_models",
     "list_versions",
     "register_model",
-    "remove_alias",
-    "set_alias",
-    "transition_stage",
+    "remove_version_tag",
+    "search_versions",
+    "set_version_tags",
+    "update_version",
 ]
 
 
 def register_model(
-    model_uri: str, name: str, *, tags: dict[str, str] | None = None, description: str = ""
+    model_uri: str, name: str, *, tags: Mapping[str, Any] | None = None, description: str = ""
 ) -> ModelVersion:
     """Make the next version of a registered model, creating the model when missing.
 
@@ -45,83 +40,51 @@ def register_model(
     Args:
         model_uri: ``runs:/<run id>/model``, or a version there is (``models:/other/3``).
         name: Of the registered model.
-        tags: Of the new version.
-        description: Of the new version.
+        tags: Of the new version; those of the version it is made from when left out.
+        description: Of the new version; so, too.
 
     Raises:
         NotFoundError: The run has no such model.
         BackendUnavailableError: The store cannot be reached.
     """
-    address = parse_model_address(model_uri)
-    if isinstance(address, RegistryAddress):
-        source = _resolve(address)
-        address = RunAddress(source.run_id, source.artifact_path)
-    if not isinstance(address, RunAddress):
-        msg = (
-            f"{model_uri!r} is a folder, and a version is made from a run's model. Log it first, "
-            "with loopline.sklearn.log_model(model, registered_model_name=...) or the like."
-        )
-        raise InvalidInputError(msg)
-    return get_recorder().call(
-        RegisterVersion(
-            name=name,
-            run_id=address.run_id,
-            artifact_path=address.path,
-            description=description,
-            tags=tags or {},
-            actor=_actor(),
-        )
+    return RegistryClient().register_model(
+        model_uri, name, tags=tags, description=description or None
     )
 
 
-def transition_stage(
-    name: str,
-    version: int | str,
-    stage: Stage | str,
-    *,
-    archive_existing: bool = True,
-    only_after: int | None = None,
-    reason: str = "",
-) -> ModelVersion:
-    """Move a version to a stage; from then on ``models:/name/Stage`` means it.
+def copy_version(model_uri: str, name: str) -> ModelVersion:
+    """Make the next version of a model from a version there is, with its very files.
 
     Args:
-        name: Of the registered model.
-        version: Its number.
-        stage: ``"None"``, ``"Staging"``, ``"Production"`` or ``"Archived"``, in any case.
-        archive_existing: The versions that were in that stage go to Archived.
-        only_after: The version that must be the stage's champion until now, 0 for none; left
-            out, whichever it is.
-        reason: Why, kept in the history.
-
-    Raises:
-        NotFoundError: There is no such version.
-        InvalidInputError: There is no such stage.
-        ConflictError: Another version is the champion than ``only_after``.
+        model_uri: ``models:/NAME/3``, ``models:/NAME/Production`` or ``models:/NAME@alias``.
+        name: The model it becomes a version of; made when missing.
     """
+    return RegistryClient().copy_model_version(model_uri, name)
+
+
+def update_version(name: str, version: int | str, *, description: str) -> ModelVersion:
+    """Describe a version anew."""
+    return RegistryClient().update_model_version(name, version, description)
+
+
+def delete_version(name: str, version: int | str) -> None:
+    """Delete a version with its aliases, for good; its number is never used again.
+
+    The stage of which it was the champion passes on to the newest version that is there, too.
+    """
+    RegistryClient().delete_model_version(name, version)
+
+
+def set_version_tags(name: str, version: int | str, tags: Mapping[str, Any]) -> ModelVersion:
+    """Set tags of a version; the last value of a key counts."""
     return get_recorder().call(
-        TransitionStage(
-            name=name,
-            version=_number(version),
-            stage=str(stage),
-            archive_existing=archive_existing,
-            only_after=only_after,
-            reason=reason,
-            actor=_actor(),
-        )
+        SetVersionTags(name=name, version=as_number(version), tags=as_texts(tags))
     )
 
 
-def set_alias(name: str, alias: str, version: int | str) -> ModelVersion:
-    """Point an alias at a version; ``models:/name@alias`` then means it."""
-    return get_recorder().call(
-        SetAlias(name=name, alias=alias, version=_number(version), actor=_actor())
-    )
-
-
-def remove_alias(name: str, alias: str) -> RegisteredModel:
-    """Take an alias away; the version it pointed at stays."""
-    return get_recorder().call(RemoveAlias(name=name, alias=alias, actor=_actor()))
+def remove_version_tag(name: str, version: int | str, key: str) -> None:
+    """Take a tag off a version; one that is not there is none to take off."""
+    RegistryClient().delete_model_version_tag(name, version, key)
 
 
 def get_version(
@@ -147,7 +110,7 @@ def get_version(
     resolved = get_recorder().call(
         ResolveModel(
             name=name,
-            version=0 if version is None else _number(version),
+            version=0 if version is None else as_number(version),
             stage=str(stage),
             alias=alias,
         )
@@ -163,47 +126,32 @@ def get_production(name: str) -> ModelVersion | None:
         return None
 
 
-def list_models() -> Models:
-    """List registered models by name."""
-    found = get_recorder().call(ListModels())
-    return Models(found)
-
-
 def list_versions(name: str) -> Versions:
     """List the versions of a model, newest first."""
     found = get_recorder().call(ListVersions(name=name))
     return Versions(found)
 
 
-def history(name: str) -> Events:
-    """List who moved which version of a model when and why, newest first."""
-    found = get_recorder().call(ListVersionEvents(name=name))
-    return Events(found)
+def get_latest_versions(name: str, stages: Sequence[str] = ()) -> Versions:
+    """Get the highest version in each stage, or in each of some stages.
+
+    Not the champions: ``models:/name/Stage`` is the version that was moved there last.
+    """
+    return RegistryClient().get_latest_versions(name, stages)
 
 
-def _resolve(address: RegistryAddress) -> ModelVersion:
-    if address.latest:
-        model = get_recorder().call(GetModel(name=address.name))
-        return get_version(address.name, model.latest_version)
-    return get_version(
-        address.name, address.version or None, stage=address.stage, alias=address.alias
-    )
+def search_versions(
+    filter_string: str = "", *, order_by: Sequence[str] = (), max_results: int | None = None
+) -> Versions:
+    """Search versions of all models, newest change first unless ordered otherwise.
 
+    Args:
+        filter_string: Such as ``"name = 'taxifare' AND version_number > 3"``; over name,
+            version_number, run_id, source_path and tags.
+        order_by: Such as ``["version_number DESC"]``.
+        max_results: At most so many; all when None.
 
-def _actor() -> str:
-    """Tell who acts; looked up each time, for one process may act for several people."""
-    return os.environ.get("LOOPLINE_ACTOR") or user_name()
-
-
-def _number(version: int | str) -> int:
-    """Take a version number, given as a number or as text."""
-    try:
-        number = int(version)
-    except ValueError:
-        number = 0
-    if number < 1:
-        msg = (
-            f"A version is a number from 1 on, not {version!r}. See them with list_versions(name)."
-        )
-        raise InvalidInputError(msg)
-    return number
+    Raises:
+        FilterError: With the character and what was expected there.
+    """
+    return RegistryClient().search_model_versions(filter_string, max_results, order_by)

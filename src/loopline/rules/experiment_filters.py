@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FilterError, InvalidInputError
-from loopline.rules.filters import And, Comparison, Field, Node, Not, Or, Parser
+from loopline.rules.filters import And, Comparison, Field, Node, Not, Or, Parser, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,12 +88,7 @@ def parse_experiment_filter(text: str) -> Node | None:
     Raises:
         FilterError: With the character and what was expected there.
     """
-    if not text.strip():
-        return None
-    parser = _Parser(text)
-    node = parser.alternatives(0)
-    parser.expect_end()
-    return node
+    return parse(text, _Parser)
 
 
 def matches(node: Node | None, experiment: Experiment) -> bool:

@@ -163,27 +163,35 @@ MAX_DEPTH = 50
 MAX_COMPARISONS = 300
 
 
-def parse(text: str) -> Node | None:
+def parse(text: str, kind: type[Parser] | None = None) -> Node | None:
     """Parse a filter; an empty one is None.
+
+    Args:
+        text: The filter.
+        kind: The parser that knows the fields there are; those of runs when None.
 
     Raises:
         FilterError: With the character and what was expected there.
     """
     if not text.strip():
         return None
-    parser = Parser(text)
+    parser = (kind or Parser)(text)
     node = parser.alternatives(0)
     parser.expect_end()
     return node
 
 
-def parse_order_by(text: str) -> OrderBy:
+def parse_order_by(text: str, kind: type[Parser] | None = None) -> OrderBy:
     """Parse one ordering such as ``metrics.rmse DESC``.
+
+    Args:
+        text: The ordering.
+        kind: The parser that knows the fields there are; those of runs when None.
 
     Raises:
         FilterError: With the character and what was expected there.
     """
-    parser = Parser(text)
+    parser = (kind or Parser)(text)
     field = parser.field()
     descending = False
     word = parser.take_word("ASC", "DESC")

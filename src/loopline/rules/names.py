@@ -11,12 +11,14 @@ from loopline.errors import InvalidInputError
 __all__ = [
     "check_alias",
     "check_artifact_path",
+    "check_description",
     "check_experiment_name",
     "check_experiment_tag_value",
     "check_id",
     "check_key",
     "check_model_name",
     "check_param_value",
+    "check_registry_tag",
     "check_tag_value",
     "check_text",
 ]
@@ -27,7 +29,9 @@ MAX_EXPERIMENT_NAME = 500
 MAX_PARAM_VALUE = 65_536
 MAX_TAG_VALUE = 65_536
 MAX_EXPERIMENT_TAG_VALUE = 20_000
+MAX_REGISTRY_TAG_VALUE = 100_000
 MAX_MODEL_NAME = 256
+MAX_DESCRIPTION = 1_000_000
 MAX_ALIAS = 255
 MAX_PATH = 1_000
 #: An entry of PostgreSQL's indexes has room for 2,704 bytes, with a model's name before the path.
@@ -142,10 +146,24 @@ def check_id(what: str, value: str) -> None:
 
 def check_model_name(name: str) -> None:
     """Check the name of a registered model."""
-    if not name.strip() or "/" in name or ":" in name or "@" in name:
-        msg = f"{name!r} cannot name a model: it must not be empty nor hold / : or @."
+    if not name.strip():
+        msg = "A registered model needs a name that is not empty."
+        raise InvalidInputError(msg)
+    if "/" in name or ":" in name:
+        msg = f"Invalid model name {name!r}: names cannot contain '/' or ':'. Take another one."
         raise InvalidInputError(msg)
     check_text("model's name", name, MAX_MODEL_NAME)
+
+
+def check_registry_tag(key: str, value: str) -> None:
+    """Check a tag of a registered model or of a version."""
+    check_key("tag", key)
+    check_text(f"value of tag {key!r}", value, MAX_REGISTRY_TAG_VALUE)
+
+
+def check_description(text: str) -> None:
+    """Check what is said of a registered model or of a version."""
+    check_text("description", text, MAX_DESCRIPTION)
 
 
 def check_alias(alias: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -269,6 +270,22 @@ command = Table(
     Column("at_ms", BigInteger, nullable=False, index=True),
 )
 
+
+def _of_model() -> ForeignKey:
+    """Let a row be renamed and deleted with its model."""
+    return ForeignKey("ll_model.name", onupdate="CASCADE", ondelete="CASCADE")
+
+
+def _of_version() -> ForeignKeyConstraint:
+    """Let a row be renamed and deleted with its version, and exist with it alone."""
+    return ForeignKeyConstraint(
+        ("name", "version"),
+        ("ll_model_version.name", "ll_model_version.version"),
+        onupdate="CASCADE",
+        ondelete="CASCADE",
+    )
+
+
 model = Table(
     "ll_model",
     metadata,
@@ -280,14 +297,28 @@ model = Table(
     Column("latest_version", Integer, nullable=False, server_default=Zero),
 )
 
+model_tag = Table(
+    "ll_model_tag",
+    metadata,
+    Column("name", _of_model(), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name", "key"),
+)
+
 model_version = Table(
     "ll_model_version",
     metadata,
-    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("name", _of_model(), nullable=False),
     Column("version", Integer, nullable=False),
     Column("run_id", Text, nullable=False, index=True),
     Column("artifact_path", Text, nullable=False),
+    # Where its files are in the words of who registered it; empty: in that folder of the run.
+    Column("source", Text, nullable=False, server_default=Empty),
+    Column("run_link", Text, nullable=False, server_default=Empty),
     Column("stage", Text, nullable=False, server_default=text("'None'")),
+    Column("status", Text, nullable=False, server_default=text("'READY'")),
+    Column("status_message", Text, nullable=False, server_default=Empty),
     Column("description", Text, nullable=False, server_default=Empty),
     Column("digest", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -296,6 +327,29 @@ model_version = Table(
     Column("actor", Text, nullable=False, server_default=Empty),
     Column("document", Text, nullable=False),
     PrimaryKeyConstraint("name", "version"),
+)
+Index(
+    "ix_ll_model_version_stage",
+    model_version.c.name,
+    model_version.c.stage,
+    model_version.c.version,
+)
+Index(
+    "ix_ll_model_version_newest",
+    model_version.c.updated_ms.desc(),
+    model_version.c.name,
+    model_version.c.version.desc(),
+)
+
+model_version_tag = Table(
+    "ll_model_version_tag",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name", "version", "key"),
+    _of_version(),
 )
 
 model_version_file = Table(
@@ -307,27 +361,31 @@ model_version_file = Table(
     Column("sha256", Text, nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
     PrimaryKeyConstraint("name", "version", "path"),
+    _of_version(),
 )
 
 #: The version that ``models:/name/Stage`` means: one a stage, by the primary key.
 champion = Table(
     "ll_champion",
     metadata,
-    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("name", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("name", "stage"),
+    _of_version(),
 )
 
 alias = Table(
     "ll_alias",
     metadata,
-    Column("name", ForeignKey("ll_model.name"), nullable=False),
+    Column("name", Text, nullable=False),
     Column("alias", Text, nullable=False),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("name", "alias"),
+    _of_version(),
 )
 
+#: Outlives its version and its model, as history does; version 0 is the whole model.
 version_event = Table(
     "ll_version_event",
     metadata,

@@ -6,12 +6,8 @@ first does and shifts under no write.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
-import msgspec
 from sqlalchemy import select
 
 from loopline.errors import InvalidInputError
@@ -20,6 +16,7 @@ from loopline.rules.filters import OrderBy, parse, parse_order_by
 from loopline.store import schema
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
+from loopline.store.page_tokens import decode_place, encode_place, stamp_of
 from loopline.store.search_plan import Hit, Question, find
 
 if TYPE_CHECKING:
@@ -69,8 +66,8 @@ def _search(
         raise InvalidInputError(msg)
     order = _orders(call.order_by)
     node = parse(call.filter)
-    stamp = _stamp(call)
-    after = _decode(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
+    stamp = stamp_of(call.filter, call.order_by, call.include_deleted)
+    after = decode_place(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
@@ -84,7 +81,7 @@ def _search(
     )
     hits = find(connection, question)
     shown = hits[: call.max_results]
-    return shown, _encode(stamp, shown[-1].place) if len(hits) > len(shown) else ""
+    return shown, encode_place(stamp, shown[-1].place) if len(hits) > len(shown) else ""
 
 
 def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterator[list[Row[Any]]]:
@@ -124,29 +121,3 @@ def _orders(texts: list[str]) -> list[OrderBy]:
         msg = f"The same key stands twice in order_by: {', '.join(texts)}. Take one out."
         raise InvalidInputError(msg)
     return orders
-
-
-def _stamp(call: ops.SearchRuns | ops.SearchRunTable) -> int:
-    """Number what a search asks for; another search cannot go on from its pages."""
-    asked = (call.filter, call.order_by, call.include_deleted)
-    return crc32(msgspec.msgpack.encode(asked))
-
-
-def _encode(stamp: int, place: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode((stamp, *place))).decode().rstrip("=")
-
-
-def _decode(token: str, stamp: int, count: int) -> tuple[Any, ...]:
-    try:
-        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        made_by, *values = msgspec.msgpack.decode(data, type=list[int | float | str])
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg) from error
-    if made_by != stamp or len(values) != count:
-        msg = (
-            "The page token belongs to another search: its filter or order was another one. "
-            "Ask for the first page again."
-        )
-        raise InvalidInputError(msg)
-    return tuple(values)

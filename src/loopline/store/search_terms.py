@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import FromClause
 
-__all__ = ["FACT_TABLES", "compare_fact", "condition", "metric_column", "value_of"]
+__all__ = ["FACT_TABLES", "compare", "compare_fact", "condition", "metric_column", "value_of"]
 
 _run = schema.run
 _ATTRIBUTES: dict[str, ColumnElement[Any]] = {
@@ -87,17 +87,25 @@ def _summary(table: FromClause, summary: str) -> ColumnElement[Any]:
     return table.c[{"last": "value", "count": "points"}.get(summary, summary)]
 
 
-def condition(node: Node) -> ColumnElement[bool]:
-    """Say when a filter holds for the run at hand."""
+def condition(
+    node: Node, holds: Callable[[Comparison], ColumnElement[bool]] | None = None
+) -> ColumnElement[bool]:
+    """Say when a filter holds for the run at hand.
+
+    Args:
+        node: The filter.
+        holds: Says it of one comparison, when what is at hand is no run. Never NULL, or neither
+            a comparison nor its NOT would hold.
+    """
     match node:
         case And():
-            return and_(true(), *(condition(part) for part in node.parts))
+            return and_(true(), *(condition(part, holds) for part in node.parts))
         case Or():
-            return or_(false(), *(condition(part) for part in node.parts))
+            return or_(false(), *(condition(part, holds) for part in node.parts))
         case Not():
-            return not_(condition(node.part))
+            return not_(condition(node.part, holds))
         case Comparison():
-            return _comparison(node)
+            return (holds or _comparison)(node)
 
 
 def _comparison(node: Comparison) -> ColumnElement[bool]:

@@ -11,9 +11,18 @@ from loopline.errors import ConflictError, InvalidInputError
 from loopline.records.operations import GetModel, ResolveModel
 from loopline.records.registry import Stage, VersionEvent
 from loopline.rules.manifest import manifest_digest
-from loopline.rules.names import check_alias, check_artifact_path, check_model_name
+from loopline.rules.names import (
+    MAX_KEY,
+    MAX_REGISTRY_TAG_VALUE,
+    check_alias,
+    check_artifact_path,
+    check_model_name,
+    check_text,
+)
 from loopline.store import schema
 from loopline.store.registry import get_model, resolve_model
+from loopline.store.registry_rows import Document
+from loopline.store.upserts import InsertOrIgnore, InsertOrReplace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -84,21 +93,39 @@ def _insert_version(connection: Connection, given: ModelVersion) -> None:
             version=given.version,
             run_id=given.run_id,
             artifact_path=check_artifact_path(given.artifact_path) if given.artifact_path else "",
+            source=given.source,
+            run_link=given.run_link,
             stage=given.stage,
+            status=given.status,
+            status_message=given.status_message,
             description=given.description,
             digest=manifest_digest([]),
             size_bytes=0,
             created_ms=given.created_ms,
             updated_ms=given.updated_ms,
             actor=given.actor,
-            document=_document(given.tags, given.metrics, given.params),
+            document=msgspec.json.encode(
+                Document(
+                    metrics=dict(given.metrics),
+                    params=given.params,
+                    logged_model_id=given.logged_model_id,
+                )
+            ).decode(),
         )
     )
+    _add_version_tags(connection, given, replace=True)
 
 
-def _document(tags: dict[str, str], metrics: dict[str, Any], params: dict[str, str]) -> str:
-    """Write down what a version keeps and nothing searches, as ``store.registry`` reads it."""
-    return msgspec.json.encode({"tags": tags, "metrics": metrics, "params": params}).decode()
+def _add_version_tags(connection: Connection, given: ModelVersion, *, replace: bool) -> None:
+    """Add tags; of a key that is there, only to ``replace`` its value."""
+    _check_tags(given.tags)
+    rows = [
+        {"name": given.name, "version": given.version, "key": key, "value": value}
+        for key, value in given.tags.items()
+    ]
+    if rows:
+        insertion = InsertOrReplace if replace else InsertOrIgnore
+        connection.execute(insertion(schema.model_version_tag), rows)
 
 
 def _add_files(connection: Connection, given: ModelVersion, files: list[Artifact]) -> None:
@@ -136,15 +163,15 @@ def _renew_version(connection: Connection, row: Row[Any], call: ops.ImportVersio
     ).first()
     if known is None:
         _add_files(connection, given, call.files)
-    document = msgspec.json.decode(row.document)
-    before = document["tags"]
-    document["tags"] = {**before, **given.tags} if call.update else {**given.tags, **before}
-    columns: dict[str, Any] = {"document": msgspec.json.encode(document).decode()}
+    _add_version_tags(connection, given, replace=call.update)
+    columns: dict[str, Any] = {}
     if call.update:
-        columns |= {
+        columns = {
             "stage": given.stage,
             "description": given.description,
             "updated_ms": given.updated_ms,
+            "status": given.status,
+            "status_message": given.status_message,
         }
         if row.stage != given.stage:
             connection.execute(
@@ -153,12 +180,13 @@ def _renew_version(connection: Connection, row: Row[Any], call: ops.ImportVersio
                 )
             )
     elif not row.description and given.description:
-        columns["description"] = given.description
-    connection.execute(
-        update(_version)
-        .where(_version.c.name == given.name, _version.c.version == given.version)
-        .values(**columns)
-    )
+        columns = {"description": given.description}
+    if columns:
+        connection.execute(
+            update(_version)
+            .where(_version.c.name == given.name, _version.c.version == given.version)
+            .values(**columns)
+        )
 
 
 def import_model(store: Store, connection: Connection, call: ops.ImportModel) -> RegisteredModel:
@@ -178,6 +206,7 @@ def import_model(store: Store, connection: Connection, call: ops.ImportModel) ->
         )
     else:
         _renew_model(connection, row, call)
+    _add_model_tags(connection, given, replace=call.update)
     versions = {
         version.version: version.stage
         for version in connection.execute(
@@ -198,6 +227,22 @@ def _renew_model(connection: Connection, row: Row[Any], call: ops.ImportModel) -
     if call.update or not row.description:
         columns["description"] = given.description
     connection.execute(update(_model).where(_model.c.name == given.name).values(**columns))
+
+
+def _check_tags(tags: dict[str, str]) -> None:
+    """Check what comes from elsewhere, where a key may hold signs that a new one may not."""
+    for key, value in tags.items():
+        check_text(f"tag key {key[:40]!r}", key, MAX_KEY)
+        check_text(f"value of tag {key[:40]!r}", value, MAX_REGISTRY_TAG_VALUE)
+
+
+def _add_model_tags(connection: Connection, given: RegisteredModel, *, replace: bool) -> None:
+    """Add tags; of a key that is there, only to ``replace`` its value."""
+    _check_tags(given.tags)
+    rows = [{"name": given.name, "key": key, "value": value} for key, value in given.tags.items()]
+    if rows:
+        insertion = InsertOrReplace if replace else InsertOrIgnore
+        connection.execute(insertion(schema.model_tag), rows)
 
 
 def _add_aliases(connection: Connection, call: ops.ImportModel, versions: dict[int, str]) -> None:

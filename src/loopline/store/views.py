@@ -68,22 +68,22 @@ VIEWS: dict[str, str] = {
     "registered_models": """
         SELECT name, created_ms AS creation_time, updated_ms AS last_updated_time, description
         FROM ll_model""",
+    "registered_model_tags": "SELECT key, value, name FROM ll_model_tag",
     "model_versions": """
         SELECT name, version, created_ms AS creation_time, updated_ms AS last_updated_time,
                description, actor AS user_id, stage AS current_stage,
-               'runs:/' || run_id || '/' || artifact_path AS source, run_id, '' AS run_link,
-               'READY' AS status, '' AS status_message,
-               'runs:/' || run_id || '/' || artifact_path AS storage_location
+               CASE WHEN source <> '' THEN source WHEN artifact_path = '' THEN ''
+                    ELSE 'runs:/' || run_id || '/' || artifact_path END AS source,
+               run_id, run_link, status, status_message,
+               CASE WHEN artifact_path = '' THEN source
+                    ELSE 'runs:/' || run_id || '/' || artifact_path END AS storage_location
         FROM ll_model_version""",
-    "model_version_tags": """
-        SELECT t.key, t.value, v.name, v.version
-        FROM ll_model_version v, {each tag of v.document} t""",
+    "model_version_tags": "SELECT key, value, name, version FROM ll_model_version_tag",
     "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
 }
 
 #: PostgreSQL's code (SQLSTATE): other objects depend on this one.
 _DEPENDED_ON = "2BP01"
-_TAGS = "{each tag of v.document}"
 _JSON_FIELDS = ("source", "columns", "profile")
 
 
@@ -113,14 +113,11 @@ def make_views(connection: Connection) -> None:
     """Make the views, where there are none."""
     is_sqlite = connection.dialect.name == "sqlite"
     written = {
-        _TAGS: "json_each(v.document, '$.tags')"
+        f"{{document.{field}}}": f"json_extract(document, '$.{field}')"
         if is_sqlite
-        else "json_each_text(v.document::json -> 'tags')"
+        else f"document::json ->> '{field}'"
+        for field in _JSON_FIELDS
     }
-    for field in _JSON_FIELDS:
-        written[f"{{document.{field}}}"] = (
-            f"json_extract(document, '$.{field}')" if is_sqlite else f"document::json ->> '{field}'"
-        )
     for name, text in VIEWS.items():
         for mark, expression in written.items():
             text = text.replace(mark, expression)  # noqa: PLW2901 - built up

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.records.facts import RunEnded, RunStarted
 from loopline.records.tracking import Dataset, Run, RunStatus
+from loopline.registry.client import RegistryClient
 from loopline.rules.names import check_id
 from loopline.tracking.files import RunFiles
 from loopline.tracking.runs import RunClient
@@ -55,7 +56,7 @@ def pending(client: RunClient, *, synchronous: bool | None) -> Pending | None:
     return Pending(client) if synchronous is False else None
 
 
-class Client(RunClient):
+class Client(RunClient, RegistryClient):
     """Talks to one store. Safe to use from several threads.
 
     Methods have MLflow's names and arguments. What they log is journaled when they return; what

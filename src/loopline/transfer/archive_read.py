@@ -250,6 +250,7 @@ class ArchiveSource:
                 latest_version=line.model.latest_version,
                 aliases=line.model.aliases,
                 champions=line.model.champions,
+                tags=line.model.tags,
                 versions=[self._version(version) for version in line.versions],
                 events=line.events,
             )
@@ -270,6 +271,11 @@ class ArchiveSource:
             # The version's own files: a run's may have been overwritten since.
             place=_Blobs(self._folder / BLOBS, line.files),
             is_exact=True,
+            model_id=version.logged_model_id,
+            source=version.source,
+            run_link=version.run_link,
+            status=version.status,
+            status_message=version.status_message,
             tags=version.tags,
             metrics={key: number_of(value) for key, value in line.metrics.items()},
             params=version.params,

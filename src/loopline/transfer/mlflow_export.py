@@ -209,6 +209,11 @@ class _Writer:
     def _model(self, connection: Connection, chosen: ModelSelection) -> None:
         model = chosen.model
         self._put(connection, "registered_models", [rows.model_row(model)])
+        self._put(
+            connection,
+            "registered_model_tags",
+            [{"key": key, "value": value, "name": model.name} for key, value in model.tags.items()],
+        )
         numbers = {one.version.version for one in chosen.versions}
         self._put(
             connection,

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import msgspec
 
 from loopline.records.base import Lifecycle
-from loopline.records.registry import Stage
+from loopline.records.registry import Stage, VersionStatus
 from loopline.records.tracking import Dataset, RunInput, RunStatus
 from loopline.transfer.places import is_local, local_path
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTEXT",
     "DELETED_STAGE",
-    "MODEL_TAGS",
     "PARENT",
     "Origin",
     "champions_of",
@@ -30,6 +29,7 @@ __all__ = [
     "origin_of",
     "stage_of",
     "status_of",
+    "status_of_version",
 ]
 
 #: Tag of a dataset input that says what it was used for.
@@ -38,7 +38,6 @@ CONTEXT = "mlflow.data.context"
 PARENT = "mlflow.parentRunId"
 #: Stage of a version that was deleted; its number is never used again.
 DELETED_STAGE = "Deleted_Internal"
-MODEL_TAGS = "Loopline keeps tags on versions, not on registered models"
 
 _STATUS_NUMBERS = {
     1: RunStatus.RUNNING,
@@ -46,6 +45,11 @@ _STATUS_NUMBERS = {
     3: RunStatus.FINISHED,
     4: RunStatus.FAILED,
     5: RunStatus.KILLED,
+}
+_VERSION_STATUS_NUMBERS = {
+    1: VersionStatus.PENDING_REGISTRATION,
+    2: VersionStatus.FAILED_REGISTRATION,
+    3: VersionStatus.READY,
 }
 _LOGGED_MODEL = re.compile(r"models:/+(m-[^/]+)/?\Z")
 _RUN_MODEL = re.compile(r"runs:/+([^/]+)/(.+)\Z")
@@ -85,6 +89,14 @@ def stage_of(value: object) -> Stage:
         return Stage(str(value or "None"))
     except ValueError:
         return Stage.NONE
+
+
+def status_of_version(value: object) -> VersionStatus:
+    """Read whether a version can be used, a number in folders and a word elsewhere."""
+    if isinstance(value, int):
+        return _VERSION_STATUS_NUMBERS.get(value, VersionStatus.READY)
+    text = str(value or "")
+    return VersionStatus(text) if text in VersionStatus.__members__ else VersionStatus.READY
 
 
 def champions_of(versions: Iterable[SourceVersion]) -> dict[str, int]:

@@ -162,7 +162,9 @@ def version_row(version: ModelVersion, location: str) -> dict[str, Any]:
         "current_stage": version.stage.value,
         "source": location,
         "run_id": version.run_id or None,
-        "status": "READY",
+        "run_link": version.run_link or None,
+        "status": version.status.value,
+        "status_message": version.status_message or None,
         "storage_location": location,
     }
 
@@ -179,6 +181,8 @@ def deleted_version_row(model: RegisteredModel, number: int) -> dict[str, Any]:
         "current_stage": DELETED_STAGE,
         "source": "REDACTED-SOURCE-PATH",
         "run_id": "REDACTED-RUN-ID",
+        "run_link": None,
         "status": "READY",
+        "status_message": None,
         "storage_location": None,
     }

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.transfer.mlflow_facts import (
     CONTEXT,
-    MODEL_TAGS,
     PARENT,
     champions_of,
     dataset_input,
@@ -16,6 +15,7 @@ from loopline.transfer.mlflow_facts import (
     origin_of,
     stage_of,
     status_of,
+    status_of_version,
 )
 from loopline.transfer.mlflow_history import read_series
 from loopline.transfer.mlflow_rest import Rest
@@ -220,7 +220,6 @@ class ServerSource:
         models = []
         ask = partial(_get, self._rest, "registered-models/search")
         for item in _pages(ask, "registered_models", {"max_results": 100}):
-            self._note("tags of registered models", len(item.get("tags", [])), MODEL_TAGS)
             own = sorted(versions.get(item["name"], []), key=lambda version: version.version)
             created_ms = int(item.get("creation_timestamp") or 0)
             models.append(
@@ -236,6 +235,7 @@ class ServerSource:
                         for alias in item.get("aliases", [])
                     },
                     champions=champions_of(own),
+                    tags=_texts(item.get("tags")),
                     versions=own,
                 )
             )
@@ -265,6 +265,10 @@ class ServerSource:
             run_path=origin.run_path,
             model_id=origin.model_id,
             place=place,
+            source=str(item.get("source") or ""),
+            run_link=str(item.get("run_link") or ""),
+            status=status_of_version(item.get("status")),
+            status_message=str(item.get("status_message") or ""),
             tags=_texts(item.get("tags")),
         )
 

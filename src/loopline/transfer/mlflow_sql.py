@@ -312,7 +312,7 @@ class SqlSource:
 
     def models(self) -> list[SourceModel]:
         """Read the registry."""
-        return read_models(self._database, self._roots, self._bases, self._artifacts, self._notes)
+        return read_models(self._database, self._roots, self._bases, self._artifacts)
 
     def notes(self) -> list[Note]:
         """Say what is there that an import cannot take."""

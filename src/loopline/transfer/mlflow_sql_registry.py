@@ -9,10 +9,10 @@ from sqlalchemy import select
 from loopline.transfer.mlflow_database import optional
 from loopline.transfer.mlflow_facts import (
     DELETED_STAGE,
-    MODEL_TAGS,
     champions_of,
     origin_of,
     stage_of,
+    status_of_version,
 )
 from loopline.transfer.places import place_of
 from loopline.transfer.source import Note, SourceModel, SourceVersion
@@ -50,6 +50,8 @@ KNOWN_TABLES = {
     "tags",
     "workspaces",
 }
+#: Columns of versions that old MLflow does not have.
+LATER = ("storage_location", "model_id", "run_link", "status_message")
 OF_MODELS = "the run that logged the model keeps its own; Loopline has none of a model's"
 #: What people call the rows of tables that are left alone.
 WORDS = {
@@ -72,7 +74,6 @@ def read_models(
     run_roots: Mapping[str, str],
     bases: list[Path],
     artifacts: Path | None,
-    notes: list[Note],
 ) -> list[SourceModel]:
     """Read every registered model.
 
@@ -81,13 +82,12 @@ def read_models(
         run_roots: Where the files of each run lie.
         bases: Folders that relative paths may start from.
         artifacts: Folder that now holds what lay at the artifact root.
-        notes: Gets what cannot be taken.
     """
     if "registered_models" not in database.tables:
         return []  # MLflow before 1.4.
-    count = database.count("registered_model_tags")
-    if count:
-        notes.append(Note("tags of registered models", count, MODEL_TAGS))
+    model_tags: dict[tuple[str, str], dict[str, str]] = {}
+    for row in database.all_of("registered_model_tags"):
+        model_tags.setdefault(_key(row), {})[row.key] = row.value or ""
     aliases: dict[tuple[str, str], dict[str, int]] = {}
     for row in database.all_of("registered_model_aliases"):
         aliases.setdefault(_key(row), {})[row.alias] = int(row.version)
@@ -97,9 +97,7 @@ def read_models(
     versions: dict[tuple[str, str], list[SourceVersion]] = {}
     latest: dict[tuple[str, str], int] = {}
     of = database.table("model_versions")
-    query = select(
-        of, *(optional(of, name) for name in ("storage_location", "model_id") if name not in of.c)
-    )
+    query = select(of, *(optional(of, name) for name in LATER if name not in of.c))
     for row in database.rows(query.order_by(of.c.name, of.c.version)):
         key, number = _key(row), int(row.version)
         latest[key] = max(latest.get(key, 0), number)
@@ -120,6 +118,7 @@ def read_models(
                 latest_version=latest.get(key, 0),
                 aliases=aliases.get(key, {}),
                 champions=champions_of(own),
+                tags=model_tags.get(key, {}),
                 versions=own,
             )
         )
@@ -160,6 +159,10 @@ def _version(
         run_path=origin.run_path,
         model_id=origin.model_id,
         place=place,
+        source=row.source or "",
+        run_link=row.run_link or "",
+        status=status_of_version(row.status),
+        status_message=row.status_message or "",
         tags=tags,
     )
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.transfer.mlflow_facts import (
     DELETED_STAGE,
-    MODEL_TAGS,
     champions_of,
     origin_of,
     stage_of,
+    status_of_version,
 )
 from loopline.transfer.mlruns_files import folders_in, read_meta, texts_below
 from loopline.transfer.places import place_of
@@ -41,9 +41,6 @@ def read_models(
         except InvalidInputError as error:
             notes.append(Note("registered models", 1, str(error), is_missing=True))
             continue
-        tags = len(list(texts_below(folder / "tags")))
-        if tags:
-            notes.append(Note("tags of registered models", tags, MODEL_TAGS))
         models.append(_model(folder, meta, run_roots, artifacts, notes))
     return models
 
@@ -79,6 +76,7 @@ def _model(
         latest_version=latest,
         aliases={str(alias): int(str(version).strip()) for alias, version in aliases.items()},
         champions=champions_of(versions),
+        tags=dict(texts_below(folder / "tags")),
         versions=versions,
     )
 
@@ -106,5 +104,9 @@ def _version(
         run_path=origin.run_path,
         model_id=origin.model_id,
         place=place_of(origin.location, moved_to=artifacts) if origin.location else None,
+        source=str(meta.get("source") or ""),
+        run_link=str(meta.get("run_link") or ""),
+        status=status_of_version(meta.get("status")),
+        status_message=str(meta.get("status_message") or ""),
         tags=dict(texts_below(folder / "tags")),
     )

@@ -114,6 +114,7 @@ class ModelsImport:
                     created_ms=model.created_ms,
                     updated_ms=model.updated_ms,
                     latest_version=model.latest_version,
+                    tags=model.tags,
                     aliases=aliases,
                     champions=champions,
                 ),
@@ -146,6 +147,11 @@ class ModelsImport:
             artifact_path=found.folder,
             stage=given.stage,
             description=given.description,
+            source=given.source,
+            logged_model_id=given.model_id,
+            run_link=given.run_link,
+            status=given.status,
+            status_message=given.status_message,
             digest="",
             created_ms=given.created_ms,
             updated_ms=given.updated_ms,
@@ -219,7 +225,7 @@ class ModelsImport:
     def _new_events(self, model: SourceModel, versions: list[SourceVersion]) -> list[VersionEvent]:
         """Tell the history to add: the source's, or what versions without one must have had."""
         if model.events:
-            numbers = {version.version for version in versions}
+            numbers = {0, *(version.version for version in versions)}  # 0: the model itself.
             return [event for event in model.events if event.version in numbers]
         told = {e.version for e in self._backend.call(ListVersionEvents(name=model.name))}
         events: list[VersionEvent] = []
@@ -262,6 +268,19 @@ class ModelsImport:
     ) -> None:
         tally, name = self._tally, model.name
         tally.count("registered models", 1, int(after is not None), int(before is None))
+        here_tags = after.tags if after is not None else {}
+        old_tags = before.tags if before is not None else {}
+        equal = sum(here_tags.get(key) == value for key, value in model.tags.items())
+        if after is not None and not self._options.dry_run:
+            for key, value in model.tags.items():
+                if here_tags.get(key) != value:
+                    tally.differ(
+                        f"The tag {key!r} of model {name!r} is {here_tags.get(key)!r} here and "
+                        f"{value!r} in the source; --update takes the source's."
+                    )
+        tally.count(
+            "model tags", len(model.tags), equal, sum(key not in old_tags for key in model.tags)
+        )
         for given in versions:
             had, has = known.get(given.version), here.get(given.version)
             is_same = _is_same(given, has)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from loopline.errors import LooplineError
 from loopline.records.base import Lifecycle
-from loopline.records.registry import Stage, VersionEvent
+from loopline.records.registry import Stage, VersionEvent, VersionStatus
 from loopline.records.tracking import RunEvent, RunInput, RunStatus
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ class SourceVersion:
         run_path: Its folder among that run's files; empty when it lies elsewhere.
         model_id: The logged model it was made from, if any.
         place: Where its files lie when they are not a run's.
+        source: Where it lay, in the source's own words; so ``run_link``.
         is_exact: The files are those at ``place``, whatever the run has.
         metrics: Of the run when it was registered, when the source keeps them; so ``params``.
     """
@@ -182,6 +183,10 @@ class SourceVersion:
     model_id: str = ""
     place: Place | None = None
     is_exact: bool = False
+    source: str = ""
+    run_link: str = ""
+    status: VersionStatus = VersionStatus.READY
+    status_message: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] | None = None
     params: dict[str, str] | None = None
@@ -204,6 +209,7 @@ class SourceModel:
     latest_version: int = 0
     aliases: dict[str, int] = field(default_factory=dict)
     champions: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     versions: list[SourceVersion] = field(default_factory=list)
     events: list[VersionEvent] = field(default_factory=list)
 

@@ -27,6 +27,7 @@ WHAT = (
     "files",
     "file bytes",
     "registered models",
+    "model tags",
     "model versions",
     "version tags",
     "version stages",

@@ -110,7 +110,7 @@ def _versions(model: RegisteredModel, versions: list[ModelVersion], request: Pag
             *(_metric(version, key) for key in metrics),
             parts.when(version.created_ms, request.now_ms),
             version.actor,
-            addresses.run_link(version.run_id),
+            addresses.run_link(version.run_id) if version.run_id else "-",
             size_words(version.size_bytes),
             version.description,
         )
@@ -158,7 +158,7 @@ def _events(events: list[VersionEvent], request: PageRequest) -> Markup:
     rows = [
         (
             tag("time", time_words(event.at_ms), title=str(event.at_ms)),
-            f"v{event.version}",
+            f"v{event.version}" if event.version else "",
             _move(event),
             event.actor,
             event.reason,
@@ -180,7 +180,11 @@ def _move(event: VersionEvent) -> Child:
         before = stage_pill(event.before or "None")
         return join(before, " → ", stage_pill(event.after or "None"))
     if event.kind == "created":
-        return "registered"
+        return "registered" if event.version else "model created"
+    if event.kind == "deleted":
+        return "deleted" if event.version else "model deleted"
+    if event.kind == "renamed":
+        return f"renamed from {event.before}"
     alias, _, version = (event.after or event.before).partition(": ")
     pointed = f" → v{version}" if version else ""
     return f"{event.kind} @{alias}{pointed}"

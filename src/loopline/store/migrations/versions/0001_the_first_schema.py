@@ -182,24 +182,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_model")),
     )
     op.create_table(
-        "ll_model_version_file",
-        sa.Column(
-            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column(
-            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column(
-            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", "version", "path", name=op.f("pk_ll_model_version_file")),
-    )
-    op.create_index(
-        op.f("ix_ll_model_version_file_sha256"), "ll_model_version_file", ["sha256"], unique=False
-    )
-    op.create_table(
         "ll_refused",
         sa.Column(
             "id",
@@ -319,30 +301,6 @@ def upgrade() -> None:
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("is_gone", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("writer", name=op.f("pk_ll_writer")),
-    )
-    op.create_table(
-        "ll_alias",
-        sa.Column(
-            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column(
-            "alias", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_alias_name")),
-        sa.PrimaryKeyConstraint("name", "alias", name=op.f("pk_ll_alias")),
-    )
-    op.create_table(
-        "ll_champion",
-        sa.Column(
-            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column(
-            "stage", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
-        ),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_champion_name")),
-        sa.PrimaryKeyConstraint("name", "stage", name=op.f("pk_ll_champion")),
     )
     op.create_table(
         "ll_experiment_tag",
@@ -471,6 +429,32 @@ def upgrade() -> None:
         sa.UniqueConstraint("flow_id", "version", name=op.f("uq_ll_flow_version_flow_id_version")),
     )
     op.create_table(
+        "ll_model_tag",
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "key",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "value",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["ll_model.name"],
+            name=op.f("fk_ll_model_tag_name"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "key", name=op.f("pk_ll_model_tag")),
+    )
+    op.create_table(
         "ll_model_version",
         sa.Column(
             "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
@@ -485,9 +469,33 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
+            "source",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "run_link",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
             "stage",
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             server_default=sa.text("'None'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'READY'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status_message",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
             nullable=False,
         ),
         sa.Column(
@@ -511,11 +519,117 @@ def upgrade() -> None:
         sa.Column(
             "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
-        sa.ForeignKeyConstraint(["name"], ["ll_model.name"], name=op.f("fk_ll_model_version_name")),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["ll_model.name"],
+            name=op.f("fk_ll_model_version_name"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_ll_model_version")),
     )
     op.create_index(
         op.f("ix_ll_model_version_run_id"), "ll_model_version", ["run_id"], unique=False
+    )
+    op.create_index(
+        "ix_ll_model_version_stage",
+        "ll_model_version",
+        ["name", "stage", "version"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_ll_model_version_newest",
+        "ll_model_version",
+        [sa.literal_column("updated_ms DESC"), "name", sa.literal_column("version DESC")],
+        unique=False,
+    )
+    op.create_table(
+        "ll_alias",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "alias", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["name", "version"],
+            ["ll_model_version.name", "ll_model_version.version"],
+            name=op.f("fk_ll_alias_name_version"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "alias", name=op.f("pk_ll_alias")),
+    )
+    op.create_table(
+        "ll_champion",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "stage", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["name", "version"],
+            ["ll_model_version.name", "ll_model_version.version"],
+            name=op.f("fk_ll_champion_name_version"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "stage", name=op.f("pk_ll_champion")),
+    )
+    op.create_table(
+        "ll_model_version_file",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["name", "version"],
+            ["ll_model_version.name", "ll_model_version.version"],
+            name=op.f("fk_ll_model_version_file_name_version"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "version", "path", name=op.f("pk_ll_model_version_file")),
+    )
+    op.create_index(
+        op.f("ix_ll_model_version_file_sha256"), "ll_model_version_file", ["sha256"], unique=False
+    )
+    op.create_table(
+        "ll_model_version_tag",
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "key",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "value",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["name", "version"],
+            ["ll_model_version.name", "ll_model_version.version"],
+            name=op.f("fk_ll_model_version_tag_name_version"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "version", "key", name=op.f("pk_ll_model_version_tag")),
     )
     op.create_table(
         "ll_run",
