@@ -7,7 +7,9 @@ import hashlib
 import http.client
 import os
 import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -16,8 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 from tests.reliability.serving import ServerProcess
 
+from loopline.backend.http import HttpBackend
 from loopline.blobs.local import LocalBlobs
-from loopline.errors import IntegrityError
+from loopline.errors import BackendUnavailableError, IntegrityError
+from loopline.settings import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +130,43 @@ def test_what_a_killed_server_left_is_swept_after_an_hour(tmp_path: Path) -> Non
     assert young.exists()
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(300)
+def test_a_server_killed_in_the_middle_of_uploads_shows_none_of_them_in_part(
+    tmp_path: Path,
+) -> None:
+    random = Random(20230301)  # noqa: S311
+    server = ServerProcess(str(tmp_path / "store"), tmp_path)
+    acknowledged: set[str] = set()
+    hits = 0
+    for _ in range(20):
+        server.start()
+        stop = threading.Event()
+
+        def upload(stop: threading.Event = stop) -> None:
+            while not stop.is_set():
+                content = CONTENT[: random.randrange(1, len(CONTENT))]
+                with suppress(OSError, http.client.HTTPException):
+                    if put(server, content, {}) == 201:
+                        acknowledged.add(hashlib.sha256(content).hexdigest())
+
+        clients = [threading.Thread(target=upload) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(0.2 + random.random() / 2)
+        server.kill()
+        stop.set()
+        for client in clients:
+            client.join()
+        half = [*tmp_path.glob("store/staging/*"), *tmp_path.glob("store/blobs/tmp/*")]
+        hits += any(path.stat().st_size for path in half)
+        for path in tmp_path.glob("store/blobs/??/*"):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+        assert acknowledged <= blobs_in(server)
+    assert hits > 10
+    assert len(acknowledged) > 20
+
+
 @pytest.mark.parametrize(
     "flips", [pytest.param(16, id="few"), pytest.param(1000, id="many", marks=pytest.mark.deep)]
 )
@@ -135,8 +176,8 @@ def test_every_flipped_bit_is_reported(tmp_path: Path, flips: int) -> None:
     digest, size = blobs.put([CONTENT[:50_000]])
     path = blobs.path_of(digest)
     path.chmod(0o644)
-    for _ in range(flips):
-        at, bit = random.randrange(size), 1 << random.randrange(8)
+    for place in random.sample(range(8 * size), flips):
+        at, bit = place // 8, 1 << place % 8
         for _ in range(2):  # There and back.
             whole = bytearray(path.read_bytes())
             whole[at] ^= bit
@@ -147,3 +188,26 @@ def test_every_flipped_bit_is_reported(tmp_path: Path, flips: int) -> None:
                 with pytest.raises(IntegrityError):
                     blobs.open(digest)
     assert b"".join(blobs.read(digest)) == CONTENT[:50_000]
+
+
+def test_a_flipped_bit_is_not_sent_for_the_truth(server: ServerProcess) -> None:
+    content = os.urandom(3 * 2**20)
+    digest = hashlib.sha256(content).hexdigest()
+    assert put(server, content, {}) == 201
+    path = store_of(server) / "blobs" / digest[:2] / digest
+    path.chmod(0o644)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection.request("GET", f"/api/v1/blobs/{digest}")
+    answer = connection.getresponse()
+    # Its end shows only when all else was sent: then it must not look like an end.
+    whole = b""
+    with suppress(http.client.HTTPException, OSError):
+        whole = answer.read()
+    connection.close()
+    assert answer.status == 500 or len(whole) < len(content)
+    backend = HttpBackend(Address("http", server.url))
+    with pytest.raises((IntegrityError, BackendUnavailableError)):
+        list(backend.read_blob(digest))
+    backend.close()

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.server.running import ask, running
 
+from loopline.backend.local import LocalBackend
+from loopline.errors import BackendUnavailableError
+from loopline.records import facts as f
+from loopline.records import operations as ops
 from loopline.settings import Address
 
 if TYPE_CHECKING:
@@ -32,12 +36,17 @@ import psycopg, sys
 connection = psycopg.connect(sys.argv[1])
 connection.execute("SELECT pg_advisory_xact_lock(1280266064)")  # As `store.postgresql` does.
 """,
+    "a table": """
+import psycopg, sys
+connection = psycopg.connect(sys.argv[1])
+connection.execute("LOCK TABLE ll_run IN ACCESS EXCLUSIVE MODE")  # As VACUUM FULL does.
+""",
 }
 
 
 @contextmanager
 def held(kind: str, database: str) -> Iterator[None]:
-    """Have another process hold the store's write lock."""
+    """Have another process hold the store's write lock, or a table of it."""
     holding = HOLDERS[kind] + "print('held', flush=True)\nsys.stdin.readline()\n"
     process = subprocess.Popen(
         [sys.executable, "-c", holding, database],
@@ -47,6 +56,25 @@ def held(kind: str, database: str) -> Iterator[None]:
     assert process.stdout.readline() == "held\n"
     yield
     process.communicate("\n")
+
+
+@pytest.mark.deep
+def test_a_table_that_somebody_locks_is_waited_for_a_bounded_time_by_reads_too(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopline.store.database.LOCK_WAIT_S", 1.0)
+    address = postgres.new()
+    backend = LocalBackend(address, home=tmp_path)
+    started = f.RunStarted(run_id="r", experiment="taxifare", start_ms=1)
+    batch = f.Batch(writer="w", start=0, end=1, facts=[started])
+    with held("a table", address.text):
+        with pytest.raises(BackendUnavailableError, match="has been locked for 1 s"):
+            backend.call(ops.SearchRuns())
+        with pytest.raises(BackendUnavailableError, match="has been locked for 1 s"):
+            backend.send(batch)
+    backend.send(batch)
+    assert [run.run_id for run in backend.call(ops.SearchRuns()).runs] == ["r"]
+    backend.close()
 
 
 @pytest.mark.parametrize(

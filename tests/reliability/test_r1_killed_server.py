@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from tests.reliability.serving import ServerProcess
@@ -18,47 +19,71 @@ from loopline.records import operations as ops
 from loopline.settings import Address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.postgres import PostgresServer
 
 CLIENTS = 4
 POINTS = 50
+#: Batches between two commands of a client.
+BETWEEN = 8
+
+R = TypeVar("R")
 
 
 class Client(threading.Thread):
-    """Sends batch after batch, and the same one again while it has no answer.
+    """Sends batch after batch, and now and then a command and a file; all until answered.
 
     Attributes:
         acknowledged: Batches that the server answered for.
+        experiments: Names of those that it answered it had made.
+        blobs: Hashes of the files that it answered it had.
         broken: Sends that were under way when the server died.
         is_sending: Whether a request is with the server.
     """
 
-    def __init__(self, url: str, number: int) -> None:
+    def __init__(self, url: str, number: int, folder: Path) -> None:
         super().__init__(daemon=True)
         self.run_id = f"night-{number}"
         self.acknowledged = 0
+        self.experiments: list[str] = []
+        self.blobs: list[str] = []
         self.broken = 0
         self.is_sending = False
         self.stop = threading.Event()
         self._backend = HttpBackend(Address("http", url), timeout_s=20)
+        self._file = folder / self.run_id
 
     def run(self) -> None:
         while not self.stop.is_set():
             batch = _batch(self.run_id, self.acknowledged)
+            receipt = self._insist(partial(self._backend.send, batch))
+            assert receipt.acknowledged == batch.end
+            self.acknowledged += 1
+            if self.acknowledged % BETWEEN == 0:
+                self._command_and_upload()
+        self._backend.close()
+
+    def _command_and_upload(self) -> None:
+        name = f"{self.run_id} {self.acknowledged}"
+        command = ops.CreateExperiment(name=name)
+        # With a key: without one, to send it again after a lost answer would be refused.
+        self._insist(partial(self._backend.call, command, key=name))
+        self.experiments.append(name)
+        self._file.write_bytes(f"fares of {name}\n".encode() * 5000)
+        self.blobs.append(self._insist(partial(self._backend.put_blob, self._file))[0])
+
+    def _insist(self, send: Callable[[], R]) -> R:
+        while True:
             self.is_sending = True
             try:
-                receipt = self._backend.send(batch)
+                return send()
             except BackendUnavailableError:
                 self.broken += 1
                 time.sleep(0.02)
-                continue
             finally:
                 self.is_sending = False
-            assert receipt.acknowledged == batch.end
-            self.acknowledged += 1
-        self._backend.close()
 
 
 def _batch(run_id: str, number: int) -> f.Batch:
@@ -76,7 +101,7 @@ def kill_again_and_again(uri: str, home: Path, *, kills: int, batches: int) -> i
     """Kill a server under load; return how many acknowledged points were looked for."""
     random = Random(20221201)  # noqa: S311 - a repeatable choice, no secret
     with ServerProcess(uri, home) as server:
-        clients = [Client(server.url, number) for number in range(CLIENTS)]
+        clients = [Client(server.url, number, home) for number in range(CLIENTS)]
         for client in clients:
             client.start()
         hits = 0
@@ -102,6 +127,11 @@ def kill_again_and_again(uri: str, home: Path, *, kills: int, batches: int) -> i
             assert history.values[::POINTS] == list(map(float, range(client.acknowledged)))
             assert run.metrics["rmse"].count == len(history.steps)
             assert run.tags["batches"] == str(client.acknowledged)
+            for digest in client.blobs:
+                assert b"".join(backend.read_blob(digest)).startswith(b"fares of ")
+        made = sorted(each.name for each in backend.call(ops.ListExperiments()))
+        named = [name for client in clients for name in client.experiments]
+        assert made == sorted([*named, "Default", "wagoncab taxifare"])  # Each once.
         backend.close()
     return sum(client.acknowledged for client in clients) * POINTS
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CALLS = 4000
-#: Ends at once, or goes on until a line comes in; says how long its calls took.
+#: Ends at once; or stops half-way and before its end, each time until a line comes in. Says how
+#: long its calls took.
 TRAINING = f"""
 import json, sys, time
 import loopline
@@ -44,8 +44,8 @@ with loopline.start_run() as run:
         if step % 100 == 0:
             timed(loopline.log_param, f"p{{step}}", step)
             timed(loopline.set_tag, "step", step)
-        if step == {CALLS} // 2 and sys.argv[1] == "waits":
-            print("half", flush=True)
+        if sys.argv[1] == "waits" and step in {{{CALLS} // 2, {CALLS} - 1}}:
+            print(step, flush=True)
             sys.stdin.readline()
     loopline.log_text("fares rose", "why.txt")
 took.sort()
@@ -158,13 +158,13 @@ def test_a_server_that_goes_and_comes_back_has_every_point_once(tmp_path: Path) 
         training = start_training(tmp_path, server.url, "waits")
         assert training.stdout is not None
         assert training.stdin is not None
-        assert training.stdout.readline() == "half\n"
+        assert training.stdout.readline() == f"{CALLS // 2}\n"
         server.kill()
         training.stdin.write("\n")
         training.stdin.flush()
-        time.sleep(0.5)  # The rest is logged while nobody answers.
+        assert training.stdout.readline() == f"{CALLS - 1}\n"  # Logged while nobody answered.
         server.start()
-        output, errors = training.communicate(timeout=90)
+        output, errors = training.communicate("\n", timeout=90)
 
         assert training.returncode == 0, errors
         check_arrived(server.url, json.loads(output)["run_id"])

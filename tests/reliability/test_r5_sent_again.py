@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.server.running import running
 
+from loopline.backend.http import HttpBackend
 from loopline.backend.local import LocalBackend
 from loopline.errors import ConflictError
 from loopline.records import facts as f
@@ -20,9 +22,12 @@ from loopline.settings import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.postgres import PostgresServer
+
+    from loopline.backend.protocol import Backend
 
 POINTS = 20
 BATCHES = 6
@@ -66,7 +71,7 @@ def spool(run_id: str) -> list[list[f.Fact]]:
     return batches
 
 
-def outcome(backend: LocalBackend, run_id: str) -> tuple[object, ...]:
+def outcome(backend: Backend, run_id: str) -> tuple[object, ...]:
     run = backend.call(ops.GetRun(run_id=run_id))
     history = backend.call(ops.GetMetricHistory(run_id=run_id, key="rmse"))
     refused = backend.call(ops.ListRefused(run_id=run_id))
@@ -116,12 +121,25 @@ def _send_again(backend: LocalBackend) -> Callable[[], None]:
     return send
 
 
-def test_a_hundred_identical_posts_at_once_are_one(address: Address, tmp_path: Path) -> None:
+@contextmanager
+def served(address: Address, _folder: Path) -> Iterator[HttpBackend]:
+    with running(address) as url:
+        backend = HttpBackend(Address("http", url))
+        yield backend
+        backend.close()
+
+
+@pytest.mark.parametrize("through", [opened, served])
+def test_a_hundred_identical_posts_at_once_are_one(
+    through: Callable[[Address, Path], AbstractContextManager[Backend]],
+    address: Address,
+    tmp_path: Path,
+) -> None:
     run_id = "1" * 32
     facts = spool(run_id)[0]
     batch = f.Batch(writer="w", start=0, end=1, facts=facts)
     receipts = []
-    with opened(address, tmp_path) as backend:
+    with through(address, tmp_path) as backend:
         barrier = threading.Barrier(100)
 
         def post() -> None:

@@ -151,13 +151,11 @@ with loopline.start_run(run_id=sys.argv[2]):
 
 @pytest.mark.deep
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
-def test_fifty_processes_may_open_one_empty_store_and_lose_nothing(
-    database: str, tmp_path: Path, request: pytest.FixtureRequest
+def test_fifty_processes_may_open_one_empty_postgresql_and_lose_nothing(
+    postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    address = Address("home", str(tmp_path / ".loopline"))
-    if database == "PostgreSQL":
-        address = request.getfixturevalue("postgres").new_empty()
+    # On SQLite: tests/reliability/test_r12_many_writers.py
+    address = postgres.new_empty()
     environment = {**os.environ, "LOOPLINE_NO_CAPTURE": "1", "LOOPLINE_HOME": str(tmp_path / "own")}
     started = [
         subprocess.Popen(

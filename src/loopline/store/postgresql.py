@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from loopline.errors import (
     BackendUnavailableError,
@@ -62,13 +62,21 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         raise MissingExtraError(
             "psycopg", extra="postgres", purpose="A store on PostgreSQL"
         ) from None
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={"connect_timeout": max(2, round(wait_s))},
         pool_pre_ping=True,
         pool_size=8,
         max_overflow=32,
     )
+
+    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+        """Bound the waits of reads, too: for somebody who locks a whole table, to move it say."""
+        connection.execute(f"SET lock_timeout = {round(wait_s * 1000)}".encode())
+        connection.commit()
+
+    event.listen(engine, "connect", prepare)
+    return engine
 
 
 def make_reader(url: URL, wait_s: float) -> Engine:
