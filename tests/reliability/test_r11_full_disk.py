@@ -390,8 +390,8 @@ def test_a_command_on_a_full_disk_says_so(tmp_path: Path) -> None:
         limited = 'ulimit -f 0 && exec "$0" -m loopline.cli "$@"'
         done = subprocess.run(
             ["bash", "-c", limited, sys.executable, *command],  # noqa: S607
-            env={**os.environ, "LOOPLINE_URI": str(tmp_path / "home"), "HOME": str(tmp_path)},
-            capture_output=True, text=True, check=False,
+            env={**os.environ, "LOOPLINE_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)},
+            cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
