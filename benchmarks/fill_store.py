@@ -6,12 +6,16 @@ hyper-parameter search: ``lr`` with many values, ``model`` with three, metrics w
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import sqlite3
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
+import loopline.store
 from loopline.backend.local import LocalBackend
 from loopline.settings import Address
 from loopline.store.documents import MetricEntry, RunDocument, encode
@@ -39,11 +43,13 @@ _INSERTS = {
 
 def fill(home: Path, runs: int) -> Path:
     """Make a home with this many runs, unless it is there already; return it."""
-    done = home / f"filled-{runs}"
-    if done.exists():
+    done = f"filled-{runs}-{_schema()}"
+    if (home / done).exists():
         return home
-    LocalBackend(Address("home", str(home))).close()
-    connection = sqlite3.connect(home / "loopline.db", isolation_level=None)
+    # Made beside it and then renamed: one that was interrupted looks like none.
+    making = home.with_name(f"{home.name}.{os.getpid()}")
+    LocalBackend(Address("home", str(making))).close()
+    connection = sqlite3.connect(making / "loopline.db", isolation_level=None)
     for statement in ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-400000", "BEGIN"):
         connection.execute(statement)
     connection.executemany(
@@ -60,8 +66,17 @@ def fill(home: Path, runs: int) -> Path:
             connection.executemany(f"INSERT INTO {table} {insert}", rows[table])
     connection.execute("COMMIT")
     connection.close()
-    done.touch()
+    (making / done).touch()
+    shutil.rmtree(home, ignore_errors=True)
+    making.rename(home)
     return home
+
+
+def _schema() -> str:
+    """Tell one schema from another: a store kept from before a change is filled anew."""
+    store = Path(loopline.store.__file__).parent
+    files = [store / "schema.py", store / "documents.py", *store.glob("migrations/versions/*.py")]
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
 def _add(rows: dict[str, list[tuple[object, ...]]], run: int, choose: random.Random) -> None:
