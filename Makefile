@@ -9,7 +9,8 @@ ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test test-deep soak bench lint format lock clean environment environment-keras environment-deep
+.PHONY: help demo test test-deep soak bench bench-peers lint format lock clean \
+	environment environment-keras environment-deep environment-peers
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,8 +28,12 @@ test-deep: environment-deep ## Run the slow tests: browsers, PyTorch, real MLflo
 soak: environment ## Run the endurance scripts, benchmarks/soak_*.py
 	@$(call each,benchmarks/soak_*.py)
 
-bench: environment ## Run the benchmarks, benchmarks/bench_*.py
-	@$(call each,benchmarks/bench_*.py)
+bench: environment ## Run the benchmarks without peers, benchmarks/bench_*.py
+	@$(call each,$$(grep -L benchmarks.claims benchmarks/bench_*.py))
+
+bench-peers: environment ## Run those beside MLflow, trackio and others, half an hour; ARGS="kill cpu": some of them
+	@$(BIN)/python benchmarks/peers/environments.py || true
+	@PYTHONPATH=. $(BIN)/python benchmarks/compare.py $(ARGS)
 
 lint: environment ## Check style, types and layers only
 	$(BIN)/ruff check
@@ -49,6 +54,9 @@ clean: ## Remove the environments and every cache in this folder
 
 environment:
 	@$(python) tools/bootstrap.py base
+
+environment-peers: environment
+	@$(BIN)/python benchmarks/peers/environments.py
 
 environment-keras:
 	@$(python) tools/bootstrap.py base keras

@@ -11,7 +11,8 @@ Against: every peer, MLflow and FastTrackML also with ``synchronous=False``; and
 ``write`` a point to a bare file.
 Fair: one key, values that tell whether a point is the right one (checked for Loopline). "Not yet
 in the store" is how many points of Loopline a kill found in its journal only: the kills hit.
-Does not show: loss of power, which tests cut off at any system call; kills of a service itself.
+Does not show: longer trainings, of which a smaller share is lost, for what is lost is a queue of
+so many seconds; loss of power, which tests cut off at any system call; kills of a service itself.
 """
 
 from __future__ import annotations

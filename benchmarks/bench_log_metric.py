@@ -6,7 +6,7 @@ always. Each process makes 200 calls to get warm, then up to 1,000,000 (peers: 2
 asynchronous ones 3,000) or four seconds' worth; 50th and 99th percentile of ``perf_counter_ns``
 around each call, less the median of two readings with nothing between them.
 Against: each peer's own call for one point; and the physical limit, ``struct.pack_into`` of the
-same 40 bytes, which keeps nothing.
+same 32 bytes, which keeps nothing.
 Fair: the same loop for all, and every call has its own value. Background work is on, as each
 peer's makers set it; sampling of the machine and capture of the environment are off for all.
 Does not show: what the call leaves for other threads and processes to do (see CPU a point), nor
