@@ -127,6 +127,7 @@ def test_every_way_of_searching_finds_the_same(
     most: int,
 ) -> None:
     question = Question(
+        only_deleted=False,
         experiments=experiments,
         with_deleted=False,
         node=parse(filter_),

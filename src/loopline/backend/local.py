@@ -10,15 +10,16 @@ from loopline.blobs.stores import is_beside, note_store
 from loopline.journal.home import make_home
 from loopline.settings import Address, blobs_address
 from loopline.store.database import Store, wall_clock_ms
-from loopline.store.ingest import ingest
+from loopline.store.ingest import ingest, record_together
 from loopline.store.operations import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
+    from loopline.errors import LooplineError
     from loopline.records.facts import Batch, Receipt
-    from loopline.records.operations import Operation
+    from loopline.records.operations import Operation, RecordFacts
     from loopline.store.sql import SqlAnswer
 
 __all__ = ["LocalBackend"]
@@ -78,6 +79,17 @@ class LocalBackend:
     def send(self, batch: Batch) -> Receipt:
         """Ingest journaled facts; see ``Backend.send``."""
         return ingest(self.store, batch)
+
+    def record_together(self, calls: Sequence[RecordFacts]) -> list[LooplineError | None]:
+        """Carry out several ``RecordFacts``, each for itself, with one sync for all.
+
+        Returns:
+            For each why nothing of it was taken, or None.
+
+        Raises:
+            LooplineError: Nothing was taken of any.
+        """
+        return record_together(self.store, calls)
 
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; see ``Backend.put_blob``."""

@@ -76,10 +76,11 @@ class TagsSet(Record, frozen=True, kw_only=True, tag="tags"):
 
 
 class TagRemoved(Record, frozen=True, kw_only=True, tag="tag_removed"):
-    """A tag was taken off a run."""
+    """A tag was taken off a run; one that ``must_exist`` and is not there is an error."""
 
     run_id: str
     key: str
+    must_exist: bool = False
 
 
 class MetricPoints(Record, frozen=True, kw_only=True, tag="metric"):

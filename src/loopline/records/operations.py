@@ -30,6 +30,7 @@ from loopline.records.experiment_operations import (
     SearchExperiments,
     SetExperimentTags,
 )
+from loopline.records.facts import Fact
 from loopline.records.flows import (
     FlowCode,
     FlowGraph,
@@ -156,6 +157,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
         order_by: Such as ``["metrics.rmse ASC", "start_time DESC"]``.
         max_results: 1 to 50,000.
         page_token: From the page before.
+        include_deleted: Deleted runs, too; ``only_deleted``: these alone.
     """
 
     experiment_ids: list[str] = []
@@ -165,6 +167,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
     max_results: int = 1000
     page_token: str = ""
     include_deleted: bool = False
+    only_deleted: bool = False
 
 
 class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
@@ -181,6 +184,7 @@ class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
     max_results: int = 1000
     page_token: str = ""
     include_deleted: bool = False
+    only_deleted: bool = False
     columns: list[str] = []
 
 
@@ -198,6 +202,17 @@ class RestoreRun(Operation[Run], frozen=True, kw_only=True):
     changes: ClassVar[bool] = True
     permission: ClassVar[str] = "edit"
     run_id: str
+
+
+class RecordFacts(Operation[None], frozen=True, kw_only=True):
+    """Take facts at once, all of them or none: for who has no journal and waits for the answer.
+
+    What they are of must be there, but for a run that they start.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    facts: list[Fact]
 
 
 class GetMetricHistory(Operation[MetricHistory], frozen=True, kw_only=True):

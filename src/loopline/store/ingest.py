@@ -6,6 +6,7 @@ run it belongs to, and blocks nothing that follows.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,15 +21,21 @@ from loopline.store.run_facts import RunFacts
 from loopline.store.runs import revive_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
+    from loopline.errors import LooplineError
+    from loopline.records import operations as ops
     from loopline.store.database import Store
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "record_facts", "record_together"]
 
 _writer = schema.writer
 #: Of so many refused facts of a batch the writer is told why.
 REASONS = 3
+#: What the database's driver says of a value that it cannot hold.
+_UNFIT = (IntegrityError, DataError, InterfaceError, ValueError, OverflowError)
 
 
 def ingest(store: Store, batch: f.Batch) -> f.Receipt:
@@ -100,8 +107,51 @@ def _meet_writer(connection: Connection, batch: f.Batch, now_ms: int) -> int:
     return int(row.acknowledged)
 
 
+def record_facts(store: Store, connection: Connection, call: ops.RecordFacts) -> None:
+    """Take the facts of one request, all of them or none."""
+    _record(connection, [call], store.clock())
+
+
+def record_together(store: Store, calls: Sequence[ops.RecordFacts]) -> list[LooplineError | None]:
+    """Take the facts of many requests, each for itself, with one transaction for all.
+
+    Returns:
+        For each request why nothing of it was taken, or None.
+
+    Raises:
+        LooplineError: Nothing was taken of any: the database is locked, full or away.
+    """
+    with suppress(InvalidInputError, ConflictError, NotFoundError, *_UNFIT):
+        with store.write() as connection:
+            _record(connection, calls, store.clock())
+        return [None] * len(calls)
+    # One of them cannot be. Find out which: each gets a part of the transaction to itself.
+    answers: list[LooplineError | None] = []
+    with store.write() as connection:
+        for call in calls:
+            answer: LooplineError | None = None
+            try:
+                with connection.begin_nested():
+                    _record(connection, [call], store.clock())
+            except (InvalidInputError, ConflictError, NotFoundError) as error:
+                answer = error
+            except _UNFIT:
+                answer = InvalidInputError("The database cannot hold a value of this request.")
+            answers.append(answer)
+    return answers
+
+
+def _record(connection: Connection, calls: Sequence[ops.RecordFacts], now_ms: int) -> None:
+    facts = [fact for call in calls for fact in call.facts]
+    ingestion = _Ingestion(connection, f.Batch(writer="", start=0, end=0, facts=facts), now_ms)
+    ingestion.expect()
+    for fact in facts:
+        ingestion.dispatch(fact)
+    ingestion.finish()
+
+
 class _Ingestion:
-    """Takes the facts of one batch."""
+    """Takes the facts of one batch; of a batch without a writer only those of known runs."""
 
     def __init__(self, connection: Connection, batch: f.Batch, now_ms: int) -> None:
         self._connection = connection
@@ -114,7 +164,13 @@ class _Ingestion:
     def _begin(self) -> None:
         batch = self._batch
         self._flows = FlowFacts(self._connection, batch.writer, self._now_ms)
-        self._runs = RunFacts(self._connection, batch.writer, self._now_ms, adopted=batch.adopted)
+        self._runs = RunFacts(
+            self._connection,
+            batch.writer,
+            self._now_ms,
+            adopted=batch.adopted,
+            known_only=not batch.writer,
+        )
 
     def expect(self) -> None:
         """Read together what the facts of the batch are of."""
@@ -124,7 +180,7 @@ class _Ingestion:
     def take(self, fact: f.Fact) -> None:
         """Take one fact, or note why it is refused."""
         try:
-            self._dispatch(fact)
+            self.dispatch(fact)
         except (InvalidInputError, ConflictError, NotFoundError) as error:
             self._refuse(fact, str(error))
 
@@ -133,12 +189,12 @@ class _Ingestion:
         try:
             with self._connection.begin_nested():
                 self._runs.expect([getattr(fact, "run_id", "")])
-                self._dispatch(fact)
+                self.dispatch(fact)
                 self.finish()
         except (InvalidInputError, ConflictError, NotFoundError) as error:
             self._begin()
             self._refuse(fact, str(error))
-        except (IntegrityError, DataError, InterfaceError, ValueError, OverflowError) as error:
+        except _UNFIT as error:
             self._begin()
             self._refuse(fact, f"The database cannot hold it ({type(error).__name__}).")
 
@@ -147,7 +203,12 @@ class _Ingestion:
         self._runs.write()
         self._flows.write()
 
-    def _dispatch(self, fact: f.Fact) -> None:  # noqa: C901 - a case a fact
+    def dispatch(self, fact: f.Fact) -> None:  # noqa: C901 - a case a fact
+        """Take one fact.
+
+        Raises:
+            InvalidInputError: It cannot be; nothing of it was kept.
+        """
         match fact:
             case f.MetricPoints():
                 self._runs.add_points(fact)

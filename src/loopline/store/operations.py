@@ -29,6 +29,7 @@ from loopline.store import (
     transfer,
     transfer_registry,
 )
+from loopline.store.ingest import record_facts
 from loopline.store.metrics import get_metric_columns, get_metric_history
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.RestoreRun: runs.restore_run,
     ops.MoveRuns: moving.move_runs,
     ops.CopyRun: moving.copy_run,
+    ops.RecordFacts: record_facts,
     ops.GetMetricColumns: get_metric_columns,
     ops.GetMetricHistory: get_metric_history,
     ops.ListArtifacts: runs.list_artifacts,

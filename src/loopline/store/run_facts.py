@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
 from loopline.records.tracking import RunStatus
 from loopline.rules.names import (
@@ -25,6 +25,7 @@ from loopline.rules.names import (
 from loopline.rules.points import Points, merge, merge_summaries, summarise
 from loopline.store import experiments, schema
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
+from loopline.store.find import no_run
 from loopline.store.inserted import inserted_id
 from loopline.store.long_texts import split
 from loopline.store.metrics import (
@@ -139,8 +140,22 @@ class RunFacts:
     Whatever can be wrong with a fact is found before anything of it is kept.
     """
 
-    def __init__(self, connection: Connection, writer: str, now_ms: int, *, adopted: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        writer: str,
+        now_ms: int,
+        *,
+        adopted: bool = False,
+        known_only: bool = False,
+    ) -> None:
+        """Take facts of a writer's journal; or (``known_only``) of a request with no journal.
+
+        A journal's facts may come before their run's start, which makes a stub of the run. A
+        request is told that there is no such run.
+        """
         self._connection = connection
+        self._known_only = known_only
         self._writer = writer
         self._now_ms = now_ms
         self._adopted = adopted
@@ -174,7 +189,7 @@ class RunFacts:
             experiment = int(experiments.find(self._connection, fact.experiment_id).id)
         else:
             experiment = self._experiment(fact.experiment or "Default")
-        run = self._get(fact.run_id)
+        run = self._get(fact.run_id, starts=not fact.resumed)
         is_new = bool(run.row["is_stub"])
         if is_new:
             run.has_moved |= run.pk is not None and run.row["experiment_id"] != experiment
@@ -241,6 +256,9 @@ class RunFacts:
     def remove_tag(self, fact: f.TagRemoved) -> None:
         """Take a tag off."""
         run = self._get(fact.run_id)
+        if fact.must_exist and fact.key not in run.document.tags:
+            msg = f"No tag with name: {fact.key} in run with id {fact.run_id}"
+            raise NotFoundError(msg)
         run.document.tags.pop(fact.key, None)
         run.tags[fact.key] = None
 
@@ -258,7 +276,7 @@ class RunFacts:
         """Take a data version that a run read."""
         self._get(fact.run_id).inputs.append((fact.dataset, fact.context))
 
-    def _get(self, run_id: str, *, ended: bool = False) -> _Run:
+    def _get(self, run_id: str, *, ended: bool = False, starts: bool = False) -> _Run:
         """Get the run a fact is of, making a stub when its start has not come yet.
 
         A deleted run takes nothing more but the news that it has ``ended``.
@@ -266,6 +284,8 @@ class RunFacts:
         run = self._runs.get(run_id)
         if run is None:
             check_id("run id", run_id)
+            if self._known_only and not starts:
+                raise no_run(run_id)
             run = _Run.stub(run_id, self._experiment("Default"), self._now_ms)
             self._runs[run_id] = run
         if run.row["lifecycle"] == Lifecycle.DELETED and not ended:
@@ -295,7 +315,8 @@ class RunFacts:
             if run.has_moved:
                 self._move(run)
         self._execute(CHANGE_RUN, (_changes(run) for run in runs if run.is_changed))
-        self._execute(LINK_WRITER, ({"run_pk": run.pk, "writer": self._writer} for run in runs))
+        if self._writer:
+            self._execute(LINK_WRITER, ({"run_pk": run.pk, "writer": self._writer} for run in runs))
         self._execute(ADD_PARAM, (row for run in runs for row in run.of(_texts(run.params))))
         self._write_tags(runs)
         changed = [run for run in runs if run.params or run.tags or run.points]

@@ -17,6 +17,7 @@ from loopline.records.tracking import (
     RunInput,
     RunStatus,
 )
+from loopline.rules.folders import children
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
 from loopline.store.documents import RUNS, decode, records_of
@@ -99,13 +100,7 @@ def list_artifacts(
     files = artifacts_below(connection, run_row(connection, call.run_id).pk, folder)
     if call.recursive:
         return files
-    start = len(folder) + 1 if folder else 0
-    found: dict[str, Artifact] = {}
-    for file in files:
-        name, slash, _ = file.path[start:].partition("/")
-        path = f"{folder}/{name}" if folder else name
-        found.setdefault(path, Artifact(path=path, is_dir=True) if slash else file)
-    return list(found.values())
+    return children(files, folder)
 
 
 def list_inputs(_store: Store, connection: Connection, call: ops.ListInputs) -> list[RunInput]:

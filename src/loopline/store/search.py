@@ -73,7 +73,8 @@ def _search(
         return [], ""
     question = Question(
         experiments=experiments,
-        with_deleted=call.include_deleted,
+        with_deleted=call.include_deleted or call.only_deleted,
+        only_deleted=call.only_deleted,
         node=node,
         order=order,
         after=after,

@@ -75,7 +75,7 @@ class Question(NamedTuple):
 
     Attributes:
         experiments: Numbers of the experiments to look in; None: all there are.
-        with_deleted: Deleted runs, too.
+        with_deleted: Deleted runs, too; ``only_deleted``: these alone.
         node: The filter.
         order: What to order by, before the start (newest first) and the id.
         after: Place of the last run of the page before.
@@ -84,6 +84,7 @@ class Question(NamedTuple):
 
     experiments: list[int] | None
     with_deleted: bool
+    only_deleted: bool
     node: Node | None
     order: list[OrderBy]
     after: tuple[Any, ...] | None
@@ -202,7 +203,9 @@ def _scope(question: Question) -> list[ColumnElement[bool]]:
     scope: list[ColumnElement[bool]] = []
     if question.experiments is not None:
         scope.append(_run.c.experiment_id.in_(question.experiments))
-    if not question.with_deleted:
+    if question.only_deleted:
+        scope.append(_run.c.lifecycle == Lifecycle.DELETED)
+    elif not question.with_deleted:
         scope.append(_run.c.lifecycle == Lifecycle.ACTIVE)
     return scope
 
