@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
-
-import msgspec
 
 from loopline.records.base import Lifecycle
 from loopline.records.registry import Stage, VersionStatus
-from loopline.records.tracking import Dataset, RunInput, RunStatus
+from loopline.records.tracking import RunInput, RunStatus
+from loopline.rules.mlflow_datasets import dataset_of
 from loopline.transfer.places import is_local, local_path
 
 if TYPE_CHECKING:
@@ -113,57 +112,10 @@ def dataset_input(words: Mapping[str, str], context: str) -> RunInput:
     """Make a data version read by a run.
 
     Args:
-        words: What MLflow wrote of it: ``name``, ``digest``, ``source_type``, ``source``,
-            ``schema`` and ``profile``. The columns, the number of rows and a readable source are
-            taken out of the last three.
+        words: What MLflow wrote of it; see ``dataset_of``.
         context: What it was read for.
     """
-    rows = _mapping(words["profile"]).get("num_rows")
-    columns = _columns(_mapping(words["schema"]))
-    return RunInput(
-        dataset=Dataset(
-            name=words["name"],
-            digest=words["digest"],
-            source=_readable(words["source"]),
-            rows=rows if isinstance(rows, int) else None,
-            columns=columns,
-            column_count=len(columns) or None,
-            mlflow={
-                name: words[name]
-                for name in ("source_type", "source", "schema", "profile")
-                if words[name]
-            },
-        ),
-        context=context,
-    )
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _readable(source: str) -> str:
-    """Take the address out of a source that is a mapping with one; else keep it whole."""
-    mapping = _mapping(source)
-    for key in ("uri", "url", "path"):
-        if isinstance(mapping.get(key), str):
-            return str(mapping[key])
-    return source
-
-
-def _columns(schema: dict[str, Any]) -> dict[str, str]:
-    columns = schema.get("mlflow_colspec")
-    if not isinstance(columns, list):
-        return {}
-    return {
-        str(column["name"]): str(column.get("type", ""))
-        for column in columns
-        if isinstance(column, dict) and "name" in column
-    }
+    return RunInput(dataset=dataset_of(words), context=context)
 
 
 def origin_of(

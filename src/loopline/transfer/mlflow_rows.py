@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from loopline.records.base import Lifecycle
+from loopline.rules.mlflow_datasets import dataset_words
 from loopline.transfer.mlflow_facts import CONTEXT, DELETED_STAGE, PARENT
 
 if TYPE_CHECKING:
@@ -29,21 +28,6 @@ __all__ = [
 
 #: What MLflow's databases hold in the place of infinity.
 LARGEST = 1.7976931348623157e308
-#: Types of columns as MLflow's schemas name them, by how others begin.
-_TYPES = (
-    ("bool", "boolean"),
-    ("int64", "long"),
-    ("uint", "long"),
-    ("int", "integer"),
-    ("float32", "float"),
-    ("float", "double"),
-    ("double", "double"),
-    ("long", "long"),
-    ("datetime", "datetime"),
-    ("timestamp", "datetime"),
-    ("date", "datetime"),
-    ("binary", "binary"),
-)
 
 
 def experiment_row(experiment: Experiment, location: str) -> dict[str, Any]:
@@ -100,33 +84,17 @@ def point_row(run_id: str, key: str, step: int, timestamp_ms: int, value: float)
 
 def dataset_row(dataset: Dataset, dataset_id: str, experiment_id: int) -> dict[str, Any]:
     """Make a row of ``datasets``; what came from MLflow goes back word for word."""
-    words = dataset.mlflow
-    profile = words.get("profile")
-    if profile is None and dataset.rows is not None:
-        profile = msgspec.json.encode({"num_rows": dataset.rows}).decode()
-    schema = words.get("schema")
-    if schema is None and dataset.columns:
-        columns = [
-            {"name": name, "type": _type_of(kind), "required": True}
-            for name, kind in dataset.columns.items()
-        ]
-        schema = msgspec.json.encode({"mlflow_colspec": columns}).decode()
-    uri = msgspec.json.encode({"uri": dataset.source}).decode()
+    words = dataset_words(dataset)
     return {
         "dataset_uuid": dataset_id,
         "experiment_id": experiment_id,
         "name": dataset.name,
         "digest": dataset.digest,
-        "dataset_source_type": words.get("source_type", "local"),
-        "dataset_source": words.get("source", uri),
-        "dataset_schema": schema,
-        "dataset_profile": profile,
+        "dataset_source_type": words["source_type"],
+        "dataset_source": words["source"],
+        "dataset_schema": words.get("schema"),
+        "dataset_profile": words.get("profile"),
     }
-
-
-def _type_of(kind: str) -> str:
-    lower = kind.lower()
-    return next((name for start, name in _TYPES if lower.startswith(start)), "string")
 
 
 def input_row(input_id: str, dataset_id: str, run_id: str) -> dict[str, Any]:
