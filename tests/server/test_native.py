@@ -146,10 +146,12 @@ def test_facts_are_taken_in_msgpack_only(served: Served) -> None:
     assert damaged.status == 400
 
 
-def test_mlflows_paths_answer_501_in_mlflows_shape(served: Served) -> None:
-    answer = ask(served.url, "POST", "/api/2.0/mlflow/runs/create", b"{}", {"Content-Type": JSON})
+def test_what_mlflow_has_and_this_server_has_not_is_501_in_mlflows_shape(served: Served) -> None:
+    answer = ask(served.url, "POST", "/api/3.0/mlflow/traces", b"{}", {"Content-Type": JSON})
     assert answer.status == 501
-    assert json.loads(answer.body)["error_code"] == "NOT_IMPLEMENTED"
+    told = msgspec.json.decode(answer.body)
+    assert told["error_code"] == "NOT_IMPLEMENTED"
+    assert "not supported by this server" in told["message"]
 
 
 def test_health_and_version_answer(served: Served) -> None:

@@ -17,7 +17,7 @@ from loopline.server.blobs import blob_routes
 from loopline.server.errors import error_response, plain_error
 from loopline.server.gate import PUBLIC, Gate, GuardedRoute
 from loopline.server.health import Health
-from loopline.server.mlflow_door import mlflow_routes
+from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
 from loopline.server.threads import Threads

@@ -1,0 +1,169 @@
+"""Files in MLflow's protocol: uploads, downloads and lists, by the addresses given out.
+
+An address is ``mlflow-artifacts:/<experiment>/<run>/artifacts/<path>``, or that of a model version,
+``mlflow-artifacts:/versions/<name>/<number>/artifacts/<path>``. Clients never say where bytes lie:
+what is no address of something that is there is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from mimetypes import guess_type
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.responses import Response
+
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records import facts as f
+from loopline.records import operations as ops
+from loopline.rules.folders import children
+from loopline.rules.names import check_artifact_path
+from loopline.server import wire
+from loopline.server.blobs import send_blob
+from loopline.server.gate import GuardedRoute
+from loopline.server.mlflow.answers import artifact_root
+from loopline.server.mlflow.rules import Rule, asks
+from loopline.server.mlflow.runs import RunId, run_id_of
+from loopline.server.uploads import uploaded
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from loopline.backend.protocol import Backend
+    from loopline.records.tracking import Artifact
+    from loopline.server.commits import Commits
+    from loopline.server.threads import Threads
+
+__all__ = ["ARTIFACTS", "VERSIONS_AT", "Place", "artifact_routes", "parse_place"]
+
+#: First part of the addresses of model versions; experiments are numbers.
+VERSIONS_AT = "versions"
+#: Parts of an address before the path inside the run.
+_PARTS = 3
+
+
+class Place(NamedTuple):
+    """A file or folder of a run or of a model version; an empty path is all of its files."""
+
+    run_id: str
+    path: str
+    version: tuple[str, int] | None = None
+
+
+def parse_place(text: str) -> Place:
+    """Read the part of an address after its scheme.
+
+    Raises:
+        InvalidInputError: This server gives out no such address.
+    """
+    parts = text.strip("/").split("/")
+    of_version = parts[0] == VERSIONS_AT
+    size = _PARTS + of_version
+    if len(parts) < size or parts[size - 1] != "artifacts":
+        msg = (
+            f"Invalid path {text[:200]!r}: this server keeps files of runs, under "
+            "<experiment>/<run>/artifacts/<path>, as the run's artifact_uri says."
+        )
+        raise InvalidInputError(msg)
+    rest = "/".join(parts[size:])
+    path = check_artifact_path(rest) if rest else ""
+    if not of_version:
+        return Place(parts[1], path)
+    if not parts[2].isdecimal():
+        msg = f"Invalid path {text[:200]!r}: a version has a number."
+        raise InvalidInputError(msg)
+    return Place("", path, (parts[1], int(parts[2])))
+
+
+class ListFiles(RunId, frozen=True, kw_only=True):
+    """What lies in a folder of a run."""
+
+    path: str = ""
+    page_token: str = ""
+
+
+def _list(backend: Backend, call: ListFiles) -> dict[str, Any]:
+    run = backend.call(ops.GetRun(run_id=run_id_of(call)))
+    files = backend.call(ops.ListArtifacts(run_id=run.run_id, path=call.path.rstrip("/")))
+    return {
+        "root_uri": artifact_root(run.experiment_id, run.run_id),
+        "files": [_file_answer(file, file.path) for file in files],
+    }
+
+
+def _file_answer(file: Artifact, path: str) -> dict[str, Any]:
+    if file.is_dir:
+        return {"path": path, "is_dir": True}
+    return {"path": path, "is_dir": False, "file_size": file.size_bytes}
+
+
+def _below(backend: Backend, place: Place) -> list[Artifact]:
+    """List what lies in a folder."""
+    if place.version is None:
+        return backend.call(ops.ListArtifacts(run_id=place.run_id, path=place.path))
+    name, number = place.version
+    files = backend.call(ops.ResolveModel(name=name, version=number)).files
+    return children(files, place.path)
+
+
+def _find(backend: Backend, place: Place) -> Artifact:
+    if place.path:
+        folder, _, name = place.path.rpartition("/")
+        for file in _below(backend, place._replace(path=folder)):
+            if file.path.rpartition("/")[2] == name and not file.is_dir:
+                return file
+    whose = f"run {place.run_id}" if place.version is None else "the version"
+    msg = f"No such artifact: '{place.path}' of {whose}. List what is there."
+    raise NotFoundError(msg)
+
+
+def artifact_routes(
+    backend: Backend, threads: Threads, commits: Commits, prefix: str
+) -> list[GuardedRoute]:
+    """Make the routes by which files go up and down."""
+
+    async def put(request: Request) -> Response:
+        place = parse_place(request.path_params["path"])
+        if not place.path or place.version is not None:
+            msg = "Files go below a run's artifacts; a model version stays as it was registered."
+            raise InvalidInputError(msg)
+        await threads.run(backend.call, ops.GetRun(run_id=place.run_id))
+        async with uploaded(request, backend, threads) as file:
+            sha256, size = await threads.run(backend.put_blob, file)
+        now_ms = time.time_ns() // 1_000_000
+        await commits.record(
+            [
+                f.ArtifactLogged(
+                    run_id=place.run_id, path=place.path, sha256=sha256, size_bytes=size,
+                    at_ms=now_ms,
+                )
+            ]
+        )  # fmt: skip
+        return Response(b"{}", media_type=wire.JSON)
+
+    async def get(request: Request) -> Response:
+        place = parse_place(request.path_params["path"])
+        file = await threads.run(_find, backend, place)
+        name = place.path.rpartition("/")[2]
+        kind = guess_type(name)[0] or "application/octet-stream"
+        return await send_blob(request, file.sha256, backend, threads, name=name, media_type=kind)
+
+    async def listed(request: Request) -> Response:
+        place = parse_place(request.query_params.get("path", ""))
+
+        def ask() -> bytes:
+            files = _below(backend, place)
+            answers = [_file_answer(file, file.path.rpartition("/")[2]) for file in files]
+            return wire.encode({"files": answers} if answers else {}, wire.JSON)
+
+        return Response(await threads.run(ask), media_type=wire.JSON)
+
+    base = f"{prefix}/2.0/mlflow-artifacts/artifacts"
+    return [
+        GuardedRoute(base, listed, methods=["GET"], permission="view"),
+        GuardedRoute(f"{base}/{{path:path}}", get, methods=["GET"], permission="view"),
+        GuardedRoute(f"{base}/{{path:path}}", put, methods=["PUT"], permission="edit"),
+    ]
+
+
+ARTIFACTS: list[Rule] = [asks("artifacts/list", ListFiles, _list)]

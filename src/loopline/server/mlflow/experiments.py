@@ -1,0 +1,177 @@
+"""Experiments in MLflow's protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records import operations as ops
+from loopline.server.mlflow.answers import experiment_answer
+from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.rules import Rule, asks
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+
+__all__ = ["EXPERIMENTS", "VIEWS", "check_location", "view_of"]
+
+#: MLflow's words for what is looked at, and ours.
+VIEWS = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted", "ALL": "all"}
+
+
+class CreateExperiment(Call, frozen=True, kw_only=True):
+    """A new experiment; where its files lie is the server's business."""
+
+    name: str
+    artifact_location: str = ""
+    tags: list[KeyValue] = []
+
+
+class ExperimentId(Call, frozen=True, kw_only=True):
+    """An experiment by its id."""
+
+    experiment_id: str
+
+
+class ByName(Call, frozen=True, kw_only=True):
+    """An experiment by its name."""
+
+    experiment_name: str
+
+
+class UpdateExperiment(Call, frozen=True, kw_only=True):
+    """Another name."""
+
+    experiment_id: str
+    new_name: str = ""
+
+
+class ExperimentTag(Call, frozen=True, kw_only=True):
+    """A tag of an experiment."""
+
+    experiment_id: str
+    key: str
+    value: str = ""
+
+
+class SearchExperiments(Call, frozen=True, kw_only=True):
+    """A search for experiments."""
+
+    max_results: int = 1000
+    page_token: str = ""
+    filter: str = ""
+    order_by: list[str] = []
+    view_type: str = "ACTIVE_ONLY"
+
+
+def view_of(text: str) -> str:
+    """Turn MLflow's word for what is looked at into ours.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        return VIEWS[text.upper()]
+    except KeyError:
+        msg = f"Invalid value {text!r} for parameter 'view_type' supplied: use {', '.join(VIEWS)}."
+        raise InvalidInputError(msg) from None
+
+
+def check_location(location: str) -> None:
+    """Refuse a place for files that a client chose: this server alone says where files lie.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    if location:
+        msg = (
+            f"This server says itself where files lie, and does not take {location[:200]!r}. "
+            "Leave artifact_location out; its files are stored once, whatever the experiment."
+        )
+        raise InvalidInputError(msg)
+
+
+def _create(backend: Backend, call: CreateExperiment) -> dict[str, Any]:
+    check_location(call.artifact_location)
+    made = backend.call(
+        ops.CreateExperiment(
+            name=required("name", call.name), tags={tag.key: tag.value for tag in call.tags}
+        )
+    )
+    return {"experiment_id": made.experiment_id}
+
+
+def _get(backend: Backend, call: ExperimentId) -> dict[str, Any]:
+    required("experiment_id", call.experiment_id)
+    found = backend.call(ops.GetExperiment(experiment_id=call.experiment_id))
+    return {"experiment": experiment_answer(found)}
+
+
+def _get_by_name(backend: Backend, call: ByName) -> dict[str, Any]:
+    required("experiment_name", call.experiment_name)
+    try:
+        found = backend.call(ops.GetExperiment(name=call.experiment_name))
+    except NotFoundError:
+        msg = f"Could not find experiment with name '{call.experiment_name}'"
+        raise NotFoundError(msg) from None
+    return {"experiment": experiment_answer(found)}
+
+
+def _search(backend: Backend, call: SearchExperiments) -> dict[str, Any]:
+    page = backend.call(
+        ops.SearchExperiments(
+            filter=call.filter,
+            order_by=call.order_by,
+            lifecycle=view_of(call.view_type),
+            max_results=call.max_results,
+            page_token=call.page_token,
+        )
+    )
+    return {
+        "experiments": [experiment_answer(each) for each in page.experiments],
+        "next_page_token": page.next_page_token,
+    }
+
+
+def _update(backend: Backend, call: UpdateExperiment) -> dict[str, Any]:
+    required("experiment_id", call.experiment_id)
+    if call.new_name:
+        backend.call(ops.RenameExperiment(experiment_id=call.experiment_id, name=call.new_name))
+    return {}
+
+
+def _delete(backend: Backend, call: ExperimentId) -> dict[str, Any]:
+    backend.call(ops.DeleteExperiment(experiment_id=required("experiment_id", call.experiment_id)))
+    return {}
+
+
+def _restore(backend: Backend, call: ExperimentId) -> dict[str, Any]:
+    backend.call(ops.RestoreExperiment(experiment_id=required("experiment_id", call.experiment_id)))
+    return {}
+
+
+def _set_tag(backend: Backend, call: ExperimentTag) -> dict[str, Any]:
+    backend.call(
+        ops.SetExperimentTags(experiment_id=call.experiment_id, tags={call.key: call.value})
+    )
+    return {}
+
+
+def _delete_tag(backend: Backend, call: ExperimentTag) -> dict[str, Any]:
+    backend.call(ops.RemoveExperimentTag(experiment_id=call.experiment_id, key=call.key))
+    return {}
+
+
+POST = ("POST",)
+EXPERIMENTS: list[Rule] = [
+    asks("experiments/create", CreateExperiment, _create, methods=POST),
+    asks("experiments/get", ExperimentId, _get),
+    asks("experiments/get-by-name", ByName, _get_by_name),
+    asks("experiments/search", SearchExperiments, _search, methods=("GET",)),
+    asks("experiments/search", SearchExperiments, _search, methods=POST, permission="view"),
+    asks("experiments/update", UpdateExperiment, _update, methods=POST),
+    asks("experiments/delete", ExperimentId, _delete, methods=POST),
+    asks("experiments/restore", ExperimentId, _restore, methods=POST),
+    asks("experiments/set-experiment-tag", ExperimentTag, _set_tag, methods=POST),
+    asks("experiments/delete-experiment-tag", ExperimentTag, _delete_tag, methods=POST),
+]

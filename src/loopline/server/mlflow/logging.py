@@ -1,0 +1,243 @@
+"""What MLflow's clients log: metrics, params, tags, data versions and models of a run.
+
+Each request becomes facts, all of which are taken or none, and is answered when they are durable.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from loopline.errors import InvalidInputError
+from loopline.records import facts as f
+from loopline.rules.mlflow_datasets import dataset_of
+from loopline.rules.names import check_key
+from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.rules import Rule, records
+from loopline.server.mlflow.runs import RunId, run_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LOGGING"]
+
+#: MLflow's limits of one batch.
+MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_TOGETHER = 1000, 100, 100, 1000
+MOST_DATASETS = 1000
+#: Tag in which old clients keep the models that a run logged.
+HISTORY = "mlflow.log-model.history"
+#: Tag of a data version that says what it was read for.
+CONTEXT = "mlflow.data.context"
+
+
+class Point(Call, frozen=True, kw_only=True):
+    """A point of a metric."""
+
+    key: str
+    value: float
+    timestamp: int | None = None
+    step: int = 0
+
+
+class LogMetric(RunId, frozen=True, kw_only=True):
+    """A point of a metric of a run."""
+
+    key: str
+    value: float
+    timestamp: int | None = None
+    step: int = 0
+
+
+class LogParam(RunId, frozen=True, kw_only=True):
+    """A param of a run."""
+
+    key: str
+    value: str = ""
+
+
+class SetTag(RunId, frozen=True, kw_only=True):
+    """A tag of a run."""
+
+    key: str
+    value: str = ""
+
+
+class DeleteTag(RunId, frozen=True, kw_only=True):
+    """A tag to take off a run."""
+
+    key: str
+
+
+class LogBatch(RunId, frozen=True, kw_only=True):
+    """Metrics, params and tags together."""
+
+    metrics: list[Point] = []
+    params: list[KeyValue] = []
+    tags: list[KeyValue] = []
+
+
+class DatasetWords(Call, frozen=True, kw_only=True):
+    """A data version, as MLflow writes it."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+
+
+class DatasetInput(Call, frozen=True, kw_only=True):
+    """A data version that a run read, with tags."""
+
+    dataset: DatasetWords
+    tags: list[KeyValue] = []
+
+
+class ModelInput(Call, frozen=True, kw_only=True):
+    """A logged model that a run read."""
+
+    model_id: str
+
+
+class LogInputs(RunId, frozen=True, kw_only=True):
+    """What a run read."""
+
+    datasets: list[DatasetInput] = []
+    models: list[ModelInput] = []
+
+
+class ModelOutput(Call, frozen=True, kw_only=True):
+    """A logged model that a run made."""
+
+    model_id: str
+    step: int = 0
+
+
+class LogOutputs(RunId, frozen=True, kw_only=True):
+    """What a run made."""
+
+    models: list[ModelOutput] = []
+
+
+class LogModel(RunId, frozen=True, kw_only=True):
+    """An old client's model: a JSON text about it."""
+
+    model_json: str
+
+
+def points_of(run_id: str, points: Sequence[Point]) -> list[f.Fact]:
+    """Gather points by their metric, a fact each, in the order of the first ones."""
+    columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
+    now_ms = time.time_ns() // 1_000_000
+    for point in points:
+        check_key("metric", point.key)
+        steps, times, values = columns.setdefault(point.key, ([], [], []))
+        steps.append(point.step)
+        times.append(now_ms if point.timestamp is None else point.timestamp)
+        values.append(point.value)
+    try:
+        return [
+            f.MetricPoints(
+                run_id=run_id,
+                key=key,
+                steps=struct.pack(f"<{len(steps)}q", *steps),
+                timestamps_ms=struct.pack(f"<{len(times)}q", *times),
+                values=struct.pack(f"<{len(values)}d", *values),
+            )
+            for key, (steps, times, values) in columns.items()
+        ]
+    except struct.error:
+        msg = "A step or timestamp is larger than can be kept. Use numbers below 2^63."
+        raise InvalidInputError(msg) from None
+
+
+def _log_metric(call: LogMetric) -> list[f.Fact]:
+    point = Point(key=call.key, value=call.value, timestamp=call.timestamp, step=call.step)
+    return points_of(run_id_of(call), [point])
+
+
+def _log_param(call: LogParam) -> list[f.Fact]:
+    run_id = run_id_of(call)
+    return [f.ParamsLogged(run_id=run_id, params={required("key", call.key): call.value})]
+
+
+def _set_tag(call: SetTag) -> list[f.Fact]:
+    return [f.TagsSet(run_id=run_id_of(call), tags={required("key", call.key): call.value})]
+
+
+def _delete_tag(call: DeleteTag) -> list[f.Fact]:
+    return [f.TagRemoved(run_id=run_id_of(call), key=required("key", call.key), must_exist=True)]
+
+
+def _log_batch(call: LogBatch) -> list[f.Fact]:
+    run_id = run_id_of(call)
+    _check_lengths(call)
+    params: dict[str, str] = {}
+    for param in call.params:
+        if param.key in params:
+            msg = f"Duplicate parameter keys have been submitted: ['{param.key}']. Send each once."
+            raise InvalidInputError(msg)
+        params[param.key] = param.value
+    facts = points_of(run_id, call.metrics)
+    if params:
+        facts.append(f.ParamsLogged(run_id=run_id, params=params))
+    if call.tags:
+        facts.append(f.TagsSet(run_id=run_id, tags={tag.key: tag.value for tag in call.tags}))
+    # A batch of nothing is a question whether the run can be logged to.
+    return facts or [f.TagsSet(run_id=run_id, tags={})]
+
+
+def _check_lengths(call: LogBatch) -> None:
+    for what, given, most in (
+        ("metrics", call.metrics, MOST_METRICS),
+        ("params", call.params, MOST_PARAMS),
+        ("tags", call.tags, MOST_TAGS),
+    ):
+        if len(given) > most:
+            msg = (
+                f"A batch logging request can contain at most {most:,} {what}. Got "
+                f"{len(given):,} {what}. Please split up {what} across multiple requests and "
+                "try again."
+            )
+            raise InvalidInputError(msg)
+    together = len(call.metrics) + len(call.params) + len(call.tags)
+    if together > MOST_TOGETHER:
+        msg = (
+            f"A batch logging request can contain at most {MOST_TOGETHER:,} metrics, params, and "
+            f"tags in total. Got {together:,}. Split it up."
+        )
+        raise InvalidInputError(msg)
+
+
+def _log_inputs(call: LogInputs) -> list[f.Fact]:
+    run_id = run_id_of(call)
+    if len(call.datasets) > MOST_DATASETS:
+        msg = f"At most {MOST_DATASETS:,} datasets are taken at once; {len(call.datasets):,} came."
+        raise InvalidInputError(msg)
+    facts: list[f.Fact] = []
+    for each in call.datasets:
+        tags = {tag.key: tag.value for tag in each.tags}
+        words = msgspec.structs.asdict(each.dataset)
+        context = tags.pop(CONTEXT, "")
+        facts.append(f.InputLogged(run_id=run_id, dataset=dataset_of(words), context=context))
+        if tags:
+            more = {f"loopline.input.{key}": value for key, value in tags.items()}
+            facts.append(f.TagsSet(run_id=run_id, tags=more))
+    if call.models:
+        inputs = {f"loopline.model_input.{model.model_id}": "" for model in call.models}
+        facts.append(f.TagsSet(run_id=run_id, tags=inputs))
+    return facts or [f.TagsSet(run_id=run_id, tags={})]
+
+
+LOGGING: list[Rule] = [
+    records("runs/log-metric", LogMetric, _log_metric),
+    records("runs/log-parameter", LogParam, _log_param),
+    records("runs/set-tag", SetTag, _set_tag),
+    records("runs/delete-tag", DeleteTag, _delete_tag),
+    records("runs/log-batch", LogBatch, _log_batch),
+    records("runs/log-inputs", LogInputs, _log_inputs),
+]

@@ -1,0 +1,141 @@
+"""Histories of metrics in MLflow's protocol."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records.operations import GetMetricColumns
+from loopline.server.mlflow.answers import timed_pairs
+from loopline.server.mlflow.requests import Call, required
+from loopline.server.mlflow.rules import Rule, asks
+from loopline.server.mlflow.runs import RunId, run_id_of
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+    from loopline.records.tracking import MetricColumns
+
+__all__ = ["METRICS"]
+
+#: Points in one answer, as MLflow has it, and when nobody says how many.
+MOST_POINTS = 25_000
+#: Runs and points of one answer for a chart of several runs.
+MOST_RUNS, MOST_BULK = 100, 2_500
+
+
+class GetHistory(RunId, frozen=True, kw_only=True):
+    """The points of a metric, some at a time."""
+
+    metric_key: str = ""
+    page_token: str = ""
+    max_results: int | None = None
+
+
+class GetBulk(Call, frozen=True, kw_only=True):
+    """A metric of several runs, thinned for a chart."""
+
+    run_ids: list[str] = []
+    metric_key: str = ""
+    start_step: int | None = None
+    end_step: int | None = None
+    max_results: int = MOST_BULK
+
+
+def _columns(backend: Backend, run_id: str, key: str, most: int = 0) -> MetricColumns | None:
+    try:
+        return backend.call(GetMetricColumns(run_id=run_id, key=key, max_points=most))
+    except NotFoundError:
+        return None  # MLflow answers that there are no points, of a run that is not there, too.
+
+
+def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
+    key = required("metric_key", call.metric_key)
+    most = MOST_POINTS if call.max_results is None else call.max_results
+    if not 0 < most <= MOST_POINTS:
+        msg = (
+            f"Invalid value {most} for parameter 'max_results' supplied: it must lie between 1 "
+            f"and {MOST_POINTS:,}."
+        )
+        raise InvalidInputError(msg)
+    found = _columns(backend, run_id_of(call), key)
+    if found is None:
+        return {}
+    steps, times, values = _unpacked(found)
+    order = _newest_step_first(steps)
+    start = _decode(call.page_token)
+    shown = order[start : start + most]
+    return {
+        "metrics": timed_pairs(
+            key,
+            [steps[place] for place in shown],
+            [times[place] for place in shown],
+            [values[place] for place in shown],
+        ),
+        "next_page_token": _encode(start + most) if start + most < len(order) else "",
+    }
+
+
+def _unpacked(found: MetricColumns) -> tuple[array[int], array[int], array[float]]:
+    return array("q", found.steps), array("q", found.timestamps_ms), array("d", found.values)
+
+
+def _newest_step_first(steps: array[int]) -> list[int]:
+    """Order places by step, the greatest first; points of one step stay as they are, by time."""
+    order: list[int] = []
+    end = len(steps)
+    while end:
+        start = end - 1
+        while start and steps[start - 1] == steps[end - 1]:
+            start -= 1
+        order += range(start, end)
+        end = start
+    return order
+
+
+def _get_bulk(backend: Backend, call: GetBulk) -> dict[str, Any]:
+    key = required("metric_key", call.metric_key)
+    if not 0 < len(call.run_ids) <= MOST_RUNS:
+        msg = f"Give 1 to {MOST_RUNS} run_ids; {len(call.run_ids)} were given."
+        raise InvalidInputError(msg)
+    if not 0 < call.max_results <= MOST_BULK:
+        msg = (
+            f"Invalid value {call.max_results} for parameter 'max_results' supplied: it must lie "
+            f"between 1 and {MOST_BULK:,}."
+        )
+        raise InvalidInputError(msg)
+    first = -(2**63) if call.start_step is None else call.start_step
+    last = 2**63 - 1 if call.end_step is None else call.end_step
+    points: list[dict[str, Any]] = []
+    for run_id in call.run_ids:
+        found = _columns(backend, run_id, key, call.max_results)
+        if found is not None:
+            points += [
+                {**point, "run_id": run_id}
+                for point in timed_pairs(key, *_unpacked(found))
+                if first <= point["step"] <= last
+            ]
+    return {"metrics": points}
+
+
+def _encode(offset: int) -> str:
+    return base64.urlsafe_b64encode(b"%d" % offset).decode()
+
+
+def _decode(token: str) -> int:
+    try:
+        offset = int(base64.urlsafe_b64decode(token)) if token else 0
+    except (binascii.Error, ValueError):
+        offset = -1
+    if offset < 0:
+        msg = "Invalid page token. Ask for the first page again."
+        raise InvalidInputError(msg)
+    return offset
+
+
+METRICS: list[Rule] = [
+    asks("metrics/get-history", GetHistory, _get_history),
+    asks("metrics/get-history-bulk-interval", GetBulk, _get_bulk),
+]

@@ -1,0 +1,131 @@
+"""Reading a request of an MLflow client: a JSON body or a query, into the record a route names.
+
+Unknown fields are passed over, as newer clients send more; numbers may be written as text, as
+protobuf's JSON has it for 64 bits, and as ``"NaN"`` or ``"Infinity"``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from loopline.errors import InvalidInputError, LooplineError
+from loopline.server import wire
+from loopline.server.bodies import read_body
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+__all__ = ["Call", "KeyValue", "missing", "read_call", "required"]
+
+C = TypeVar("C", bound="Call")
+
+#: MLflow takes a megabyte for a batch; a logged model's signature and example may be larger.
+MOST_BYTES = 16 * 2**20
+#: Characters of a wrong value that an error repeats.
+SHOWN = 80
+
+_PATH = re.compile(r"(?s)(.*?)(?: - at `\$\.?(.*?)`)?\Z")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+class _BadRequestError(InvalidInputError):
+    """What was sent is no request at all."""
+
+    code = "BAD_REQUEST"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request: its fields have MLflow's names; a field without a default must be there."""
+
+
+class KeyValue(Call, frozen=True, kw_only=True):
+    """A param or tag."""
+
+    key: str
+    value: str = ""
+
+
+async def read_call(request: Request, kind: type[C]) -> C:
+    """Read the request that a route takes.
+
+    Raises:
+        InvalidInputError: In MLflow's words, with the parameter's name.
+    """
+    if request.method == "GET":
+        return _convert(_query(request, kind), kind)
+    if wire.media_type(request.headers.get("content-type", "")) != wire.JSON:
+        msg = "Bad Request. Content-Type must be 'application/json'."
+        raise _BadRequestError(msg)
+    body = await read_body(request, most_bytes=MOST_BYTES)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _refusal(error, body) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        msg = f"Bad Request. The body is no JSON object: {error}."
+        raise _BadRequestError(msg) from None
+    except RecursionError:
+        msg = "Bad Request. The body is nested too deep. Send flatter data."
+        raise _BadRequestError(msg) from None
+
+
+def _query(request: Request, kind: type[Call]) -> dict[str, Any]:
+    """Collect the parameters of a query; those that are lists may be repeated."""
+    found: dict[str, Any] = {}
+    lists = {
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if isinstance(field.default_factory, type) and issubclass(field.default_factory, list)
+    }
+    for key, value in request.query_params.multi_items():
+        if key in lists:
+            found.setdefault(key, []).append(value)
+        else:
+            found[key] = value
+    return found
+
+
+def _convert(values: dict[str, Any], kind: type[C]) -> C:
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _refusal(error, msgspec.json.encode(values)) from None
+
+
+def _refusal(error: msgspec.ValidationError, body: bytes) -> LooplineError:
+    """Say in MLflow's words which parameter is wrong, with the value that was sent."""
+    said, path = (_PATH.match(str(error)) or _PATH.match("")).groups()  # type: ignore[union-attr]
+    absent = _MISSING.match(said)
+    if absent:
+        where = f"{path}.{absent[1]}" if path else absent[1]
+        return missing(where)
+    if not path:
+        return _BadRequestError(f"Bad Request. {said}.")
+    value: Any = msgspec.json.decode(body)
+    for name in re.findall(r"\w+", path):
+        value = value[int(name)] if isinstance(value, list) else value.get(name)
+    shown = str(value)[:SHOWN]
+    msg = f"Invalid value {shown} for parameter '{path}' supplied: {said}."
+    return InvalidInputError(msg)
+
+
+def missing(name: str) -> InvalidInputError:
+    """Make the error for a parameter that is not there."""
+    return InvalidInputError(
+        f"Missing value for required parameter '{name}'. See the API docs for more information "
+        "about request parameters."
+    )
+
+
+def required(name: str, value: str) -> str:
+    """Check that a text is there.
+
+    Raises:
+        InvalidInputError: It is empty.
+    """
+    if not value:
+        raise missing(name)
+    return value

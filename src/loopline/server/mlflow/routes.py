@@ -1,0 +1,123 @@
+"""The routes of MLflow's protocol, under ``/api`` and, for its pages' sake, ``/ajax-api``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from loopline.server import wire
+from loopline.server.commits import Commits
+from loopline.server.errors import plain_error
+from loopline.server.gate import GuardedRoute
+from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
+from loopline.server.mlflow.experiments import EXPERIMENTS
+from loopline.server.mlflow.logging import LOGGING
+from loopline.server.mlflow.metrics import METRICS
+from loopline.server.mlflow.models import MODELS
+from loopline.server.mlflow.requests import Call, read_call
+from loopline.server.mlflow.rules import asks
+from loopline.server.mlflow.runs import RUNS
+from loopline.server.mlflow.versions import VERSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from loopline.backend.protocol import Backend
+    from loopline.server.mlflow.rules import Rule
+    from loopline.server.threads import Threads
+
+__all__ = ["RULES", "mlflow_routes"]
+
+PREFIXES = ("/api", "/ajax-api")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class _SearchModels(Call, frozen=True, kw_only=True):
+    """A search for logged models, of which this server takes none yet: there is none to find."""
+
+
+RULES: list[Rule] = [
+    *EXPERIMENTS,
+    *RUNS,
+    *LOGGING,
+    *METRICS,
+    *ARTIFACTS,
+    *MODELS,
+    *VERSIONS,
+    # MLflow 3's clients ask this whenever they list files.
+    asks("logged-models/search", _SearchModels, lambda _backend, _call: {}, methods=("POST",),
+         permission="view"),
+]  # fmt: skip
+_EMPTY = b"{}"
+
+
+def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
+    """Make all routes; what MLflow has and this server has not is told so."""
+    commits = Commits(backend, threads)
+    routes: list[GuardedRoute] = []
+    for prefix in PREFIXES:
+        for rule in RULES:
+            answer = _recorder(rule, commits) if rule.facts else _asker(rule, backend, threads)
+            path = f"{prefix}/{rule.path}"
+            methods = list(rule.methods)
+            routes.append(GuardedRoute(path, answer, methods=methods, permission=rule.permission))
+        routes += artifact_routes(backend, threads, commits, prefix)
+        routes.append(
+            GuardedRoute(f"{prefix}/3.0/mlflow/server-info", _server_info, permission="view")
+        )
+        routes += [
+            GuardedRoute(f"{prefix}/{version}/{{rest:path}}", _unsupported, methods=METHODS,
+                         permission="view")
+            for version in ("2.0", "3.0")
+        ]  # fmt: skip
+    return routes
+
+
+def _asker(
+    rule: Rule, backend: Backend, threads: Threads
+) -> Callable[[Request], Awaitable[Response]]:
+    ask = rule.answer
+    assert ask is not None  # noqa: S101 - the caller chose by it
+
+    async def answer(request: Request) -> Response:
+        call = await read_call(request, rule.call)
+
+        def work() -> bytes:
+            # Empty lists and texts are left out, as protobuf's JSON has it.
+            return msgspec.json.encode({k: v for k, v in ask(backend, call).items() if v})
+
+        return Response(await threads.run(work), media_type=wire.JSON)
+
+    return answer
+
+
+def _recorder(rule: Rule, commits: Commits) -> Callable[[Request], Awaitable[Response]]:
+    facts_of = rule.facts
+    assert facts_of is not None  # noqa: S101 - as above
+
+    async def answer(request: Request) -> Response:
+        await commits.record(facts_of(await read_call(request, rule.call)))
+        return Response(_EMPTY, media_type=wire.JSON)
+
+    return answer
+
+
+async def _server_info(_request: Request) -> Response:
+    info: dict[str, Any] = {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "multipart_uploads_enabled": False,
+    }
+    return Response(wire.encode(info, wire.JSON), media_type=wire.JSON)
+
+
+async def _unsupported(request: Request) -> Response:
+    message = (
+        f"{request.url.path[:200]} is not supported by this server. It speaks MLflow's protocol of "
+        "experiments, runs, metrics, files, registered models and their versions."
+    )
+    return plain_error(501, "NOT_IMPLEMENTED", message)

@@ -1,0 +1,201 @@
+"""Runs in MLflow's protocol: making, reading, searching, ending and removing them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from loopline.errors import InvalidInputError
+from loopline.records import facts as f
+from loopline.records import operations as ops
+from loopline.records.base import Lifecycle
+from loopline.records.tracking import RunStatus
+from loopline.server.mlflow.answers import run_answer, run_info
+from loopline.server.mlflow.experiments import POST, view_of
+from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.rules import Rule, asks
+
+if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
+
+__all__ = ["RUNS", "run_id_of"]
+
+#: Tags by which MLflow's clients say what other fields say, too.
+NAME, PARENT, USER = "mlflow.runName", "mlflow.parentRunId", "mlflow.user"
+
+
+class CreateRun(Call, frozen=True, kw_only=True):
+    """A run that starts."""
+
+    experiment_id: str = ""
+    user_id: str = ""
+    run_name: str = ""
+    start_time: int = 0
+    tags: list[KeyValue] = []
+
+
+class RunId(Call, frozen=True, kw_only=True):
+    """A run by its id, which old clients call ``run_uuid``."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+
+
+class UpdateRun(RunId, frozen=True, kw_only=True):
+    """A run's new status, end or name."""
+
+    status: str = ""
+    end_time: int | None = None
+    run_name: str = ""
+
+
+class SearchRuns(Call, frozen=True, kw_only=True):
+    """A search for runs."""
+
+    experiment_ids: list[str] = []
+    filter: str = ""
+    run_view_type: str = "ACTIVE_ONLY"
+    max_results: int = 1000
+    order_by: list[str] = []
+    page_token: str = ""
+
+
+def run_id_of(call: RunId) -> str:
+    """Get the id, under either name.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    return required("run_id", call.run_id or call.run_uuid)
+
+
+def _create(backend: Backend, call: CreateRun) -> dict[str, Any]:
+    tags = {tag.key: tag.value for tag in call.tags}
+    name = call.run_name or tags.get(NAME, "")
+    if NAME in tags and tags[NAME] != name:
+        msg = (
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
+            f"values (run_name='{name}', mlflow.runName='{tags[NAME]}'). Send one of them."
+        )
+        raise InvalidInputError(msg)
+    experiment = backend.call(ops.GetExperiment(experiment_id=call.experiment_id or "0"))
+    if experiment.lifecycle is not Lifecycle.ACTIVE:
+        msg = (
+            f"The experiment {experiment.experiment_id} must be in the 'active' state. "
+            "Current state is deleted."
+        )
+        raise InvalidInputError(msg)
+    run_id = uuid.uuid4().hex
+    name = name or run_name(run_id)
+    started = f.RunStarted(
+        run_id=run_id,
+        experiment_id=experiment.experiment_id,
+        name=name,
+        # MLflow takes 0 for 1970, and such runs are the oldest of all: a start is now.
+        start_ms=call.start_time or time.time_ns() // 1_000_000,
+        user=call.user_id or tags.get(USER, ""),
+        parent_run_id=tags.get(PARENT),
+        tags={**tags, NAME: name},
+    )
+    backend.call(ops.RecordFacts(facts=[started]))
+    return {"run": run_answer(backend.call(ops.GetRun(run_id=run_id)))}
+
+
+def _get(backend: Backend, call: RunId) -> dict[str, Any]:
+    run_id = run_id_of(call)
+    run = backend.call(ops.GetRun(run_id=run_id))
+    return {"run": run_answer(run, backend.call(ops.ListInputs(run_id=run_id)))}
+
+
+def _update(backend: Backend, call: UpdateRun) -> dict[str, Any]:
+    run_id = run_id_of(call)
+    facts: list[f.Fact] = []
+    if call.status:
+        status = _status(call.status)
+        if status.is_terminal:
+            end_ms = call.end_time or time.time_ns() // 1_000_000
+            facts.append(f.RunEnded(run_id=run_id, status=status, end_ms=end_ms))
+        else:
+            facts.append(f.RunStarted(run_id=run_id, start_ms=0, resumed=True))
+    if call.run_name:
+        facts.append(f.TagsSet(run_id=run_id, tags={NAME: call.run_name}))
+    if facts:
+        _check_active(backend, run_id)
+        backend.call(ops.RecordFacts(facts=facts))
+    return {"run_info": run_info(backend.call(ops.GetRun(run_id=run_id)))}
+
+
+def _check_active(backend: Backend, run_id: str) -> None:
+    if backend.call(ops.GetRun(run_id=run_id)).lifecycle is not Lifecycle.ACTIVE:
+        msg = f"The run {run_id} must be in the 'active' state. Current state is deleted."
+        raise InvalidInputError(msg)
+
+
+def _status(text: str) -> RunStatus:
+    try:
+        return RunStatus(text.upper())
+    except ValueError:
+        known = ", ".join(RunStatus)
+        msg = f"Invalid value {text[:80]} for parameter 'status' supplied: use one of {known}."
+        raise InvalidInputError(msg) from None
+
+
+def _delete(backend: Backend, call: RunId) -> dict[str, Any]:
+    backend.call(ops.DeleteRun(run_id=run_id_of(call)))
+    return {}
+
+
+def _restore(backend: Backend, call: RunId) -> dict[str, Any]:
+    backend.call(ops.RestoreRun(run_id=run_id_of(call)))
+    return {}
+
+
+def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
+    if not call.experiment_ids:  # MLflow finds nothing nowhere; ours would look everywhere.
+        return {}
+    view = view_of(call.run_view_type)
+    page = backend.call(
+        ops.SearchRuns(
+            experiment_ids=call.experiment_ids,
+            filter=call.filter,
+            order_by=call.order_by,
+            max_results=call.max_results,
+            page_token=call.page_token,
+            include_deleted=view == "all",
+            only_deleted=view == "deleted",
+        )
+    )
+    return {
+        "runs": [run_answer(run) for run in page.runs],
+        "next_page_token": page.next_page_token,
+    }
+
+
+#: Words for names of runs that have none.
+_HOW = (
+    "brisk", "calm", "clever", "early", "gentle", "keen", "late", "lively", "lucky", "mellow",
+    "nimble", "patient", "quick", "quiet", "rainy", "silent", "sunny", "swift", "tidy", "windy",
+)  # fmt: skip
+_WHAT = (
+    "avenue", "bridge", "broadway", "cab", "corner", "crossing", "ferry", "garage", "harbor",
+    "junction", "lane", "meter", "night", "park", "plaza", "ramp", "shift", "square", "taxi",
+    "tunnel",
+)  # fmt: skip
+
+
+def run_name(run_id: str) -> str:
+    """Make up a name that people can say, always the same for an id."""
+    number = int(run_id[:12], 16)
+    how, rest = number % len(_HOW), number // len(_HOW)
+    return f"{_HOW[how]}-{_WHAT[rest % len(_WHAT)]}-{rest // len(_WHAT) % 1000}"
+
+
+RUNS: list[Rule] = [
+    asks("runs/create", CreateRun, _create, methods=POST),
+    asks("runs/get", RunId, _get),
+    asks("runs/update", UpdateRun, _update, methods=POST),
+    asks("runs/delete", RunId, _delete, methods=POST),
+    asks("runs/restore", RunId, _restore, methods=POST),
+    asks("runs/search", SearchRuns, _search, methods=POST, permission="view"),
+]

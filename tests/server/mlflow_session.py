@@ -1,0 +1,96 @@
+"""A session of a real MLflow client; run by the Python that has it, prints what it saw as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+
+
+def refused(call: object, *arguments: object) -> list[str]:
+    """Call what must be refused; tell the code and the text."""
+    try:
+        call(*arguments)  # type: ignore[operator]
+    except mlflow.exceptions.MlflowException as error:
+        return [error.error_code, str(error)]
+    return ["nothing", ""]
+
+
+def main() -> None:
+    """Track, read, search, delete and restore."""
+    mlflow.set_tracking_uri(sys.argv[1])
+    mlflow.set_experiment("wagoncab taxifare")
+    with mlflow.start_run(run_name="first", tags={"city": "New York"}) as run:
+        mlflow.log_param("model", "gbm")
+        mlflow.log_params({"trees": 300, "lr": 0.1})
+        for step in range(20):
+            mlflow.log_metric("rmse", 4 + 1 / (step + 1), step=step)
+        mlflow.log_metrics({"mae": 3.0, "nan": math.nan, "inf": math.inf})
+        mlflow.set_tags({"kept": "yes", "gone": "yes"})
+        mlflow.delete_tag("gone")
+        mlflow.log_text("hello", "notes/hello.txt")
+        mlflow.log_dict({"a": 1}, "d.json")
+        mlflow.log_metric("async", 1.0, synchronous=False)
+        mlflow.flush_async_logging()
+        trips = mlflow.data.from_pandas(pd.DataFrame({"miles": [1.5, 2.5]}), name="trips")
+        mlflow.log_input(trips, "training")
+        with mlflow.start_run(nested=True) as child:
+            mlflow.log_metric("rmse", 5.0)
+    client = MlflowClient()
+    run_id = run.info.run_id
+    found = client.get_run(run_id)
+    history = client.get_metric_history(run_id, "rmse")
+    read = found.inputs.dataset_inputs[0]
+    seen = {
+        "run_id": run_id,
+        "status": found.info.status,
+        "name": found.info.run_name,
+        "params": found.data.params,
+        "metrics": {key: str(value) for key, value in found.data.metrics.items()},
+        "tags": {key: found.data.tags.get(key) for key in ("city", "kept", "gone")},
+        "history": [[point.step, point.value] for point in history],
+        "files": [file.path for file in client.list_artifacts(run_id)],
+        "below": [[file.path, file.file_size] for file in client.list_artifacts(run_id, "notes")],
+        "text": mlflow.artifacts.load_text(f"{found.info.artifact_uri}/notes/hello.txt"),
+        "dataset": [read.dataset.name, read.dataset.digest, read.tags[0].value],
+        "digest": trips.digest,
+        "parent": client.get_run(child.info.run_id).data.tags["mlflow.parentRunId"],
+    }
+    frame = mlflow.search_runs(
+        filter_string="metrics.mae < 4 and params.model = 'gbm'", order_by=["metrics.mae DESC"]
+    )
+    seen["searched"] = list(frame["run_id"])
+    seen["newest first"] = list(mlflow.search_runs()["run_id"]) == [child.info.run_id, run_id]
+    seen["experiments"] = sorted(each.name for each in mlflow.search_experiments())
+    seen["changed param"] = refused(client.log_param, run_id, "model", "net")
+    seen["no run"] = refused(client.get_run, "0" * 32)
+    seen["name taken"] = refused(client.create_experiment, "wagoncab taxifare")
+    seen["own place"] = refused(client.create_experiment, "mine", "file:///etc")
+    client.delete_run(run_id)
+    seen["logged to deleted"] = refused(client.log_metric, run_id, "rmse", 1.0)
+    seen["deleted"] = [
+        each.info.run_id for each in client.search_runs([found.info.experiment_id], run_view_type=2)
+    ]
+    client.restore_run(run_id)
+    client.rename_experiment(found.info.experiment_id, "taxi fares")
+    client.set_experiment_tag(found.info.experiment_id, "team", "fares")
+    renamed = client.get_experiment(found.info.experiment_id)
+    seen["renamed"] = [renamed.name, renamed.tags["team"]]
+    client.delete_experiment(found.info.experiment_id)
+    seen["gone"] = client.get_experiment(found.info.experiment_id).lifecycle_stage
+    client.restore_experiment(found.info.experiment_id)
+    pages = 0
+    token = None
+    while pages == 0 or token:
+        page = client.search_runs([found.info.experiment_id], max_results=1, page_token=token)
+        token, pages = page.token, pages + 1
+    seen["pages"] = pages
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Real MLflow clients track on this server with not a line changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.peers import python_of
+from tests.server.running import running
+
+from loopline.backend.local import LocalBackend
+from loopline.records import operations as ops
+from loopline.settings import Address
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
+
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(300)]
+
+HERE = Path(__file__).parent
+
+
+def session(program: str, python: str, url: str, folder: Path) -> dict[str, Any]:
+    """Let a client have its session; return what it saw."""
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
+    # A server's fault shows at once, and is not tried for minutes.
+    quiet |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+    done = subprocess.run(
+        [python, HERE / program, url],
+        env={**os.environ, **quiet}, cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen
+
+
+@pytest.fixture(params=["mlflow-2", "mlflow-3"])
+def python(request: pytest.FixtureRequest) -> str:
+    return python_of(str(request.param))
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+    if request.param == "SQLite":
+        return Address("home", str(tmp_path / "home"))
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new()
+
+
+def test_a_session_sees_what_it_would_see_at_home(
+    python: str, address: Address, tmp_path: Path
+) -> None:
+    with running(address) as url:
+        seen = session("mlflow_session.py", python, url, tmp_path)
+    run_id = seen["run_id"]
+    assert (seen["status"], seen["name"]) == ("FINISHED", "first")
+    assert seen["params"] == {"model": "gbm", "trees": "300", "lr": "0.1"}
+    expected = {"rmse": "4.05", "mae": "3.0", "nan": "nan", "inf": "inf", "async": "1.0"}
+    assert seen["metrics"] == expected
+    assert seen["tags"] == {"city": "New York", "kept": "yes", "gone": None}
+    assert sorted(seen["history"]) == [[step, 4 + 1 / (step + 1)] for step in range(20)]
+    assert seen["files"] == ["d.json", "notes"]
+    assert seen["below"] == [["notes/hello.txt", 5]]
+    assert seen["text"] == "hello"
+    assert seen["dataset"] == ["trips", seen["digest"], "training"]
+    assert seen["parent"] == run_id
+    assert seen["searched"] == [run_id]
+    assert seen["newest first"]
+    assert seen["experiments"] == ["Default", "wagoncab taxifare"]
+    assert seen["pages"] == 2
+    assert seen["renamed"] == ["taxi fares", "fares"]
+    assert seen["gone"] == "deleted"
+    assert seen["deleted"] == [run_id]
+    for what, code, words in (
+        ("changed param", "INVALID_PARAMETER_VALUE", "Changing param values is not allowed"),
+        ("no run", "RESOURCE_DOES_NOT_EXIST", "not found"),
+        ("name taken", "RESOURCE_ALREADY_EXISTS", "already exists"),
+        ("own place", "INVALID_PARAMETER_VALUE", "says itself where files lie"),
+        ("logged to deleted", "INVALID_PARAMETER_VALUE", "must be in the 'active' state"),
+    ):
+        assert seen[what][0] == code
+        assert words in seen[what][1]
+    backend = LocalBackend(address, home=tmp_path / "home")
+    run = backend.call(ops.GetRun(run_id=run_id))
+    backend.close()
+    assert run.metrics["rmse"].count == 20  # The same run, natively.
+    assert run.duration_ms is None or run.duration_ms >= 0
+
+
+def test_the_registry_is_that_of_mlflow(python: str, address: Address, tmp_path: Path) -> None:
+    with running(address) as url:
+        seen = session("mlflow_registry_session.py", python, url, tmp_path)
+    first, second = seen["runs"]
+    assert seen["description"] == ["fares of New York", "better at night"]
+    assert seen["tags"] == [{"team": "fares"}, {"checked": "yes"}]
+    assert {str(k): v for k, v in seen["stages"].items()} == {"1": "Archived", "2": "Production"}
+    assert seen["run"] == second
+    assert (str(seen["alias"]), [str(v) for v in seen["latest"]]) == ("2", ["2"])
+    assert seen["predicted"] == [20.0, 30.0, 30.0]
+    assert seen["pyfunc"] == 30.0
+    assert seen["file"] == "artifact_path:"[:14] or "flavors" in seen["file"]
+    assert seen["found"] == ["taxifare_model"]
+    assert [str(v) for v in seen["by run"]] == ["1"]
+    assert first != second
+    assert [str(each) for each in seen["copied"]] == ["another_model", "1"]
+    assert str(seen["number after a deletion"]) == "3"
+    assert sorted(map(str, seen["renamed"])) == ["1", "3"]
+    assert seen["left"] == ["another_model"]
+    for what, code, words in (
+        ("name taken", "RESOURCE_ALREADY_EXISTS", "already exists"),
+        ("no model", "RESOURCE_DOES_NOT_EXIST", "not found"),
+        ("no alias", "INVALID_PARAMETER_VALUE", "alias none not found"),
+        ("own place", "INVALID_PARAMETER_VALUE", "Invalid model version source"),
+        ("wrong stage", "INVALID_PARAMETER_VALUE", "Invalid Model Version stage"),
+    ):
+        assert seen[what][0] == code
+        assert words in seen[what][1]
