@@ -4,6 +4,8 @@ Base tables carry the prefix ``ll_`` so that views may have MLflow's plain names
 run (params, tags, metric summaries) repeat its experiment and lifecycle, so that a search on
 any key is a scan of one index whose cost grows with the matches, not with the store.
 Times are Unix milliseconds. Documents that are never searched are JSON text.
+
+Longer than 500 lines because it is one schema, whose tables are read beside each other.
 """
 
 from __future__ import annotations
