@@ -89,7 +89,7 @@ def kill_a_training(folder: Path, random: Random, points: int) -> tuple[int, int
         env={**os.environ, "LOOPLINE_NO_CAPTURE": "1"},
     )
     goal = random.randrange(points // 10, points)
-    while _points(COUNTERS.unpack(shared)) < goal or not shown.exists():
+    while _points(COUNTERS.unpack(shared)) < goal or not (shown.exists() and shown.read_text()):
         assert process.poll() is None
         time.sleep(random.random() / 100)
     process.send_signal(signal.SIGKILL)

@@ -67,7 +67,8 @@ def start_training(uri: str, home: Path) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
         [sys.executable, "-c", TRAINING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         cwd=home,
-        env={**os.environ, "LOOPLINE_URI": uri, "HOME": str(home), "LOOPLINE_NO_CAPTURE": "1"},
+        env={**os.environ, "LOOPLINE_URI": uri, "LOOPLINE_HOME": str(home / ".loopline"),
+             "LOOPLINE_NO_CAPTURE": "1"},
     )  # fmt: skip
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
@@ -186,8 +187,10 @@ def test_a_process_stopped_in_a_transaction_on_postgresql_loses_it_and_not_its_f
 def test_on_another_machine_it_takes_half_a_minute_by_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Two homes: what the server cannot lock, it cannot know to be dead but by its silence.
-    with ServerProcess(str(tmp_path / "store"), tmp_path / "server") as server:
+    # Homes of their own: whom the server cannot lock out, it knows to be dead by silence alone.
+    home = tmp_path / "server"
+    server = ServerProcess(str(tmp_path / "store"), home, LOOPLINE_HOME=str(home / ".loopline"))
+    with server:
         backend = HttpBackend(Address("http", server.url))
         killed, killed_id = start_training(server.url, tmp_path / "a")
         paused, paused_id = start_training(server.url, tmp_path / "b")
