@@ -232,7 +232,7 @@ def test_an_upgrade_killed_at_any_moment_has_happened_or_not(
     random = Random(20240501)  # noqa: S311
     before = rows_of(filled.url)
     hits = 0
-    for _ in range(20):
+    for _ in range(12):
         url = filled.copy()
         process = start(url, migrations)
         assert process.stdin is not None
@@ -247,7 +247,7 @@ def test_an_upgrade_killed_at_any_moment_has_happened_or_not(
         assert same(left, upgraded(before) if has_happened else before)
         statements_of(start(url, migrations))
         assert same(rows_of(url), upgraded(before))
-    assert hits > 4
+    assert hits > 2
 
 
 @pytest.mark.deep
