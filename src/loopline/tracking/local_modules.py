@@ -126,7 +126,8 @@ def loaded_files() -> dict[str, Path]:
         # Thousands are installed: told by their text, which costs no look at the disk.
         if file.endswith(".py") and not file.startswith(installed):
             path = Path(file)
-            if not _is_installed(path):
+            # No module is loaded from a relative path; PyTorch makes up one, "_ops.py".
+            if path.is_absolute() and not _is_installed(path):
                 found[name] = path
     return found
 
