@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.reliability.serving import ServerProcess
+from tests.server.running import ask, running
 
 from loopline.backend.http import HttpBackend
 from loopline.backend.local import LocalBackend
@@ -180,6 +182,29 @@ def test_a_process_stopped_in_a_transaction_on_postgresql_loses_it_and_not_its_f
             else:
                 break
     assert refused > 0
+
+
+def test_a_run_of_a_client_of_mlflow_never_fails_by_silence(tmp_path: Path) -> None:
+    address = Address("home", str(tmp_path / "store"))
+    with running(address) as url:
+
+        def post(call: str, **body: object) -> dict[str, Any]:
+            path = f"/api/2.0/mlflow/runs/{call}"
+            json_body = {"Content-Type": "application/json"}
+            answer = ask(url, "POST", path, json.dumps(body).encode(), json_body)
+            assert answer.status == 200
+            found: dict[str, Any] = json.loads(answer.text)
+            return found
+
+        run_id = post("create", experiment_id="0", start_time=1)["run"]["info"]["run_id"]
+        point = {"key": "rmse", "value": 3.9, "timestamp": 1, "step": 0}
+        post("log-metric", run_id=run_id, **point)
+        backend = HttpBackend(Address("http", url))
+        time.sleep(0.1)
+        assert backend.call(ops.CloseLostRuns(silent_s=0.0)) == []
+        run = backend.call(ops.GetRun(run_id=run_id))
+        backend.close()
+    assert (run.status, run.metrics["rmse"].count) == (RunStatus.RUNNING, 1)
 
 
 @pytest.mark.deep
