@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         preprocessing_digest,
     )
     from loopline.tracking.run import ActiveRun
-    from loopline.tracking.search import find_runs, search_runs
+    from loopline.tracking.search import count_runs, find_runs, search_runs
     from loopline.tracking.sql import sql
     from loopline.tracking.system_metrics import (
         disable_system_metrics_logging,
@@ -119,6 +119,7 @@ __all__ = [
     "autolog",
     "context",
     "copy_run",
+    "count_runs",
     "create_experiment",
     "data",
     "dataset",
@@ -228,7 +229,7 @@ _HOMES = {
     "loopline.tracking.run": "ActiveRun",
     "loopline.tracking.sql": "sql",
     "loopline.tracking.preprocessing": "log_preprocessing preprocessing preprocessing_digest",
-    "loopline.tracking.search": "find_runs search_runs",
+    "loopline.tracking.search": "count_runs find_runs search_runs",
     "loopline.tracking.system_metrics": "disable_system_metrics_logging "
     "enable_system_metrics_logging set_system_metrics_node_id "
     "set_system_metrics_sampling_interval",

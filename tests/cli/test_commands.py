@@ -301,3 +301,23 @@ def test_an_empty_store_says_what_to_do(shell: Shell, tmp_path: Path) -> None:
         assert (ran.code, ran.out) == (0, "")
         assert ran.err.startswith("No ")
         assert json.loads(shell(noun, "list", "--json", "--uri", home).out) == []
+
+
+def test_runs_are_deleted_and_brought_back(shell: Shell) -> None:
+    before = shell("runs", "list", "--json").json
+    run_id = before[0]["run_id"]
+    gone = shell("runs", "delete", run_id)
+    assert gone.code == 0
+    assert f"({run_id})" in gone.out + gone.err
+    left = shell("runs", "list", "--json").json
+    assert [run["run_id"] for run in left] == [run["run_id"] for run in before[1:]]
+    assert shell("runs", "delete", "nobody").code == 1
+    back = shell("runs", "restore", run_id, "--json")
+    assert [run["lifecycle"] for run in back.json] == ["active"]
+    assert shell("runs", "list", "--json").json == before
+
+
+def test_a_list_that_was_cut_says_of_how_many(shell: Shell) -> None:
+    total = len(shell("runs", "list", "--json", "--limit", "1000").json)
+    ran = shell("runs", "list", "--limit", "1")
+    assert f"The first 1 of {total} runs" in ran.out + ran.err

@@ -85,6 +85,7 @@ def test_filters_find_what_they_say(
     backend: LocalBackend, filter_: str, expected: list[int]
 ) -> None:
     assert found(backend, filter_) == expected
+    assert backend.call(ops.CountRuns(filter=filter_)) == len(expected)
 
 
 @pytest.mark.parametrize(

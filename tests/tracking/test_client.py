@@ -458,3 +458,19 @@ def test_a_run_in_a_deleted_experiment_brings_it_back(client: loopline.Client) -
     assert client.get_experiment(experiment).lifecycle_stage == "active"
     assert client.get_run(run.run_id).experiment_id == experiment
     assert client.get_run(old.run_id).lifecycle_stage == "deleted"
+
+
+def test_runs_are_counted_without_being_read(client: loopline.Client) -> None:
+    experiment = client.create_experiment("fares")
+    runs = [client.create_run(experiment) for _ in range(5)]
+    for index, run in enumerate(runs):
+        client.log_param(run.run_id, "model", "gbm" if index % 2 else "net")
+    client.delete_run(runs[0].run_id)
+    assert client.count_runs([experiment]) == 4
+    assert client.count_runs([experiment], "params.model = 'gbm'") == 2
+    assert client.count_runs([experiment], run_view_type=2) == 1
+    assert client.count_runs(experiment_names=["fares"], run_view_type=3) == 5
+    loopline.set_tracking_uri(client.tracking_uri)
+    assert loopline.count_runs("params.model = 'net'") == 2
+    with pytest.raises(FilterError):
+        client.count_runs(filter_string="params.model =")

@@ -20,7 +20,7 @@ TABLE = {
     "up": ("loopline.cli.up:up", "Run server, worker and scheduler together."),
     "server": ("loopline.cli.server:server", "Serve the API and the web pages."),
     "worker": ("loopline.cli.worker:worker", "Run flows that are due."),
-    "runs": ("loopline.cli.runs:runs", "Look at runs."),
+    "runs": ("loopline.cli.runs:runs", "Look at runs, delete and restore them."),
     "experiments": ("loopline.cli.experiments:experiments", "Look at experiments."),
     "models": (
         "loopline.cli.models:models",

@@ -116,6 +116,46 @@ def show(backend: Backend, *, run_id: str, as_json: bool) -> None:
             click.echo(f"  {item.reason}")
 
 
+@click.command(epilog=epilog("loopline runs delete 4f1d2c", "loopline runs delete 4f1d2c 9a0b11"))
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+@with_backend
+def delete(backend: Backend, *, run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Delete runs, which can be restored.
+
+    `loopline runs restore` brings them back, until `loopline gc` has removed them for good.
+    """
+    from loopline.records.operations import DeleteRun
+
+    found = [find_run(backend, run_id).run_id for run_id in run_ids]  # All, before any is changed.
+    gone = [backend.call(DeleteRun(run_id=run_id)) for run_id in found]
+    _tell(gone, "Deleted", as_json=as_json)
+
+
+@click.command(epilog=epilog("loopline runs restore 4f1d2c0b9e8a4f1d2c0b9e8a4f1d2c0b"))
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+@with_backend
+def restore(backend: Backend, *, run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Bring back deleted runs.
+
+    Their whole ids are asked for: a search does not find them.
+    """
+    from loopline.records.operations import GetRun, RestoreRun
+
+    found = [backend.call(GetRun(run_id=run_id)).run_id for run_id in run_ids]
+    back = [backend.call(RestoreRun(run_id=run_id)) for run_id in found]
+    _tell(back, "Restored", as_json=as_json)
+
+
+def _tell(runs: list[Run], done: str, *, as_json: bool) -> None:
+    from loopline.cli.output import print_json, say
+
+    if as_json:
+        print_json(runs)
+        return
+    for run in runs:
+        say(f"{done} {run.name} ({run.run_id}) of {run.experiment_name}.")
+
+
 def _list(
     backend: Backend,
     filter_: str,
@@ -126,7 +166,7 @@ def _list(
     as_json: bool,
 ) -> None:
     from loopline.cli.output import ago, print_json, print_table, say
-    from loopline.records.operations import GetExperiment, SearchRuns
+    from loopline.records.operations import CountRuns, GetExperiment, SearchRuns
     from loopline.rules.shown import frequent_keys
     from loopline.rules.words import number_words
 
@@ -166,7 +206,8 @@ def _list(
         right=tuple(keys),
     )
     if page.next_page_token:
-        say(f"The first {limit} runs; --limit shows more.")
+        total = backend.call(CountRuns(experiment_names=names, filter=filter_))
+        say(f"The first {limit} of {total:,} runs; --limit shows more.")
 
 
 def find_run(backend: Backend, run_id: str) -> Run:
@@ -208,10 +249,12 @@ def _duration(run: Run) -> str:
 
 runs = LazyGroup(
     "runs",
-    help="Look at runs.",
+    help="Look at runs, delete and restore them.",
     table={
         "list": (f"{__name__}:list_", "List runs, newest first."),
         "show": (f"{__name__}:show", "Show a run; the first letters of its id are enough."),
+        "delete": (f"{__name__}:delete", "Delete runs, which can be restored."),
+        "restore": (f"{__name__}:restore", "Bring back deleted runs."),
         "search": (
             f"{__name__}:search",
             "Find runs by their params, metrics, tags and attributes.",

@@ -170,6 +170,20 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
     only_deleted: bool = False
 
 
+class CountRuns(Operation[int], frozen=True, kw_only=True):
+    """Count the runs that ``SearchRuns`` would find on all its pages.
+
+    Costs grow with the runs that the most selective indexed condition leaves, else with those of
+    the experiments.
+    """
+
+    experiment_ids: list[str] = []
+    experiment_names: list[str] = []
+    filter: str = ""
+    include_deleted: bool = False
+    only_deleted: bool = False
+
+
 class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
     """Search runs as ``SearchRuns`` does, and answer columns: for tables of many thousands.
 

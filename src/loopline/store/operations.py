@@ -58,6 +58,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.RemoveExperimentTag: experiment_commands.remove_experiment_tag,
     ops.SearchExperiments: experiment_commands.search_experiments,
     ops.GetRun: runs.get_run,
+    ops.CountRuns: search.count_runs,
     ops.SearchRunTable: search.search_run_table,
     ops.SearchRuns: search.search_runs,
     ops.DeleteRun: runs.delete_run,

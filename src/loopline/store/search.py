@@ -17,7 +17,7 @@ from loopline.store import schema
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
 from loopline.store.page_tokens import decode_place, encode_place, stamp_of
-from loopline.store.search_plan import Hit, Question, find
+from loopline.store.search_plan import Hit, Question, count, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from loopline.records.tracking import RunTable
     from loopline.store.database import Store
 
-__all__ = ["search_run_table", "search_runs"]
+__all__ = ["count_runs", "search_run_table", "search_runs"]
 
 MAX_RESULTS = 50_000
 MAX_ORDER_BY = 10
@@ -52,6 +52,26 @@ def search_run_table(_store: Store, connection: Connection, call: ops.SearchRunT
     for rows in _rows(connection, TABLE_RUNS, hits):
         builder.add(rows)
     return builder.table(call.columns, token)
+
+
+def count_runs(_store: Store, connection: Connection, call: ops.CountRuns) -> int:
+    """Count the runs that a search would find."""
+    node = parse(call.filter)
+    experiments = _experiments(connection, call)
+    if experiments is not None and not experiments:
+        return 0
+    return count(
+        connection,
+        Question(
+            experiments=experiments,
+            with_deleted=call.include_deleted or call.only_deleted,
+            only_deleted=call.only_deleted,
+            node=node,
+            order=[],
+            after=None,
+            most=0,
+        ),
+    )
 
 
 def _search(
@@ -97,7 +117,7 @@ def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterat
 
 
 def _experiments(
-    connection: Connection, call: ops.SearchRuns | ops.SearchRunTable
+    connection: Connection, call: ops.SearchRuns | ops.SearchRunTable | ops.CountRuns
 ) -> list[int] | None:
     """Find the numbers of the experiments asked for; None when all are meant."""
     if not call.experiment_ids and not call.experiment_names:

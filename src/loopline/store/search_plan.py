@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import CompoundSelect, Connection
 
-__all__ = ["Hit", "Question", "find"]
+__all__ = ["Hit", "Question", "count", "find"]
 
 #: A condition that at most so many runs meet names them.
 FEW = 2_000
@@ -117,6 +117,17 @@ def find(connection: Connection, question: Question) -> list[Hit]:
     if is_newest and not question.with_deleted:
         return _newest(connection, question, question.after, question.most)
     return _among(connection, question, None)
+
+
+def count(connection: Connection, question: Question) -> int:
+    """Count the runs that match, whatever the page."""
+    query = select(func.count()).select_from(_run).where(*_scope(question), *_filter(question.node))
+    experiments = _experiments(connection, question)
+    if not question.with_deleted and experiments is not None:
+        few = _few(connection, _parts(question.node), experiments)
+        if few is not None:
+            query = query.where(_run.c.pk.in_(few))
+    return int(connection.execute(query).scalar_one())
 
 
 def _parts(node: Node | None) -> list[Node]:

@@ -110,6 +110,37 @@ class RunClient(ExperimentClient):
             if not found.token or len(found) >= max_results:
                 return found
 
+    def count_runs(
+        self,
+        experiment_ids: Sequence[str] = (),
+        filter_string: str = "",
+        run_view_type: Any = 1,  # noqa: ANN401 - MLflow's ViewType
+        *,
+        experiment_names: Sequence[str] = (),
+    ) -> int:
+        """Count the runs that ``search_runs`` would find on all its pages.
+
+        Args:
+            experiment_ids: As for ``search_runs``, like the others.
+            filter_string: As above.
+            run_view_type: As above.
+            experiment_names: As above.
+
+        Raises:
+            FilterError: With the character and what was expected there.
+        """
+        _check_lists(experiment_ids, experiment_names)
+        view = lifecycle_of(run_view_type)
+        return self.recorder.call(
+            ops.CountRuns(
+                experiment_ids=[str(one) for one in experiment_ids],
+                experiment_names=list(experiment_names),
+                filter=filter_string,
+                include_deleted=view == "all",
+                only_deleted=view == "deleted",
+            )
+        )
+
     def search_run_table(
         self,
         experiment_ids: Sequence[str] = (),

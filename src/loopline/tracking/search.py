@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from loopline.tracking.found import Runs
 
-__all__ = ["find_runs", "search_runs"]
+__all__ = ["count_runs", "find_runs", "search_runs"]
 
 FORMATS = ("auto", "pandas", "polars", "list")
 
@@ -39,6 +39,26 @@ def find_runs(
         3 if include_deleted else 1,
         max_results,
         order_by,
+        experiment_names=experiment_names,
+    )
+
+
+def count_runs(
+    filter_string: str = "",
+    *,
+    experiment_ids: Sequence[str] = (),
+    experiment_names: Sequence[str] = (),
+    include_deleted: bool = False,
+) -> int:
+    """Count the runs that ``find_runs`` would find without its limit.
+
+    Raises:
+        FilterError: With the character and what was expected there.
+    """
+    return Client().count_runs(
+        experiment_ids,
+        filter_string,
+        3 if include_deleted else 1,
         experiment_names=experiment_names,
     )
 
