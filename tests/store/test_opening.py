@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +20,7 @@ from loopline.errors import BackendUnavailableError, StoreVersionError
 from loopline.records.operations import SearchRuns
 from loopline.records.tracking import RunStatus
 from loopline.settings import Address
+from loopline.store import schema
 from loopline.store.database import Store
 from loopline.transfer import mlflow_schema
 
@@ -215,3 +216,46 @@ def test_a_postgresql_that_is_away_is_said_without_the_password(tmp_path: Path) 
         Store(f"postgresql://vera:geheim@/taxi?host={quote(str(tmp_path), safe='')}")
     assert "does not answer" in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+def described(path: Path) -> dict[str, Any]:
+    """Tell columns, keys, references, indexes and views of a SQLite store, however written."""
+    found: dict[str, Any] = {}
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        for kind, name, sql in rows:
+            if kind == "view":
+                found[name] = sql
+            elif kind == "table":
+                columns = connection.execute(f"PRAGMA table_xinfo({name})").fetchall()
+                references = connection.execute(f"PRAGMA foreign_key_list({name})").fetchall()
+                indexes = connection.execute(f"PRAGMA index_list({name})").fetchall()
+                found[name] = (
+                    [(*row[1:4], str(row[4]).strip("()"), *row[5:]) for row in columns],
+                    sorted(map(repr, (row[2:] for row in references))),
+                    sorted(
+                        repr(
+                            (
+                                row[2:],
+                                connection.execute(f"PRAGMA index_xinfo({row[1]})").fetchall(),
+                            )
+                        )
+                        for row in indexes
+                    ),
+                    "WITHOUT ROWID" in sql,
+                    "AUTOINCREMENT" in sql,
+                )
+    return found
+
+
+def test_a_new_store_is_what_all_migrations_lead_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(f"sqlite:///{tmp_path / 'made.db'}").close()
+    monkeypatch.setattr(schema, "VERSION", "an older one")  # Then it takes the long way.
+    Store(f"sqlite:///{tmp_path / 'migrated.db'}").close()
+    made, migrated = (described(tmp_path / f"{name}.db") for name in ("made", "migrated"))
+    assert made.keys() == migrated.keys()
+    for name, one in made.items():
+        assert one == migrated[name], name
+    assert len(made) > 30

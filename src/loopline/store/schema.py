@@ -30,7 +30,10 @@ from sqlalchemy import (
     true,
 )
 
-__all__ = ["metadata"]
+__all__ = ["VERSION", "metadata"]
+
+#: The migration that leads to these tables; a new store is made without the ones before it.
+VERSION = "0001"
 
 metadata = MetaData(
     naming_convention={

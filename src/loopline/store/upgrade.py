@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from loopline.errors import IntegrityError, StoreVersionError
+from loopline.store import schema
 from loopline.store.sqlite import uri_to_read
 from loopline.store.views import VIEWS, drop_views, make_views
 
@@ -30,6 +31,11 @@ HEAD = "0001"
 #: Alembic's folder of migrations; none is edited once it was released.
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ll_schema_version"
+#: As Alembic makes it.
+VERSIONS = (
+    f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
+    f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+)
 #: Tables that an MLflow store has. The first alone is every program's that uses Alembic.
 MLFLOW_TABLES = {"alembic_version", "experiments", "runs"}
 
@@ -94,6 +100,8 @@ def bring_up_to_date(store: Store) -> None:
             return
         if version is None:
             _refuse_foreign(connection, store.where)
+    if version is None and HEAD == schema.VERSION and _is_made(store):
+        return
     config = _config()
     _refuse_newer(config, version, store.where)
     # One process upgrades; the others wait for its write lock, then find the work done.
@@ -107,6 +115,22 @@ def bring_up_to_date(store: Store) -> None:
         _upgrade(connection, config)
         if version is not None:
             _check_references(connection, store)
+
+
+def _is_made(store: Store) -> bool:
+    """Make the tables as they are now, where there are none; tell whether they are there.
+
+    It takes no Alembic, which is a quarter of a short script's memory.
+    """
+    with _upgrading, store.write() as connection:
+        if inspect(connection).has_table(VERSION_TABLE):  # By another process, perhaps half.
+            return _version(connection) == HEAD
+        _refuse_foreign(connection, store.where)
+        schema.metadata.create_all(connection, checkfirst=False)
+        connection.exec_driver_sql(VERSIONS)
+        connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")  # noqa: S608
+        make_views(connection)
+        return True
 
 
 def _version(connection: Connection) -> str | None:
