@@ -242,6 +242,7 @@ def described(path: Path) -> dict[str, Any]:
                         )
                         for row in indexes
                     ),
+                    connection.execute(f"SELECT * FROM {name}").fetchall(),  # noqa: S608
                     "WITHOUT ROWID" in sql,
                     "AUTOINCREMENT" in sql,
                 )

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 
 from loopline.errors import IntegrityError, StoreVersionError
 from loopline.store import schema
@@ -31,6 +31,8 @@ HEAD = "0001"
 #: Alembic's folder of migrations; none is edited once it was released.
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ll_schema_version"
+#: What a new store has in it.
+DEFAULT_EXPERIMENT = {"id": 0, "name": "Default", "created_ms": 0, "updated_ms": 0}
 #: As Alembic makes it.
 VERSIONS = (
     f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
@@ -127,6 +129,7 @@ def _is_made(store: Store) -> bool:
             return _version(connection) == HEAD
         _refuse_foreign(connection, store.where)
         schema.metadata.create_all(connection, checkfirst=False)
+        connection.execute(insert(schema.experiment).values(DEFAULT_EXPERIMENT))
         connection.exec_driver_sql(VERSIONS)
         connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")  # noqa: S608
         make_views(connection)
