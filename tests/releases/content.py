@@ -57,7 +57,7 @@ def fill(backend: Backend, folder: Path) -> None:
 def content_of(backend: Backend) -> dict[str, Any]:
     """Read everything, as plain data that JSON can hold."""
     call = backend.call
-    runs = call(ops.SearchRuns(include_deleted=True)).runs
+    runs = call(ops.SearchRuns(lifecycle="all")).runs
     models = call(ops.ListModels())
     flows = call(ops.ListFlows())
     flow_runs = call(ops.ListFlowRuns()).flow_runs

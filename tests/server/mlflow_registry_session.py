@@ -77,6 +77,18 @@ def main() -> None:
         "found": [m.name for m in client.search_registered_models("name LIKE 'taxi%'")],
         "by run": [v.version for v in client.search_model_versions(f"run_id = '{runs[0]}'")],
     }
+    if mlflow.__version__ < "3":  # Its log_model is the tags' and the registry's.
+        model = sklearn.linear_model.LinearRegression().fit([[0.0], [1.0]], [0.0, 4.0])
+        with mlflow.start_run() as run:
+            mlflow.sklearn.log_model(model, "model", registered_model_name="by_log_model")
+            mlflow.sklearn.log_model(model, "second")
+        history = client.get_run(run.info.run_id).data.tags["mlflow.log-model.history"]
+        loaded = mlflow.sklearn.load_model("models:/by_log_model/1")
+        seen["log_model"] = [
+            [each["artifact_path"] for each in json.loads(history)],
+            round(float(loaded.predict([[10.0]])[0]), 6),
+        ]
+        client.delete_registered_model("by_log_model")
     seen["name taken"] = refused(client.create_registered_model, NAME)
     seen["no model"] = refused(client.get_registered_model, "nobody")
     seen["no alias"] = refused(client.get_model_version_by_alias, NAME, "none")

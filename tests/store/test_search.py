@@ -151,6 +151,7 @@ def test_values_are_bound_and_never_spliced(backend: LocalBackend, hostile: str)
         ops.SearchRuns(order_by=["start_time DESC"]),
         ops.SearchRuns(order_by=["metrics.rmse DESC"]),
         ops.SearchRuns(order_by=["metrics.rmse"], filter="metrics.rmse < 5"),
+        ops.SearchRuns(order_by=["metrics.rmse"], lifecycle="deleted"),
     ],
 )
 def test_a_page_token_is_of_no_use_to_another_search(

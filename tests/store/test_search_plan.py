@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.base import Lifecycle
 from loopline.rules.filters import parse, parse_order_by
 from loopline.store import search_plan
 from loopline.store.search_plan import Hit, Question, find
@@ -127,9 +128,8 @@ def test_every_way_of_searching_finds_the_same(
     most: int,
 ) -> None:
     question = Question(
-        only_deleted=False,
         experiments=experiments,
-        with_deleted=False,
+        lifecycle=Lifecycle.ACTIVE,
         node=parse(filter_),
         order=[parse_order_by(text) for text in order],
         after=None,

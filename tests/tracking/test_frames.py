@@ -34,19 +34,30 @@ def page(first: int, count: int, metrics: dict[str, list[float | None]]) -> RunT
 
 
 def test_pages_are_put_together_with_the_keys_of_both() -> None:
-    table = joined(
-        [page(0, 2, {"a": [1.0, None]}), page(2, 2, {"b": [3.0, 4.0]})],
-        lifecycle="all",
-        most=3,
-    )
-    assert table.run_ids == ["r0", "r1", "r2"]
-    assert table.metrics == {"a": [1.0, None, None], "b": [None, None, 3.0]}
+    table = joined([page(0, 2, {"a": [1.0, None]}), page(2, 2, {"b": [3.0, 4.0]})])
+    assert table.run_ids == ["r0", "r1", "r2", "r3"]
+    assert table.metrics == {"a": [1.0, None, None, None], "b": [None, None, 3.0, 4.0]}
 
 
-def test_only_deleted_runs_are_kept_where_they_are_asked_for() -> None:
-    table = joined([page(0, 5, {"a": [0.0, 1.0, 2.0, 3.0, 4.0]})], lifecycle="deleted", most=9)
-    assert table.run_ids == ["r1", "r3"]
-    assert table.metrics == {"a": [1.0, 3.0]}
+def test_deleted_runs_are_found_where_they_are_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert home.is_dir()
+    monkeypatch.setattr(runs_module, "TABLE_PAGE", 2)
+    runs = []
+    for number in range(6):
+        with loopline.start_run() as run:
+            loopline.log_metric("rmse", float(number))
+        runs.append(run.run_id)
+    for run_id in runs[::2]:
+        loopline.delete_run(run_id)
+    for view, expected in ((1, runs[1::2]), (2, runs[::2]), (3, runs)):
+        found = loopline.search_runs(run_view_type=view, order_by=["metrics.rmse"])
+        assert list(found["run_id"]) == expected
+        records = loopline.Client().search_runs(
+            run_view_type=view, order_by=["metrics.rmse"], max_results=len(expected)
+        )
+        assert [run.run_id for run in records] == expected
 
 
 def test_a_clock_set_to_anything_makes_no_frame_fail() -> None:

@@ -96,7 +96,7 @@ def test_an_archive_read_in_elsewhere_gives_the_same_archive(
     for name in ("experiments", "models"):
         call = {"experiments": ListExperiments(include_deleted=True), "models": ListModels()}[name]
         assert other.call(call) == filled.call(call)  # type: ignore[arg-type]
-    ids = [run.run_id for run in filled.call(SearchRuns(include_deleted=True)).runs]
+    ids = [run.run_id for run in filled.call(SearchRuns(lifecycle="all")).runs]
     described = {known.run.run_id: known for known in filled.call(DescribeRuns(run_ids=ids))}
     for known in other.call(DescribeRuns(run_ids=ids)):
         before = described[known.run.run_id]
@@ -114,7 +114,7 @@ def test_a_run_takes_those_nested_in_it_and_its_versions_along(
     write_archive(Selection(filled, [BEST]), filled, tmp_path / "one")
     other = new_home("other")
     assert import_from(ArchiveSource(tmp_path / "one"), other).equal
-    runs = other.call(SearchRuns(include_deleted=True)).runs
+    runs = other.call(SearchRuns(lifecycle="all")).runs
     assert {run.run_id for run in runs} == {BEST, CHILD}
     assert other.call(GetModel(name="fare")).champions == {"Production": 1}
 

@@ -268,7 +268,7 @@ def test_a_dry_run_changes_nothing(store: Mlruns, home: Backend) -> None:
     report = bring_in(store, home, dry_run=True)
     assert new_rows(report)["runs"] == 6
     assert new_rows(report)["metric points"] == 12
-    assert home.call(SearchRuns(include_deleted=True)).runs == []
+    assert home.call(SearchRuns(lifecycle="all")).runs == []
     assert [e.name for e in home.call(ListExperiments(include_deleted=True))] == ["Default"]
     bring_in(store, home)
     assert new_rows(bring_in(store, home, dry_run=True)) == {}

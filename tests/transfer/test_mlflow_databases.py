@@ -51,7 +51,7 @@ def test_a_database_written_out_is_read_in_the_same(
     other = new_home("other")
     report = import_from(open_mlflow(str(database)), other)
     assert report.equal, report.differences
-    ids = [run.run_id for run in home.call(SearchRuns(include_deleted=True)).runs]
+    ids = [run.run_id for run in home.call(SearchRuns(lifecycle="all")).runs]
     before = {known.run.run_id: known for known in home.call(DescribeRuns(run_ids=ids))}
     for known in other.call(DescribeRuns(run_ids=ids)):
         was = before[known.run.run_id]

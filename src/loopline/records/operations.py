@@ -157,7 +157,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
         order_by: Such as ``["metrics.rmse ASC", "start_time DESC"]``.
         max_results: 1 to 50,000.
         page_token: From the page before.
-        include_deleted: Deleted runs, too; ``only_deleted``: these alone.
+        lifecycle: ``"active"``, ``"deleted"`` or ``"all"``.
     """
 
     experiment_ids: list[str] = []
@@ -166,8 +166,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
     order_by: list[str] = []
     max_results: int = 1000
     page_token: str = ""
-    include_deleted: bool = False
-    only_deleted: bool = False
+    lifecycle: str = "active"
 
 
 class CountRuns(Operation[int], frozen=True, kw_only=True):
@@ -180,8 +179,7 @@ class CountRuns(Operation[int], frozen=True, kw_only=True):
     experiment_ids: list[str] = []
     experiment_names: list[str] = []
     filter: str = ""
-    include_deleted: bool = False
-    only_deleted: bool = False
+    lifecycle: str = "active"
 
 
 class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
@@ -197,8 +195,7 @@ class SearchRunTable(Operation[RunTable], frozen=True, kw_only=True):
     order_by: list[str] = []
     max_results: int = 1000
     page_token: str = ""
-    include_deleted: bool = False
-    only_deleted: bool = False
+    lifecycle: str = "active"
     columns: list[str] = []
 
 

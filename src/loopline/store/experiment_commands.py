@@ -14,6 +14,7 @@ from loopline.records.tracking import Experiment, ExperimentPage
 from loopline.rules.experiment_filters import matches, ordered, parse_experiment_filter
 from loopline.rules.names import check_experiment_name, check_experiment_tag_value, check_key
 from loopline.store import experiments, schema
+from loopline.store.lifecycle import parse_lifecycle
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -140,12 +141,8 @@ def search_experiments(
 
 def _all(connection: Connection, lifecycle: str) -> list[Experiment]:
     query = select(_experiment)
-    if lifecycle != "all":
-        try:
-            query = query.where(_experiment.c.lifecycle == Lifecycle(lifecycle).value)
-        except ValueError:
-            msg = f"lifecycle is 'active', 'deleted' or 'all', not {lifecycle!r}."
-            raise InvalidInputError(msg) from None
+    if (wanted := parse_lifecycle(lifecycle)) is not None:
+        query = query.where(_experiment.c.lifecycle == wanted)
     tags: dict[int, dict[str, str]] = {}
     for number, key, value in connection.execute(TAGS):
         tags.setdefault(number, {})[key] = value

@@ -6,17 +6,33 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, literal, select, update
 
+from loopline.errors import InvalidInputError
 from loopline.records.base import Lifecycle
 from loopline.store import schema
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-__all__ = ["set_lifecycle_of_experiment", "set_lifecycle_of_run"]
+__all__ = ["parse_lifecycle", "set_lifecycle_of_experiment", "set_lifecycle_of_run"]
 
 _FACTS = (schema.param, schema.tag, schema.metric)
 #: What a run's history says of it.
 _REASONS = {Lifecycle.DELETED: "deleted", Lifecycle.ACTIVE: "restored"}
+
+
+def parse_lifecycle(text: str) -> Lifecycle | None:
+    """Read which lifecycle a search looks at; None is all.
+
+    Raises:
+        InvalidInputError: It is no such word.
+    """
+    if text == "all":
+        return None
+    try:
+        return Lifecycle(text)
+    except ValueError:
+        msg = f"lifecycle is 'active', 'deleted' or 'all', not {text[:80]!r}."
+        raise InvalidInputError(msg) from None
 
 
 def set_lifecycle_of_run(

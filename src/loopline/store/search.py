@@ -16,6 +16,7 @@ from loopline.rules.filters import OrderBy, parse, parse_order_by
 from loopline.store import schema
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
+from loopline.store.lifecycle import parse_lifecycle
 from loopline.store.page_tokens import decode_place, encode_place, stamp_of
 from loopline.store.search_plan import Hit, Question, count, find
 
@@ -64,8 +65,7 @@ def count_runs(_store: Store, connection: Connection, call: ops.CountRuns) -> in
         connection,
         Question(
             experiments=experiments,
-            with_deleted=call.include_deleted or call.only_deleted,
-            only_deleted=call.only_deleted,
+            lifecycle=parse_lifecycle(call.lifecycle),
             node=node,
             order=[],
             after=None,
@@ -86,15 +86,14 @@ def _search(
         raise InvalidInputError(msg)
     order = _orders(call.order_by)
     node = parse(call.filter)
-    stamp = stamp_of(call.filter, call.order_by, call.include_deleted)
+    stamp = stamp_of(call.filter, call.order_by, call.lifecycle)
     after = decode_place(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
     question = Question(
         experiments=experiments,
-        with_deleted=call.include_deleted or call.only_deleted,
-        only_deleted=call.only_deleted,
+        lifecycle=parse_lifecycle(call.lifecycle),
         node=node,
         order=order,
         after=after,

@@ -75,7 +75,7 @@ class Question(NamedTuple):
 
     Attributes:
         experiments: Numbers of the experiments to look in; None: all there are.
-        with_deleted: Deleted runs, too; ``only_deleted``: these alone.
+        lifecycle: Only runs of this one; None: active and deleted ones.
         node: The filter.
         order: What to order by, before the start (newest first) and the id.
         after: Place of the last run of the page before.
@@ -83,8 +83,7 @@ class Question(NamedTuple):
     """
 
     experiments: list[int] | None
-    with_deleted: bool
-    only_deleted: bool
+    lifecycle: Lifecycle | None
     node: Node | None
     order: list[OrderBy]
     after: tuple[Any, ...] | None
@@ -107,14 +106,14 @@ def find(connection: Connection, question: Question) -> list[Hit]:
     order = question.order
     is_newest = _is_newest(order)
     experiments = _experiments(connection, question)
-    if not question.with_deleted and experiments is not None:
+    if question.lifecycle is Lifecycle.ACTIVE and experiments is not None:
         few = _few(connection, parts, experiments)
         if few is not None:
             return _among(connection, question, few)
         is_one_fact = len(order) == 1 and order[0].field.entity in FACT_TABLES
         if is_one_fact and order[0].field.summary == "last":
             return _by_fact(connection, question, order[0], experiments)
-    if is_newest and not question.with_deleted:
+    if is_newest and question.lifecycle is Lifecycle.ACTIVE:
         return _newest(connection, question, question.after, question.most)
     return _among(connection, question, None)
 
@@ -123,7 +122,7 @@ def count(connection: Connection, question: Question) -> int:
     """Count the runs that match, whatever the page."""
     query = select(func.count()).select_from(_run).where(*_scope(question), *_filter(question.node))
     experiments = _experiments(connection, question)
-    if not question.with_deleted and experiments is not None:
+    if question.lifecycle is Lifecycle.ACTIVE and experiments is not None:
         few = _few(connection, _parts(question.node), experiments)
         if few is not None:
             query = query.where(_run.c.pk.in_(few))
@@ -214,10 +213,8 @@ def _scope(question: Question) -> list[ColumnElement[bool]]:
     scope: list[ColumnElement[bool]] = []
     if question.experiments is not None:
         scope.append(_run.c.experiment_id.in_(question.experiments))
-    if question.only_deleted:
-        scope.append(_run.c.lifecycle == Lifecycle.DELETED)
-    elif not question.with_deleted:
-        scope.append(_run.c.lifecycle == Lifecycle.ACTIVE)
+    if question.lifecycle is not None:
+        scope.append(_run.c.lifecycle == question.lifecycle)
     return scope
 
 

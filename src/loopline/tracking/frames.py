@@ -26,32 +26,21 @@ def available_format() -> str:
     return next((kind for kind in ("pandas", "polars") if find_spec(kind)), "list")
 
 
-def joined(pages: Sequence[RunTable], *, lifecycle: str, most: int) -> RunTable:
-    """Put the pages of a search one below the other, and keep one lifecycle (``"all"``: every)."""
-    if len(pages) == 1 and lifecycle == "all" and len(pages[0].run_ids) <= most:
+def joined(pages: Sequence[RunTable]) -> RunTable:
+    """Put the pages of a search one below the other."""
+    if len(pages) == 1:
         return pages[0]
-    kept = [
-        [index for index, stage in enumerate(page.lifecycles) if lifecycle in {"all", stage.value}]
-        for page in pages
-    ]
     columns: dict[str, Any] = {
-        name: [
-            values[index]
-            for page, indices in zip(pages, kept, strict=True)
-            for values in (getattr(page, name),)
-            for index in indices
-        ][:most]
-        for name in _LISTS
+        name: [value for page in pages for value in getattr(page, name)] for name in _LISTS
     }
     for name in _BY_KEY:
         keys = sorted({key for page in pages for key in getattr(page, name)})
         columns[name] = {
             key: [
-                None if values is None else values[index]
-                for page, indices in zip(pages, kept, strict=True)
-                for values in (getattr(page, name).get(key),)
-                for index in indices
-            ][:most]
+                value
+                for page in pages
+                for value in getattr(page, name).get(key) or [None] * len(page.run_ids)
+            ]
             for key in keys
         }
     return RunTable(**columns)

@@ -102,10 +102,10 @@ class RunClient(ExperimentClient):
                     order_by=orders(order_by),
                     max_results=min(PAGE, max_results - len(found)),
                     page_token=found.token,
-                    include_deleted=view != "active",
+                    lifecycle=view,
                 )
             )
-            found += [run for run in page.runs if view != "deleted" or run.lifecycle == view]
+            found += page.runs
             found.token = page.next_page_token
             if not found.token or len(found) >= max_results:
                 return found
@@ -130,14 +130,12 @@ class RunClient(ExperimentClient):
             FilterError: With the character and what was expected there.
         """
         _check_lists(experiment_ids, experiment_names)
-        view = lifecycle_of(run_view_type)
         return self.recorder.call(
             ops.CountRuns(
                 experiment_ids=[str(one) for one in experiment_ids],
                 experiment_names=list(experiment_names),
                 filter=filter_string,
-                include_deleted=view == "all",
-                only_deleted=view == "deleted",
+                lifecycle=lifecycle_of(run_view_type),
             )
         )
 
@@ -178,17 +176,15 @@ class RunClient(ExperimentClient):
                     order_by=orders(order_by),
                     max_results=min(TABLE_PAGE, max_results - found),
                     page_token=token,
-                    include_deleted=view != "active",
+                    lifecycle=view,
                     columns=list(columns),
                 )
             )
             pages.append(page)
-            found += sum(view in {"all", stage.value} for stage in page.lifecycles)
+            found += len(page.run_ids)
             token = page.next_page_token
             if not token or found >= max_results:
-                return joined(
-                    pages, lifecycle="deleted" if view == "deleted" else "all", most=max_results
-                )
+                return joined(pages)
 
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         """Get every point of a metric: columns ordered by step, timestamp and value."""

@@ -120,7 +120,7 @@ class Selection:
     def _search(self, filter_: str) -> Iterator[Run]:
         token = ""
         while True:
-            call = SearchRuns(filter=filter_, include_deleted=True, page_token=token)
+            call = SearchRuns(filter=filter_, lifecycle="all", page_token=token)
             page = self._backend.call(call)
             yield from page.runs
             token = page.next_page_token
@@ -153,7 +153,7 @@ class Selection:
             page = self._backend.call(
                 SearchRuns(
                     experiment_ids=[wanted.experiment.experiment_id],
-                    include_deleted=True,
+                    lifecycle="all",
                     max_results=TOGETHER,
                     page_token=token,
                 )

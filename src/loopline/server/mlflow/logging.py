@@ -6,21 +6,26 @@ Each request becomes facts, all of which are taken or none, and is answered when
 from __future__ import annotations
 
 import struct
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, UnsupportedError
 from loopline.records import facts as f
+from loopline.records import operations as ops
 from loopline.rules.mlflow_datasets import dataset_of
 from loopline.rules.names import check_key
+from loopline.server.mlflow.experiments import POST
 from loopline.server.mlflow.requests import Call, KeyValue, required
-from loopline.server.mlflow.rules import Rule, records
+from loopline.server.mlflow.rules import Rule, asks, records
 from loopline.server.mlflow.runs import RunId, run_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from loopline.backend.protocol import Backend
 
 __all__ = ["LOGGING"]
 
@@ -29,6 +34,10 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_TOGETHER = 1000, 100, 100, 1000
 MOST_DATASETS = 1000
 #: Tag in which old clients keep the models that a run logged.
 HISTORY = "mlflow.log-model.history"
+#: What an old client's model says of itself at least.
+_OF_MODEL = ("artifact_path", "flavors", "utc_time_created", "run_id")
+#: Two models of a run that are logged at once: the second is appended to what the first wrote.
+_appending = threading.Lock()
 #: Tag of a data version that says what it was read for.
 CONTEXT = "mlflow.data.context"
 
@@ -108,19 +117,6 @@ class LogInputs(RunId, frozen=True, kw_only=True):
 
     datasets: list[DatasetInput] = []
     models: list[ModelInput] = []
-
-
-class ModelOutput(Call, frozen=True, kw_only=True):
-    """A logged model that a run made."""
-
-    model_id: str
-    step: int = 0
-
-
-class LogOutputs(RunId, frozen=True, kw_only=True):
-    """What a run made."""
-
-    models: list[ModelOutput] = []
 
 
 class LogModel(RunId, frozen=True, kw_only=True):
@@ -215,6 +211,9 @@ def _check_lengths(call: LogBatch) -> None:
 
 def _log_inputs(call: LogInputs) -> list[f.Fact]:
     run_id = run_id_of(call)
+    if call.models:
+        msg = "This server keeps no logged models, so a run can read none. Log datasets alone."
+        raise UnsupportedError(msg)
     if len(call.datasets) > MOST_DATASETS:
         msg = f"At most {MOST_DATASETS:,} datasets are taken at once; {len(call.datasets):,} came."
         raise InvalidInputError(msg)
@@ -227,10 +226,25 @@ def _log_inputs(call: LogInputs) -> list[f.Fact]:
         if tags:
             more = {f"loopline.input.{key}": value for key, value in tags.items()}
             facts.append(f.TagsSet(run_id=run_id, tags=more))
-    if call.models:
-        inputs = {f"loopline.model_input.{model.model_id}": "" for model in call.models}
-        facts.append(f.TagsSet(run_id=run_id, tags=inputs))
     return facts or [f.TagsSet(run_id=run_id, tags={})]
+
+
+def _log_model(backend: Backend, call: LogModel) -> dict[str, Any]:
+    run_id = run_id_of(call)
+    try:
+        model = msgspec.json.decode(call.model_json, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        msg = f"Malformed model info. \n {call.model_json[:200]} \n is no JSON object: {error}."
+        raise InvalidInputError(msg) from None
+    if absent := [name for name in _OF_MODEL if name not in model]:
+        msg = f"Model json is missing mandatory fields: {', '.join(absent)}."
+        raise InvalidInputError(msg)
+    with _appending:
+        tags = backend.call(ops.GetRun(run_id=run_id)).tags
+        models = [*msgspec.json.decode(tags.get(HISTORY, "[]"), type=list[Any]), model]
+        history = {HISTORY: msgspec.json.encode(models).decode()}
+        backend.call(ops.RecordFacts(facts=[f.TagsSet(run_id=run_id, tags=history)]))
+    return {}
 
 
 LOGGING: list[Rule] = [
@@ -240,4 +254,5 @@ LOGGING: list[Rule] = [
     records("runs/delete-tag", DeleteTag, _delete_tag),
     records("runs/log-batch", LogBatch, _log_batch),
     records("runs/log-inputs", LogInputs, _log_inputs),
+    asks("runs/log-model", LogModel, _log_model, methods=POST),
 ]

@@ -154,7 +154,6 @@ def _restore(backend: Backend, call: RunId) -> dict[str, Any]:
 def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
     if not call.experiment_ids:  # MLflow finds nothing nowhere; ours would look everywhere.
         return {}
-    view = view_of(call.run_view_type)
     page = backend.call(
         ops.SearchRuns(
             experiment_ids=call.experiment_ids,
@@ -162,8 +161,7 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
             order_by=call.order_by,
             max_results=call.max_results,
             page_token=call.page_token,
-            include_deleted=view == "all",
-            only_deleted=view == "deleted",
+            lifecycle=view_of(call.run_view_type),
         )
     )
     return {
