@@ -20,14 +20,14 @@ def pytest_configure(config):
 TEST = """
 from pathlib import Path
 
-from loopline.settings import find_home
+import loopline
 
 
-def test_it():
-    home = find_home()
-    home.mkdir()
-    (home / "loopline.db").write_text("changed")
-    {stray}
+def test_it(tmp_path):
+    loopline.set_tracking_uri({where})
+    with loopline.start_run():
+        loopline.log_metric("rmse", 3.5)
+    {more}
 """
 
 
@@ -40,31 +40,40 @@ def user(tmp_path: Path) -> Path:
     return tmp_path / "user"
 
 
-def session(user: Path, stray: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a test that records, in a folder of the user's; ``stray`` is one more line of it."""
-    project = user / "project"
+def session(user: Path, *, where: str = "tmp_path", more: str = "") -> tuple[int, str]:
+    """Run a test that records, with one more line in it; return its code and what it said."""
+    project = user.parent / "project"
     project.mkdir()
     (project / "conftest.py").write_text(CONFTEST)
-    (project / "test_fares.py").write_text(TEST.format(stray=stray))
-    env = {key: value for key, value in os.environ.items() if key != "LOOPLINE_HOME"}
-    return subprocess.run(
+    (project / "test_fares.py").write_text(TEST.format(where=where, more=more))
+    elsewhere = {"LOOPLINE_URI": str(user / "elsewhere"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", project, project],
         cwd=project,
-        env=env | {"HOME": str(user), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **elsewhere, "HOME": str(user)},
         capture_output=True,
         text=True,
         check=False,
     )
+    assert not (user / "elsewhere").exists()
+    return done.returncode, done.stdout
 
 
-def test_a_test_records_into_the_sessions_home_and_not_into_the_users(user: Path) -> None:
-    done = session(user)
-    assert done.returncode == 0, done.stdout
+def test_what_the_user_set_moves_no_test(user: Path) -> None:
+    code, said = session(user)
+    assert code == 0, said
+    assert (user / ".loopline" / "loopline.db").read_text() == "mine"
+
+
+def test_a_test_that_records_without_saying_where_fails(user: Path) -> None:
+    code, said = session(user, where="None")
+    assert code == 1
+    assert "test_fares.py::test_it recorded into ~/.loopline" in said
     assert (user / ".loopline" / "loopline.db").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("stray", "named"),
+    ("more", "named"),
     [
         ("Path({home!r}, 'loopline.db').write_text('ours')", "loopline.db"),
         ("Path({home!r}, 'loopline.db').unlink()", "loopline.db"),
@@ -72,20 +81,20 @@ def test_a_test_records_into_the_sessions_home_and_not_into_the_users(user: Path
     ],
 )
 def test_a_session_that_touches_the_users_home_fails_and_names_what(
-    user: Path, stray: str, named: str
+    user: Path, more: str, named: str
 ) -> None:
     home = user / ".loopline"
-    done = session(user, stray.format(home=str(home)))
-    assert "1 passed" in done.stdout
-    assert done.returncode == 1
-    assert str(home / named) in done.stdout
+    code, said = session(user, more=more.format(home=str(home)))
+    assert "1 passed" in said
+    assert code == 1
+    assert str(home / named) in said
 
 
 def test_a_session_that_makes_a_home_for_the_user_fails(user: Path) -> None:
     home = user / ".loopline"
     (home / "loopline.db").unlink()
     home.rmdir()
-    done = session(user, f"Path({str(home)!r}).mkdir()")
-    assert "1 passed" in done.stdout
-    assert done.returncode == 1
-    assert f"{home} was changed" in done.stdout
+    code, said = session(user, more=f"Path({str(home)!r}).mkdir()")
+    assert "1 passed" in said
+    assert code == 1
+    assert f"{home} was changed" in said

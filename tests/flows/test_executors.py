@@ -289,7 +289,7 @@ def test_an_executor_says_what_it_is() -> None:
     assert repr(PROCESSES) == "LocalDaskExecutor(scheduler='processes', num_workers=2)"
 
 
-def test_a_task_that_raises_what_is_no_exception_fails_alone() -> None:
+def test_a_task_that_raises_what_is_no_exception_fails_alone(recorder: ListRecorder) -> None:
     @task
     def cancelled() -> None:
         raise asyncio.CancelledError
@@ -300,7 +300,7 @@ def test_a_task_that_raises_what_is_no_exception_fails_alone() -> None:
 
     with Flow("taxi fares") as flow:
         gone, kept = cancelled(), fine()
-    state = flow.run(executor=LocalDaskExecutor(scheduler="threads"))
+    state = run_flow(flow, recorder=recorder, executor=LocalDaskExecutor(scheduler="threads"))
 
     assert state.result[gone].is_failed()
     assert state.result[kept].result == 1
