@@ -59,7 +59,11 @@ def test_every_column_that_holds_a_hash_of_bytes_counts_as_a_reference() -> None
     digests = {
         str(c) for t in schema.metadata.tables.values() for c in t.columns if "digest" in c.name
     }
-    assert digests == {"ll_dataset.digest", "ll_model_version.digest"}
+    assert digests == {
+        "ll_dataset.digest",
+        "ll_logged_model_metric.dataset_digest",
+        "ll_model_version.digest",
+    }
 
 
 def test_only_old_blobs_that_nothing_names_are_freed(story: Story) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,10 +12,9 @@ from tests.server import story
 
 from loopline.records import facts
 from loopline.records import operations as ops
+from loopline.records.logged_models import LoggedModelPoint, ModelRole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loopline.backend.protocol import Backend
 
 __all__ = ["content_of", "fill", "missing_in"]
@@ -50,8 +51,36 @@ def fill(backend: Backend, folder: Path) -> None:
             allow_empty=True,
         )
     )
+    _log_model(backend)
     asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
     backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
+
+
+def _log_model(backend: Backend) -> None:
+    """Log a model as MLflow 3's clients do."""
+    run_id = story.run_id(5)
+    made = backend.call(
+        ops.CreateLoggedModel(
+            experiment_id="1", model_id="m-7", name="gbm", source_run_id=run_id,
+            params={"depth": "8"}, tags={"city": "New York"},
+        )
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "MLmodel")
+        file.write_text("flavors: {}")
+        sha256, size = backend.put_blob(file)
+    rmse = LoggedModelPoint(
+        model_id=made.model_id, key="rmse", value=3.5, timestamp_ms=story.NOW_MS, run_id=run_id,
+        dataset_name="trips", dataset_digest="d1",
+    )  # fmt: skip
+    said: list[facts.Fact] = [
+        facts.LoggedModelFile(
+            model_id="m-7", path="MLmodel", sha256=sha256, size_bytes=size, at_ms=story.NOW_MS
+        ),
+        facts.LoggedModelMeasured(points=[rmse]),
+        facts.LoggedModelUsed(run_id=run_id, model_id="m-7", role=ModelRole.OUTPUT, step=2),
+    ]
+    backend.call(ops.RecordFacts(facts=said))
 
 
 def content_of(backend: Backend) -> dict[str, Any]:
@@ -76,6 +105,7 @@ def content_of(backend: Backend) -> dict[str, Any]:
             }
             for model in models
         },
+        "logged_models": call(ops.SearchLoggedModels()),
         "flows": [call(ops.GetFlow(project=flow.project, name=flow.name)) for flow in flows],
         "flow_runs": {run.flow_run_id: _flow_run(backend, run.flow_run_id) for run in flow_runs},
     }
@@ -90,6 +120,7 @@ def _run(backend: Backend, run_id: str) -> dict[str, object]:
         "run": run,
         "events": call(ops.ListRunEvents(run_id=run_id)),
         "inputs": call(ops.ListInputs(run_id=run_id)),
+        "logged_models": call(ops.ListRunModels(run_id=run_id)),
         "refused": call(ops.ListRefused(run_id=run_id)),
         "histories": {
             key: call(ops.GetMetricHistory(run_id=run_id, key=key)) for key in run.metrics

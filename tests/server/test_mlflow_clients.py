@@ -121,3 +121,25 @@ def test_the_registry_is_that_of_mlflow(python: str, address: Address, tmp_path:
     ):
         assert seen[what][0] == code
         assert words in seen[what][1]
+
+
+def test_models_are_entities_of_their_own(address: Address, tmp_path: Path) -> None:
+    with running(address) as url:
+        seen = session("mlflow_models_session.py", python_of("mlflow-3"), url, tmp_path)
+    assert seen["fares"] == [23.0] * 6
+    assert seen["native"] == 23.0
+    assert seen["model"] == ["model", "READY", {"depth": "8"}, "New York"]
+    assert seen["source"]
+    assert seen["points"] == [["rmse", 3.0, "trips"], ["rmse", 4.0, ""]]
+    assert seen["outputs"] == [True]
+    assert {"MLmodel", "input_example.json", "model.skops"} <= set(seen["files"])
+    assert seen["best"] == [True]
+    assert seen["ordered"] == seen["on trips"] == ["model"]
+    assert seen["frame"] == 2
+    assert seen["auto"] == ["5", 1, True, ["dataset"]]
+    assert seen["evaluated"] == [0.0, True]
+    assert seen["system"]
+    assert seen["child"]
+    assert seen["tagged"] == ["yes", None]
+    assert seen["gone"] == "RESOURCE_DOES_NOT_EXIST"
+    assert seen["version stays"] == 23.0

@@ -8,6 +8,7 @@ import msgspec
 
 from loopline.records.base import Record
 from loopline.records.flows import FlowGraph, LogLine, StateKind
+from loopline.records.logged_models import LoggedModelPoint, ModelRole
 from loopline.records.tracking import Dataset, RunStatus
 
 __all__ = [
@@ -16,6 +17,9 @@ __all__ = [
     "Fact",
     "FlowRunState",
     "InputLogged",
+    "LoggedModelFile",
+    "LoggedModelMeasured",
+    "LoggedModelUsed",
     "LogsWritten",
     "MetricPoints",
     "ParamsLogged",
@@ -117,6 +121,31 @@ class InputLogged(Record, frozen=True, kw_only=True, tag="input"):
     context: str = ""
 
 
+class LoggedModelUsed(Record, frozen=True, kw_only=True, tag="logged_model_used"):
+    """A run read or made a logged model, at a step of the run."""
+
+    run_id: str
+    model_id: str
+    role: ModelRole
+    step: int = 0
+
+
+class LoggedModelMeasured(Record, frozen=True, kw_only=True, tag="logged_model_measured"):
+    """Points that runs measured on logged models; they are points of the runs, too."""
+
+    points: list[LoggedModelPoint]
+
+
+class LoggedModelFile(Record, frozen=True, kw_only=True, tag="logged_model_file"):
+    """A file of a logged model; its bytes are in the blob store before this fact is sent."""
+
+    model_id: str
+    path: str
+    sha256: str
+    size_bytes: int
+    at_ms: int
+
+
 class FlowRunState(Record, frozen=True, kw_only=True, tag="flow_run_state"):
     """A flow run changed state; a first one for an unknown id makes the flow run.
 
@@ -177,6 +206,9 @@ Fact = (
     | MetricPoints
     | ArtifactLogged
     | InputLogged
+    | LoggedModelUsed
+    | LoggedModelMeasured
+    | LoggedModelFile
     | FlowRunState
     | TaskRunState
     | LogsWritten

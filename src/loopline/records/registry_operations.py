@@ -141,7 +141,8 @@ class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
     Attributes:
         source: Where its files are in the words of who registers it, when not by
             ``artifact_path``; kept and answered as it is.
-        logged_model_id: The logged model it was made from, MLflow's ``m-...``.
+        logged_model_id: The logged model it is made from, MLflow's ``m-...``: its files, unless
+            ``artifact_path`` names others, and its run when none is named.
         run_link: A page about the run, elsewhere.
         allow_empty: Its files may be elsewhere or come later, and so may its run.
         create_model: A model that is not there is made; else that is an error.

@@ -16,6 +16,7 @@ __all__ = [
     "check_experiment_tag_value",
     "check_id",
     "check_key",
+    "check_logged_model_name",
     "check_model_name",
     "check_param_value",
     "check_registry_tag",
@@ -31,6 +32,7 @@ MAX_TAG_VALUE = 65_536
 MAX_EXPERIMENT_TAG_VALUE = 20_000
 MAX_REGISTRY_TAG_VALUE = 100_000
 MAX_MODEL_NAME = 256
+MAX_LOGGED_MODEL_NAME = 500
 MAX_DESCRIPTION = 1_000_000
 MAX_ALIAS = 255
 MAX_PATH = 1_000
@@ -41,6 +43,7 @@ _AS_FILE = ", or keep the text as an artifact with `log_text`"
 
 _KEY = re.compile(r"[\w\-. :/]+\Z")
 _ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}\Z", re.ASCII)
+_NOT_IN_MODEL = frozenset("/:.%\"'")
 _ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
 
 
@@ -153,6 +156,18 @@ def check_model_name(name: str) -> None:
         msg = f"Invalid model name {name!r}: names cannot contain '/' or ':'. Take another one."
         raise InvalidInputError(msg)
     check_text("model's name", name, MAX_MODEL_NAME)
+
+
+def check_logged_model_name(name: str) -> None:
+    """Check what a logged model is logged as."""
+    if not name.strip() or set(name) & _NOT_IN_MODEL:
+        msg = (
+            f"Invalid model name ({name[:80]!r}) provided. Model name must be a non-empty string "
+            "and cannot contain the following characters: ('/', ':', '.', '%', '\"', \"'\"). "
+            "Take another one."
+        )
+        raise InvalidInputError(msg)
+    check_text("model's name", name, MAX_LOGGED_MODEL_NAME)
 
 
 def check_registry_tag(key: str, value: str) -> None:

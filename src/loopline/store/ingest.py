@@ -17,6 +17,7 @@ from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import facts as f
 from loopline.store import schema
 from loopline.store.flow_facts import FlowFacts
+from loopline.store.logged_model_facts import LoggedModelFacts
 from loopline.store.run_facts import RunFacts
 from loopline.store.runs import revive_runs
 
@@ -163,6 +164,7 @@ class _Ingestion:
 
     def _begin(self) -> None:
         batch = self._batch
+        self._models = LoggedModelFacts(self._connection)
         self._flows = FlowFacts(self._connection, batch.writer, self._now_ms)
         self._runs = RunFacts(
             self._connection,
@@ -201,9 +203,10 @@ class _Ingestion:
     def finish(self) -> None:
         """Write what was gathered."""
         self._runs.write()
+        self._models.write()
         self._flows.write()
 
-    def dispatch(self, fact: f.Fact) -> None:  # noqa: C901 - a case a fact
+    def dispatch(self, fact: f.Fact) -> None:  # noqa: C901, PLR0912 - a case a fact
         """Take one fact.
 
         Raises:
@@ -226,6 +229,12 @@ class _Ingestion:
                 self._runs.add_artifact(fact)
             case f.InputLogged():
                 self._runs.add_input(fact)
+            case f.LoggedModelUsed():
+                self._runs.add_model(fact)
+            case f.LoggedModelMeasured():
+                self._models.add_points(fact)
+            case f.LoggedModelFile():
+                self._models.add_file(fact)
             case f.FlowRunState():
                 self._flows.set_flow_run_state(fact)
             case f.TaskRunState():

@@ -62,7 +62,6 @@ class Document(msgspec.Struct, omit_defaults=True):
 
     metrics: dict[str, float | None] = {}
     params: dict[str, str] = {}
-    logged_model_id: str = ""
 
 
 _DOCUMENT = msgspec.json.Decoder(Document)
@@ -207,7 +206,7 @@ def _version_record(row: Row[Any], aliases: list[str]) -> ModelVersion:
         aliases=aliases,
         description=row.description,
         source=row.source,
-        logged_model_id=document.logged_model_id,
+        logged_model_id=row.logged_model_id,
         run_link=row.run_link,
         status=VersionStatus(row.status),
         status_message=row.status_message,

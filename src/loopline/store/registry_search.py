@@ -1,16 +1,11 @@
-"""Searching the registry: a filter, an order, and pages that hold together while it is written.
-
-A page's token holds the place of its last row in the order. What is added while somebody turns
-the pages shifts none of them.
-"""
+"""Searching the registry: a filter, an order, and pages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, case, exists, not_, or_, select
+from sqlalchemy import Select, and_, case, exists, not_, select
 
-from loopline.errors import InvalidInputError
 from loopline.records.registry import ModelPage, VersionPage
 from loopline.rules.registry_filters import (
     parse_model_filter,
@@ -19,7 +14,8 @@ from loopline.rules.registry_filters import (
     parse_version_order,
 )
 from loopline.store import schema
-from loopline.store.page_tokens import decode_place, encode_place, stamp_of
+from loopline.store.page_tokens import stamp_of
+from loopline.store.paging import Key, check_count, read_page
 from loopline.store.registry_rows import VERSIONS, model_records, version_records
 from loopline.store.search_terms import compare, condition
 
@@ -63,7 +59,7 @@ _VERSION_COLUMNS: dict[str, ColumnElement[Any]] = {
 
 def search_models(_store: Store, connection: Connection, call: ops.SearchModels) -> ModelPage:
     """Search registered models: one statement, and three for every 500 found."""
-    _check_count(call.max_results, MAX_MODELS)
+    check_count(call.max_results, MAX_MODELS)
     rows, token = _page(
         connection,
         select(_model),
@@ -78,7 +74,7 @@ def search_models(_store: Store, connection: Connection, call: ops.SearchModels)
 
 def search_versions(_store: Store, connection: Connection, call: ops.SearchVersions) -> VersionPage:
     """Search versions of all models: one statement, and one for every 500 found."""
-    _check_count(call.max_results, MAX_VERSIONS)
+    check_count(call.max_results, MAX_VERSIONS)
     rows, token = _page(
         connection,
         VERSIONS,
@@ -91,15 +87,6 @@ def search_versions(_store: Store, connection: Connection, call: ops.SearchVersi
     return VersionPage(versions=version_records(connection, rows), next_page_token=token)
 
 
-def _check_count(given: int, most: int) -> None:
-    if not 0 < given <= most:
-        msg = (
-            f"Invalid value {given} for parameter 'max_results' supplied: it must lie between 1 "
-            f"and {most:,}. Ask for more by pages."
-        )
-        raise InvalidInputError(msg)
-
-
 def _page(
     connection: Connection,
     query: Select[Any],
@@ -109,43 +96,16 @@ def _page(
     columns: Mapping[str, ColumnElement[Any]],
     holds: Callable[[Comparison], ColumnElement[bool]],
 ) -> tuple[Sequence[Row[Any]], str]:
-    """Read the rows of a page, and where the next one begins."""
-    stamp = stamp_of(type(call).__name__, call.filter, call.order_by)
-    keys = [columns[each.field.key] for each in orders]
     if node is not None:
         query = query.where(condition(node, holds))
-    if call.page_token:
-        query = query.where(_after(_place(call.page_token, stamp, keys), orders, keys))
-    by = [
-        key.desc() if each.descending else key.asc() for key, each in zip(keys, orders, strict=True)
-    ]
-    places = [key.label(f"place_{index}") for index, key in enumerate(keys)]
-    rows = connection.execute(
-        query.add_columns(*places).order_by(*by).limit(call.max_results + 1)
-    ).all()
-    shown = rows[: call.max_results]
-    if len(rows) == len(shown):
-        return shown, ""
-    return shown, encode_place(stamp, tuple(shown[-1][-len(keys) :]))
-
-
-def _place(token: str, stamp: int, keys: list[ColumnElement[Any]]) -> tuple[int | str, ...]:
-    place = decode_place(token, stamp, len(keys))
-    if not all(map(isinstance, place, (key.type.python_type for key in keys))):
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg)
-    return place
-
-
-def _after(
-    place: tuple[int | str, ...], orders: list[OrderBy], keys: list[ColumnElement[Any]]
-) -> ColumnElement[bool]:
-    """Say that a row comes after a place: beyond it in a key, and level in all before that."""
-    steps = []
-    for index, (key, order, value) in enumerate(zip(keys, orders, place, strict=True)):
-        level = [earlier == place[at] for at, earlier in enumerate(keys[:index])]
-        steps.append(and_(*level, key < value if order.descending else key > value))
-    return or_(*steps)
+    return read_page(
+        connection,
+        query,
+        [Key(columns[each.field.key], each.descending) for each in orders],
+        stamp=stamp_of(type(call).__name__, call.filter, call.order_by),
+        token=call.page_token,
+        most=call.max_results,
+    )
 
 
 def _model_holds(node: Comparison) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import delete, insert, literal, select, update
@@ -21,6 +21,11 @@ from loopline.rules.names import (
 from loopline.store import schema
 from loopline.store.documents import RUNS, records_of
 from loopline.store.find import no_run
+from loopline.store.logged_models import (
+    logged_model_files,
+    logged_model_records,
+    logged_model_row,
+)
 from loopline.store.registry_moves import pass_on_champion
 from loopline.store.registry_rows import (
     MODEL,
@@ -35,7 +40,7 @@ from loopline.store.runs import artifacts_below
 from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from loopline.records import operations as ops
     from loopline.records.registry import ModelVersion, RegisteredModel
@@ -70,24 +75,26 @@ def register_version(
     _check(call)
     _check_model(connection, call.name, create=call.create_model)
     folder = check_artifact_path(call.artifact_path) if call.artifact_path else ""
-    files, document = _made_by(connection, call, folder)
+    made = _made_by(connection, call, folder)
+    files = made.files
     now_ms = store.clock()
     number = _next_version(connection, call.name, now_ms)
     place = {"name": call.name, "version": number}
     connection.execute(
         insert(_version).values(
             **place,
-            run_id=call.run_id,
+            run_id=made.run_id,
             artifact_path=folder,
             source=call.source,
             run_link=call.run_link,
+            logged_model_id=call.logged_model_id,
             description=call.description,
             digest=manifest_digest((file.path, file.sha256) for file in files),
             size_bytes=sum(file.size_bytes for file in files),
             created_ms=now_ms,
             updated_ms=now_ms,
             actor=call.actor,
-            document=msgspec.json.encode(document).decode(),
+            document=msgspec.json.encode(made.document).decode(),
         )
     )
     if files:
@@ -117,42 +124,71 @@ def _check(call: ops.RegisterVersion) -> None:
         check_id("logged model id", call.logged_model_id)
     if call.run_id:
         check_id("run id", call.run_id)
-    if not call.allow_empty and not (call.run_id and call.artifact_path):
+    if (
+        not call.allow_empty
+        and not call.logged_model_id
+        and not (call.run_id and call.artifact_path)
+    ):
         msg = (
-            "A version is made from a folder of a run: give run_id and artifact_path. One whose "
-            "files are elsewhere needs allow_empty."
+            "A version is made from a folder of a run or from a logged model: give run_id and "
+            "artifact_path, or logged_model_id. One whose files are elsewhere needs allow_empty."
         )
         raise InvalidInputError(msg)
 
 
-def _made_by(
-    connection: Connection, call: ops.RegisterVersion, folder: str
-) -> tuple[list[Artifact], Document]:
-    """Find the model's files, by path inside its folder, and what its run measured."""
-    document = Document(logged_model_id=call.logged_model_id)
+class _Made(NamedTuple):
+    """What a version is made of: its files by path inside the model, and what was measured."""
+
+    run_id: str
+    files: list[Artifact]
+    document: Document
+
+
+def _made_by(connection: Connection, call: ops.RegisterVersion, folder: str) -> _Made:
+    """Find the files of a version, in the folder of its run or with its logged model."""
     run_id = call.run_id
+    files: list[Artifact] = []
+    measured: dict[str, float | None] = {}
+    params: dict[str, str] = {}
+    model = None
+    if call.logged_model_id and not folder:
+        model = _logged_model(connection, call)
+    if model is not None:
+        run_id = run_id or model.source_run_id
+        files = logged_model_files(connection, model.pk)
+        record = logged_model_records(connection, [model])[0]
+        params = record.params
+        measured = {point.key: point.value for point in record.metrics}
     row = connection.execute(RUNS.where(schema.run.c.run_id == run_id)).first() if run_id else None
     if row is None:
         if call.allow_empty:
-            return [], document
+            return _Made(run_id, files, Document(metrics=measured, params=params))
         raise no_run(run_id)
     run = records_of(connection, [row])[0]
-    document.metrics = dict(run.data.metrics)
-    document.params = run.params
-    if not folder:
-        return [], document
-    start = len(folder) + 1
-    files = [
-        msgspec.structs.replace(file, path=file.path[start:])
-        for file in artifacts_below(connection, row.pk, folder)
-    ]
+    # What was measured on the model itself says more of it than what its run measured.
+    document = Document(metrics={**run.data.metrics, **measured}, params={**run.params, **params})
+    if folder:
+        start = len(folder) + 1
+        files = [
+            msgspec.structs.replace(file, path=file.path[start:])
+            for file in artifacts_below(connection, row.pk, folder)
+        ]
     if not files and not call.allow_empty:
         msg = (
             f"Run {run_id} has no files below {folder!r}, so there is no model to register. "
             f"See what it has with `loopline artifacts list {run_id}`."
         )
         raise NotFoundError(msg)
-    return files, document
+    return _Made(run_id, files, document)
+
+
+def _logged_model(connection: Connection, call: ops.RegisterVersion) -> Row[Any] | None:
+    try:
+        return logged_model_row(connection, call.logged_model_id)
+    except NotFoundError:
+        if call.allow_empty:  # It may be of another server.
+            return None
+        raise
 
 
 def _next_version(connection: Connection, name: str, now_ms: int) -> int:

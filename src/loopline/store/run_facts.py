@@ -72,6 +72,7 @@ REMOVE_TAG = delete(schema.tag).where(
 PUT_METRIC = InsertOrReplace(schema.metric)
 PUT_DOCUMENT = InsertOrReplace(schema.run_document)
 PUT_ARTIFACT = InsertOrReplace(schema.artifact)
+PUT_MODEL = InsertOrReplace(schema.run_model)
 ADD_EVENT = insert(schema.run_event)
 LINK_WRITER = InsertOrIgnore(schema.writer_run)
 
@@ -91,6 +92,7 @@ class _Run:
         self.points: dict[str, list[Points]] = {}
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.inputs: list[tuple[Dataset, str]] = []
+        self.models: dict[tuple[str, str], int] = {}
         self.events: list[dict[str, Any]] = []
 
     @classmethod
@@ -276,6 +278,11 @@ class RunFacts:
         """Take a data version that a run read."""
         self._get(fact.run_id).inputs.append((fact.dataset, fact.context))
 
+    def add_model(self, fact: f.LoggedModelUsed) -> None:
+        """Take a logged model that a run read or made; the last step of one counts."""
+        check_id("logged model id", fact.model_id)
+        self._get(fact.run_id).models[fact.role, fact.model_id] = fact.step
+
     def _get(self, run_id: str, *, ended: bool = False, starts: bool = False) -> _Run:
         """Get the run a fact is of, making a stub when its start has not come yet.
 
@@ -331,6 +338,14 @@ class RunFacts:
         for run in runs:
             for dataset, context in run.inputs:
                 self._write_input(run, dataset, context)
+        self._execute(
+            PUT_MODEL,
+            (
+                {"run_pk": run.pk, "role": role, "model_id": model_id, "step": step}
+                for run in runs
+                for (role, model_id), step in run.models.items()
+            ),
+        )
         self._execute(ADD_EVENT, (row | {"run_pk": run.pk} for run in runs for row in run.events))
         self._write_updated()
         self._runs = {}

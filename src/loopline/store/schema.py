@@ -234,6 +234,94 @@ run_input = Table(
     PrimaryKeyConstraint("run_pk", "dataset_id", "context"),
 )
 
+#: A model as MLflow 3's clients log it: an entity of an experiment, with files of its own.
+logged_model = Table(
+    "ll_logged_model",
+    metadata,
+    Column("pk", Id, primary_key=True, autoincrement=True),
+    Column("model_id", Text, nullable=False, unique=True),
+    Column("experiment_id", ForeignKey("ll_experiment.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("model_type", Text, nullable=False, server_default=Empty),
+    # The run that made it, which need not be here.
+    Column("source_run_id", Text, nullable=False, server_default=Empty, index=True),
+    Column("status", Text, nullable=False),
+    Column("status_message", Text, nullable=False, server_default=Empty),
+    Column("lifecycle", Text, nullable=False, server_default=text("'active'")),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+Index(
+    "ix_ll_logged_model_newest",
+    logged_model.c.experiment_id,
+    logged_model.c.lifecycle,
+    logged_model.c.created_ms.desc(),
+    logged_model.c.model_id,
+)
+
+
+def _of_logged_model() -> ForeignKey:
+    """Let a row be deleted with its logged model."""
+    return ForeignKey("ll_logged_model.pk", ondelete="CASCADE")
+
+
+def _texts_of_logged_model(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("model_pk", _of_logged_model(), nullable=False),
+        Column("key", Text, nullable=False),
+        Column("value", Text, nullable=False),
+        PrimaryKeyConstraint("model_pk", "key"),
+        sqlite_with_rowid=False,
+    )
+
+
+logged_model_param = _texts_of_logged_model("ll_logged_model_param")
+logged_model_tag = _texts_of_logged_model("ll_logged_model_tag")
+
+#: Points that runs measured on a logged model, on a data version or (empty) on none in particular.
+logged_model_metric = Table(
+    "ll_logged_model_metric",
+    metadata,
+    Column("model_pk", _of_logged_model(), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("dataset_name", Text, nullable=False, server_default=Empty),
+    Column("dataset_digest", Text, nullable=False, server_default=Empty),
+    Column("run_id", Text, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    # NULL is NaN, which SQLite cannot keep.
+    Column("value", Double),
+    PrimaryKeyConstraint(
+        "model_pk", "key", "dataset_name", "dataset_digest", "run_id", "step", "timestamp_ms"
+    ),
+    sqlite_with_rowid=False,
+)
+
+logged_model_file = Table(
+    "ll_logged_model_file",
+    metadata,
+    Column("model_pk", _of_logged_model(), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("model_pk", "path"),
+    sqlite_with_rowid=False,
+)
+
+#: Logged models that a run read or made, by id: they may be of another server.
+run_model = Table(
+    "ll_run_model",
+    metadata,
+    Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("model_id", Text, nullable=False, index=True),
+    Column("step", BigInteger, nullable=False, server_default=Zero),
+    PrimaryKeyConstraint("run_pk", "role", "model_id"),
+)
+
 refused = Table(
     "ll_refused",
     metadata,
@@ -321,6 +409,8 @@ model_version = Table(
     # Where its files are in the words of who registered it; empty: in that folder of the run.
     Column("source", Text, nullable=False, server_default=Empty),
     Column("run_link", Text, nullable=False, server_default=Empty),
+    # The logged model it was made from; empty: none.
+    Column("logged_model_id", Text, nullable=False, server_default=Empty, index=True),
     Column("stage", Text, nullable=False, server_default=text("'None'")),
     Column("status", Text, nullable=False, server_default=text("'READY'")),
     Column("status_message", Text, nullable=False, server_default=Empty),

@@ -95,6 +95,7 @@ def _insert_version(connection: Connection, given: ModelVersion) -> None:
             artifact_path=check_artifact_path(given.artifact_path) if given.artifact_path else "",
             source=given.source,
             run_link=given.run_link,
+            logged_model_id=given.logged_model_id,
             stage=given.stage,
             status=given.status,
             status_message=given.status_message,
@@ -105,11 +106,7 @@ def _insert_version(connection: Connection, given: ModelVersion) -> None:
             updated_ms=given.updated_ms,
             actor=given.actor,
             document=msgspec.json.encode(
-                Document(
-                    metrics=dict(given.metrics),
-                    params=given.params,
-                    logged_model_id=given.logged_model_id,
-                )
+                Document(metrics=dict(given.metrics), params=given.params)
             ).decode(),
         )
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from msgspec import json
+
+from loopline.records.logged_models import LoggedModelStatus, ModelRole
 from loopline.rules.mlflow_datasets import dataset_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from loopline.records.logged_models import LoggedModel, LoggedModelPoint, RunModel
     from loopline.records.registry import ModelVersion, RegisteredModel
     from loopline.records.tracking import Experiment, Run, RunInput
 
@@ -17,7 +21,9 @@ __all__ = [
     "SCHEME",
     "artifact_root",
     "experiment_answer",
+    "logged_model_answer",
     "model_answer",
+    "model_root",
     "number",
     "pairs",
     "run_answer",
@@ -28,6 +34,13 @@ __all__ = [
 
 #: Scheme of the addresses that this server gives out, and takes back.
 SCHEME = "mlflow-artifacts:/"
+#: Tag of a logged model that says which versions were made from it.
+_VERSIONS = "mlflow.modelVersions"
+_STATUS = {
+    LoggedModelStatus.PENDING: "LOGGED_MODEL_PENDING",
+    LoggedModelStatus.READY: "LOGGED_MODEL_READY",
+    LoggedModelStatus.FAILED: "LOGGED_MODEL_UPLOAD_FAILED",
+}
 _SPELLED = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -44,6 +57,58 @@ def pairs(texts: Mapping[str, str]) -> list[dict[str, str]]:
 def artifact_root(experiment_id: str, run_id: str) -> str:
     """Tell the address of a run's files."""
     return f"{SCHEME}{experiment_id}/{run_id}/artifacts"
+
+
+def model_root(experiment_id: str, model_id: str) -> str:
+    """Tell the address of a logged model's files."""
+    return f"{SCHEME}{experiment_id}/models/{model_id}/artifacts"
+
+
+def logged_model_answer(model: LoggedModel) -> dict[str, Any]:
+    """Write a logged model with all its points, and in a tag the versions made from it."""
+    tags = dict(model.tags)
+    if model.registrations:
+        versions = [{"name": name, "version": number} for name, number in model.registrations]
+        tags[_VERSIONS] = json.encode(versions).decode()
+    info = {
+        "model_id": model.model_id,
+        "experiment_id": model.experiment_id,
+        "name": model.name,
+        "creation_timestamp_ms": model.created_ms,
+        "last_updated_timestamp_ms": model.updated_ms,
+        "artifact_uri": model_root(model.experiment_id, model.model_id),
+        "status": _STATUS[model.status],
+        "status_message": model.status_message,
+        "model_type": model.model_type,
+        "source_run_id": model.source_run_id,
+        "tags": pairs(tags),
+        "registrations": [
+            {"name": name, "version": str(number)} for name, number in model.registrations
+        ],
+    }
+    data = {
+        "params": pairs(model.params),
+        "metrics": [_point_answer(point) for point in model.metrics],
+    }
+    return {
+        "info": {key: value for key, value in info.items() if value},
+        "data": {key: value for key, value in data.items() if value},
+    }
+
+
+def _point_answer(point: LoggedModelPoint) -> dict[str, Any]:
+    answer = {
+        "key": point.key,
+        "value": number(point.value),
+        "timestamp": point.timestamp_ms,
+        "step": point.step,
+        "model_id": point.model_id,
+        "run_id": point.run_id,
+    }
+    if point.dataset_name:
+        answer["dataset_name"] = point.dataset_name
+        answer["dataset_digest"] = point.dataset_digest
+    return answer
 
 
 def experiment_answer(experiment: Experiment) -> dict[str, Any]:
@@ -77,8 +142,10 @@ def run_info(run: Run) -> dict[str, Any]:
     return answer
 
 
-def run_answer(run: Run, inputs: list[RunInput] | None = None) -> dict[str, Any]:
-    """Write a run with the latest point of each metric, and with its inputs where they are read."""
+def run_answer(
+    run: Run, inputs: Sequence[RunInput] = (), models: Sequence[RunModel] = ()
+) -> dict[str, Any]:
+    """Write a run with the latest point of each metric, and what it read and made if given."""
     data: dict[str, Any] = {}
     if run.metrics:
         data["metrics"] = [
@@ -96,8 +163,20 @@ def run_answer(run: Run, inputs: list[RunInput] | None = None) -> dict[str, Any]
     tags = run.tags if "mlflow.runName" in run.tags else {"mlflow.runName": run.name, **run.tags}
     data["tags"] = pairs(tags)
     answer: dict[str, Any] = {"info": run_info(run), "data": data}
-    if inputs:
-        answer["inputs"] = {"dataset_inputs": [_input_answer(each) for each in inputs]}
+    read = [{"model_id": each.model_id} for each in models if each.role is ModelRole.INPUT]
+    made = [
+        {"model_id": each.model_id, "step": each.step}
+        for each in models
+        if each.role is ModelRole.OUTPUT
+    ]
+    if inputs or read:
+        datasets = [_input_answer(each) for each in inputs]
+        answer["inputs"] = {
+            **({"dataset_inputs": datasets} if datasets else {}),
+            **({"model_inputs": read} if read else {}),
+        }
+    if made:
+        answer["outputs"] = {"model_outputs": made}
     return answer
 
 

@@ -1,6 +1,7 @@
 """Files in MLflow's protocol: uploads, downloads and lists, by the addresses given out.
 
-An address is ``mlflow-artifacts:/<experiment>/<run>/artifacts/<path>``, or that of a model version,
+An address is ``mlflow-artifacts:/<experiment>/<run>/artifacts/<path>``, that of a logged model,
+``mlflow-artifacts:/<experiment>/models/<id>/artifacts/<path>``, or that of a model version,
 ``mlflow-artifacts:/versions/<name>/<number>/artifacts/<path>``. Clients never say where bytes lie:
 what is no address of something that is there is refused.
 """
@@ -34,20 +35,23 @@ if TYPE_CHECKING:
     from loopline.server.commits import Commits
     from loopline.server.threads import Threads
 
-__all__ = ["ARTIFACTS", "VERSIONS_AT", "Place", "artifact_routes", "parse_place"]
+__all__ = ["ARTIFACTS", "VERSIONS_AT", "Place", "artifact_routes", "file_answer", "parse_place"]
 
 #: First part of the addresses of model versions; experiments are numbers.
 VERSIONS_AT = "versions"
+#: Second part of the addresses of logged models; where it is a run's id, "artifacts" follows.
+MODELS_AT = "models"
 #: Parts of an address before the path inside the run.
 _PARTS = 3
 
 
 class Place(NamedTuple):
-    """A file or folder of a run or of a model version; an empty path is all of its files."""
+    """A file or folder of a run, logged model or model version; an empty path is all its files."""
 
     run_id: str
     path: str
     version: tuple[str, int] | None = None
+    model_id: str = ""
 
 
 def parse_place(text: str) -> Place:
@@ -58,7 +62,8 @@ def parse_place(text: str) -> Place:
     """
     parts = text.strip("/").split("/")
     of_version = parts[0] == VERSIONS_AT
-    size = _PARTS + of_version
+    of_model = parts[1:2] == [MODELS_AT] and parts[2:3] != ["artifacts"]
+    size = _PARTS + (of_version or of_model)
     if len(parts) < size or parts[size - 1] != "artifacts":
         msg = (
             f"Invalid path {text[:200]!r}: this server keeps files of runs, under "
@@ -67,6 +72,8 @@ def parse_place(text: str) -> Place:
         raise InvalidInputError(msg)
     rest = "/".join(parts[size:])
     path = check_artifact_path(rest) if rest else ""
+    if of_model:
+        return Place("", path, model_id=parts[2])
     if not of_version:
         return Place(parts[1], path)
     if not parts[2].isdecimal():
@@ -87,11 +94,12 @@ def _list(backend: Backend, call: ListFiles) -> dict[str, Any]:
     files = backend.call(ops.ListArtifacts(run_id=run.run_id, path=call.path.rstrip("/")))
     return {
         "root_uri": artifact_root(run.experiment_id, run.run_id),
-        "files": [_file_answer(file, file.path) for file in files],
+        "files": [file_answer(file, file.path) for file in files],
     }
 
 
-def _file_answer(file: Artifact, path: str) -> dict[str, Any]:
+def file_answer(file: Artifact, path: str) -> dict[str, Any]:
+    """Write a file or folder."""
     if file.is_dir:
         return {"path": path, "is_dir": True}
     return {"path": path, "is_dir": False, "file_size": file.size_bytes}
@@ -99,6 +107,8 @@ def _file_answer(file: Artifact, path: str) -> dict[str, Any]:
 
 def _below(backend: Backend, place: Place) -> list[Artifact]:
     """List what lies in a folder."""
+    if place.model_id:
+        return backend.call(ops.ListLoggedModelFiles(model_id=place.model_id, path=place.path))
     if place.version is None:
         return backend.call(ops.ListArtifacts(run_id=place.run_id, path=place.path))
     name, number = place.version
@@ -112,9 +122,28 @@ def _find(backend: Backend, place: Place) -> Artifact:
         for file in _below(backend, place._replace(path=folder)):
             if file.path.rpartition("/")[2] == name and not file.is_dir:
                 return file
-    whose = f"run {place.run_id}" if place.version is None else "the version"
+    whose = f"run {place.run_id}" if place.run_id else place.model_id or "the version"
     msg = f"No such artifact: '{place.path}' of {whose}. List what is there."
     raise NotFoundError(msg)
+
+
+def _check_owner(backend: Backend, place: Place) -> None:
+    """Find what a file is to belong to, before its bytes are taken."""
+    if place.model_id:
+        backend.call(ops.GetLoggedModel(model_id=place.model_id))
+    else:
+        backend.call(ops.GetRun(run_id=place.run_id))
+
+
+def _logged(place: Place, sha256: str, size: int) -> f.Fact:
+    now_ms = time.time_ns() // 1_000_000
+    if place.model_id:
+        return f.LoggedModelFile(
+            model_id=place.model_id, path=place.path, sha256=sha256, size_bytes=size, at_ms=now_ms
+        )
+    return f.ArtifactLogged(
+        run_id=place.run_id, path=place.path, sha256=sha256, size_bytes=size, at_ms=now_ms
+    )
 
 
 def artifact_routes(
@@ -125,20 +154,15 @@ def artifact_routes(
     async def put(request: Request) -> Response:
         place = parse_place(request.path_params["path"])
         if not place.path or place.version is not None:
-            msg = "Files go below a run's artifacts; a model version stays as it was registered."
+            msg = (
+                "Files go below the artifacts of a run or logged model; a model version stays as "
+                "it was registered."
+            )
             raise InvalidInputError(msg)
-        await threads.run(backend.call, ops.GetRun(run_id=place.run_id))
+        await threads.run(_check_owner, backend, place)
         async with uploaded(request, backend, threads) as file:
             sha256, size = await threads.run(backend.put_blob, file)
-        now_ms = time.time_ns() // 1_000_000
-        await commits.record(
-            [
-                f.ArtifactLogged(
-                    run_id=place.run_id, path=place.path, sha256=sha256, size_bytes=size,
-                    at_ms=now_ms,
-                )
-            ]
-        )  # fmt: skip
+        await commits.record([_logged(place, sha256, size)])
         return Response(b"{}", media_type=wire.JSON)
 
     async def get(request: Request) -> Response:
@@ -153,7 +177,7 @@ def artifact_routes(
 
         def ask() -> bytes:
             files = _below(backend, place)
-            answers = [_file_answer(file, file.path.rpartition("/")[2]) for file in files]
+            answers = [file_answer(file, file.path.rpartition("/")[2]) for file in files]
             return wire.encode({"files": answers} if answers else {}, wire.JSON)
 
         return Response(await threads.run(ask), media_type=wire.JSON)

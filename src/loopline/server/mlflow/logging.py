@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.errors import InvalidInputError, UnsupportedError
+from loopline.errors import InvalidInputError
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.logged_models import LoggedModelPoint, ModelRole
 from loopline.rules.mlflow_datasets import dataset_of
 from loopline.rules.names import check_key
 from loopline.server.mlflow.experiments import POST
@@ -43,21 +44,27 @@ CONTEXT = "mlflow.data.context"
 
 
 class Point(Call, frozen=True, kw_only=True):
-    """A point of a metric."""
+    """A point of a metric, which may be measured on a logged model and on a data version."""
 
     key: str
     value: float
     timestamp: int | None = None
     step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
 
 
 class LogMetric(RunId, frozen=True, kw_only=True):
-    """A point of a metric of a run."""
+    """A point of a metric of a run, as ``Point`` has it."""
 
     key: str
     value: float
     timestamp: int | None = None
     step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
 
 
 class LogParam(RunId, frozen=True, kw_only=True):
@@ -112,6 +119,18 @@ class ModelInput(Call, frozen=True, kw_only=True):
     model_id: str
 
 
+class ModelOutput(ModelInput, frozen=True, kw_only=True):
+    """A logged model that a run made, at a step."""
+
+    step: int = 0
+
+
+class LogOutputs(RunId, frozen=True, kw_only=True):
+    """What a run made."""
+
+    models: list[ModelOutput] = []
+
+
 class LogInputs(RunId, frozen=True, kw_only=True):
     """What a run read."""
 
@@ -125,18 +144,25 @@ class LogModel(RunId, frozen=True, kw_only=True):
     model_json: str
 
 
-def points_of(run_id: str, points: Sequence[Point]) -> list[f.Fact]:
-    """Gather points by their metric, a fact each, in the order of the first ones."""
+def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
+    """Gather points by their metric, a fact each, in the order of the first ones.
+
+    Those measured on a logged model become points of that, too: one more fact.
+    """
     columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
     now_ms = time.time_ns() // 1_000_000
+    of_models: list[LoggedModelPoint] = []
     for point in points:
         check_key("metric", point.key)
         steps, times, values = columns.setdefault(point.key, ([], [], []))
+        at_ms = now_ms if point.timestamp is None else point.timestamp
         steps.append(point.step)
-        times.append(now_ms if point.timestamp is None else point.timestamp)
+        times.append(at_ms)
         values.append(point.value)
+        if point.model_id:
+            of_models.append(_of_model(run_id, point, point.model_id, at_ms))
     try:
-        return [
+        facts: list[f.Fact] = [
             f.MetricPoints(
                 run_id=run_id,
                 key=key,
@@ -149,11 +175,26 @@ def points_of(run_id: str, points: Sequence[Point]) -> list[f.Fact]:
     except struct.error:
         msg = "A step or timestamp is larger than can be kept. Use numbers below 2^63."
         raise InvalidInputError(msg) from None
+    if of_models:
+        facts.append(f.LoggedModelMeasured(points=of_models))
+    return facts
+
+
+def _of_model(run_id: str, point: Point | LogMetric, model_id: str, at_ms: int) -> LoggedModelPoint:
+    return LoggedModelPoint(
+        model_id=model_id,
+        key=point.key,
+        value=point.value,
+        step=point.step,
+        timestamp_ms=at_ms,
+        run_id=run_id,
+        dataset_name=point.dataset_name or "",
+        dataset_digest=point.dataset_digest or "",
+    )
 
 
 def _log_metric(call: LogMetric) -> list[f.Fact]:
-    point = Point(key=call.key, value=call.value, timestamp=call.timestamp, step=call.step)
-    return points_of(run_id_of(call), [point])
+    return points_of(run_id_of(call), [call])
 
 
 def _log_param(call: LogParam) -> list[f.Fact]:
@@ -211,9 +252,6 @@ def _check_lengths(call: LogBatch) -> None:
 
 def _log_inputs(call: LogInputs) -> list[f.Fact]:
     run_id = run_id_of(call)
-    if call.models:
-        msg = "This server keeps no logged models, so a run can read none. Log datasets alone."
-        raise UnsupportedError(msg)
     if len(call.datasets) > MOST_DATASETS:
         msg = f"At most {MOST_DATASETS:,} datasets are taken at once; {len(call.datasets):,} came."
         raise InvalidInputError(msg)
@@ -226,6 +264,21 @@ def _log_inputs(call: LogInputs) -> list[f.Fact]:
         if tags:
             more = {f"loopline.input.{key}": value for key, value in tags.items()}
             facts.append(f.TagsSet(run_id=run_id, tags=more))
+    facts += [
+        f.LoggedModelUsed(run_id=run_id, model_id=model.model_id, role=ModelRole.INPUT)
+        for model in call.models
+    ]
+    return facts or [f.TagsSet(run_id=run_id, tags={})]
+
+
+def _log_outputs(call: LogOutputs) -> list[f.Fact]:
+    run_id = run_id_of(call)
+    facts: list[f.Fact] = [
+        f.LoggedModelUsed(
+            run_id=run_id, model_id=model.model_id, role=ModelRole.OUTPUT, step=model.step
+        )
+        for model in call.models
+    ]
     return facts or [f.TagsSet(run_id=run_id, tags={})]
 
 
@@ -254,5 +307,6 @@ LOGGING: list[Rule] = [
     records("runs/delete-tag", DeleteTag, _delete_tag),
     records("runs/log-batch", LogBatch, _log_batch),
     records("runs/log-inputs", LogInputs, _log_inputs),
+    records("runs/outputs", LogOutputs, _log_outputs),
     asks("runs/log-model", LogModel, _log_model, methods=POST),
 ]

@@ -54,13 +54,17 @@ async def read_call(request: Request, kind: type[C]) -> C:
     Raises:
         InvalidInputError: In MLflow's words, with the parameter's name.
     """
-    if request.method == "GET":
-        return _convert(_query(request, kind), kind)
+    if request.method == "GET" or (request.path_params and _is_bare(request)):
+        return _convert(_query(request, kind) | request.path_params, kind)
     if wire.media_type(request.headers.get("content-type", "")) != wire.JSON:
         msg = "Bad Request. Content-Type must be 'application/json'."
         raise _BadRequestError(msg)
     body = await read_body(request, most_bytes=MOST_BYTES)
     try:
+        if request.path_params:
+            # What the address names counts, whatever the body says of it.
+            said = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+            return _convert(said | request.path_params, kind)
         return msgspec.json.decode(body or b"{}", type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(error, body) from None
@@ -70,6 +74,11 @@ async def read_call(request: Request, kind: type[C]) -> C:
     except RecursionError:
         msg = "Bad Request. The body is nested too deep. Send flatter data."
         raise _BadRequestError(msg) from None
+
+
+def _is_bare(request: Request) -> bool:
+    """Tell whether a client deletes what the address names, without a body."""
+    return request.method == "DELETE" and "content-type" not in request.headers
 
 
 def _query(request: Request, kind: type[Call]) -> dict[str, Any]:

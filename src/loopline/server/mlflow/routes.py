@@ -13,11 +13,11 @@ from loopline.server.errors import plain_error
 from loopline.server.gate import GuardedRoute
 from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
 from loopline.server.mlflow.experiments import EXPERIMENTS
+from loopline.server.mlflow.logged_models import LOGGED_MODELS
 from loopline.server.mlflow.logging import LOGGING
 from loopline.server.mlflow.metrics import METRICS
 from loopline.server.mlflow.models import MODELS
-from loopline.server.mlflow.requests import Call, read_call
-from loopline.server.mlflow.rules import asks
+from loopline.server.mlflow.requests import read_call
 from loopline.server.mlflow.runs import RUNS
 from loopline.server.mlflow.versions import VERSIONS
 
@@ -36,10 +36,6 @@ PREFIXES = ("/api", "/ajax-api")
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class _SearchModels(Call, frozen=True, kw_only=True):
-    """A search for logged models, of which this server takes none yet: there is none to find."""
-
-
 RULES: list[Rule] = [
     *EXPERIMENTS,
     *RUNS,
@@ -48,10 +44,8 @@ RULES: list[Rule] = [
     *ARTIFACTS,
     *MODELS,
     *VERSIONS,
-    # MLflow 3's clients ask this whenever they list files.
-    asks("logged-models/search", _SearchModels, lambda _backend, _call: {}, methods=("POST",),
-         permission="view"),
-]  # fmt: skip
+    *LOGGED_MODELS,
+]
 _EMPTY = b"{}"
 
 
@@ -118,6 +112,6 @@ async def _server_info(_request: Request) -> Response:
 async def _unsupported(request: Request) -> Response:
     message = (
         f"{request.url.path[:200]} is not supported by this server. It speaks MLflow's protocol of "
-        "experiments, runs, metrics, files, registered models and their versions."
+        "experiments, runs, metrics, files, logged and registered models and their versions."
     )
     return plain_error(501, "NOT_IMPLEMENTED", message)

@@ -11,6 +11,7 @@ from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.base import Lifecycle
 from loopline.records.tracking import RunStatus
+from loopline.rules.made_up_names import made_up_name
 from loopline.server.mlflow.answers import run_answer, run_info
 from loopline.server.mlflow.experiments import POST, view_of
 from loopline.server.mlflow.requests import Call, KeyValue, required
@@ -87,7 +88,7 @@ def _create(backend: Backend, call: CreateRun) -> dict[str, Any]:
         )
         raise InvalidInputError(msg)
     run_id = uuid.uuid4().hex
-    name = name or run_name(run_id)
+    name = name or made_up_name(run_id)
     started = f.RunStarted(
         run_id=run_id,
         experiment_id=experiment.experiment_id,
@@ -105,7 +106,9 @@ def _create(backend: Backend, call: CreateRun) -> dict[str, Any]:
 def _get(backend: Backend, call: RunId) -> dict[str, Any]:
     run_id = run_id_of(call)
     run = backend.call(ops.GetRun(run_id=run_id))
-    return {"run": run_answer(run, backend.call(ops.ListInputs(run_id=run_id)))}
+    inputs = backend.call(ops.ListInputs(run_id=run_id))
+    models = backend.call(ops.ListRunModels(run_id=run_id))
+    return {"run": run_answer(run, inputs, models)}
 
 
 def _update(backend: Backend, call: UpdateRun) -> dict[str, Any]:
@@ -168,25 +171,6 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
         "runs": [run_answer(run) for run in page.runs],
         "next_page_token": page.next_page_token,
     }
-
-
-#: Words for names of runs that have none.
-_HOW = (
-    "brisk", "calm", "clever", "early", "gentle", "keen", "late", "lively", "lucky", "mellow",
-    "nimble", "patient", "quick", "quiet", "rainy", "silent", "sunny", "swift", "tidy", "windy",
-)  # fmt: skip
-_WHAT = (
-    "avenue", "bridge", "broadway", "cab", "corner", "crossing", "ferry", "garage", "harbor",
-    "junction", "lane", "meter", "night", "park", "plaza", "ramp", "shift", "square", "taxi",
-    "tunnel",
-)  # fmt: skip
-
-
-def run_name(run_id: str) -> str:
-    """Make up a name that people can say, always the same for an id."""
-    number = int(run_id[:12], 16)
-    how, rest = number % len(_HOW), number // len(_HOW)
-    return f"{_HOW[how]}-{_WHAT[rest % len(_WHAT)]}-{rest // len(_WHAT) % 1000}"
 
 
 RUNS: list[Rule] = [

@@ -1,9 +1,10 @@
 """Model versions in MLflow's protocol.
 
 A client names what it registers by an address: of a run's files, as this server gave it out or as
-``runs:/<run>/<path>``, or of another version, ``models:/<name>/<version>``. Any other place is
-refused: files are what was uploaded here. A version is downloaded from an address of its own, so
-that it stays what was registered, whatever is uploaded to the run later.
+``runs:/<run>/<path>``, of a logged model, ``models:/m-<id>``, or of another version,
+``models:/<name>/<version>``. Any other place is refused: files are what was uploaded here. A
+version is downloaded from an address of its own, so that it stays what was registered, whatever is
+uploaded to the run later.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.records.registry import Stage
 from loopline.rules.names import check_artifact_path
-from loopline.server.mlflow.answers import SCHEME, artifact_root, version_answer
+from loopline.server.mlflow.answers import SCHEME, artifact_root, model_root, version_answer
 from loopline.server.mlflow.artifacts import VERSIONS_AT, Place, parse_place
 from loopline.server.mlflow.experiments import POST
 from loopline.server.mlflow.models import DELETE, PATCH, version_number, without_prompts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["VERSIONS"]
 
 _RUN = re.compile(r"runs:/+([^/]+)/(.+)\Z")
+_MODEL = re.compile(r"models:/+(m-[^/]+)/?\Z")
 _VERSION = re.compile(r"models:/+([^/]+)/(\d+)\Z")
 
 
@@ -81,11 +83,12 @@ class SearchVersions(Call, frozen=True, kw_only=True):
 
 
 class _Source(NamedTuple):
-    """What is registered: a folder of a run, or another version."""
+    """What is registered: a folder of a run, a logged model, or another version."""
 
     run_id: str = ""
     path: str = ""
     copied: tuple[str, int] | None = None
+    model_id: str = ""
 
 
 def _source_of(call: CreateVersion) -> _Source:
@@ -97,7 +100,9 @@ def _source_of(call: CreateVersion) -> _Source:
     source = required("source", call.source)
     if found := _VERSION.match(source):
         return _Source(copied=(found[1], int(found[2])))
-    if found := _RUN.match(source):
+    if found := _MODEL.match(source):
+        place = Place("", "", model_id=found[1])
+    elif found := _RUN.match(source):
         place = Place(found[1], check_artifact_path(found[2]))
     elif source.startswith(SCHEME):
         place = parse_place(source.removeprefix(SCHEME))
@@ -109,6 +114,20 @@ def _source_of(call: CreateVersion) -> _Source:
         raise InvalidInputError(msg)
     if place.version:
         return _Source(copied=place.version)
+    if place.model_id:
+        if place.path:
+            msg = (
+                f"Invalid model version source: '{source[:200]}'. A logged model is registered "
+                "whole: leave out the path below it."
+            )
+            raise InvalidInputError(msg)
+        if call.model_id and call.model_id != place.model_id:
+            msg = (
+                f"Invalid model version source: '{source[:200]}'. The model_id request parameter "
+                "must identify the resource that contains the source."
+            )
+            raise InvalidInputError(msg)
+        return _Source(call.run_id, model_id=place.model_id)
     if call.run_id and call.run_id != place.run_id:
         msg = (
             f"Invalid model version source: '{source[:200]}'. The run_id request parameter must "
@@ -131,11 +150,14 @@ def _create(backend: Backend, call: CreateVersion) -> dict[str, Any]:
             )
         )  # fmt: skip
     else:
+        if source.model_id:
+            backend.call(ops.GetLoggedModel(model_id=source.model_id))
         made = backend.call(
             ops.RegisterVersion(
                 name=name, run_id=source.run_id, artifact_path=source.path, source=call.source,
                 tags=tags, description=call.description, run_link=call.run_link,
-                logged_model_id=call.model_id, allow_empty=True, create_model=False,
+                logged_model_id=source.model_id or call.model_id, allow_empty=True,
+                create_model=False,
             )
         )  # fmt: skip
     return {"model_version": version_answer(made)}
@@ -199,11 +221,14 @@ def _download_uri(backend: Backend, call: Version) -> dict[str, Any]:
     number = version.version
     if backend.call(ops.ResolveModel(name=call.name, version=number)).files:
         return {"artifact_uri": f"{SCHEME}{VERSIONS_AT}/{call.name}/{number}/artifacts"}
+    # It was registered before its files were logged: they are where they were logged to.
+    if version.logged_model_id and not version.artifact_path:
+        model = backend.call(ops.GetLoggedModel(model_id=version.logged_model_id))
+        return {"artifact_uri": model_root(model.experiment_id, model.model_id)}
     try:
         run = backend.call(ops.GetRun(run_id=version.run_id))
     except NotFoundError:
         return {"artifact_uri": version.source}
-    # It was registered before its files were logged: they are where the run has them.
     root = artifact_root(run.experiment_id, run.run_id)
     return {"artifact_uri": f"{root}/{version.artifact_path}"}
 

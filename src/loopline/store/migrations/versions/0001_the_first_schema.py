@@ -481,6 +481,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
+            "logged_model_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
             "stage",
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             server_default=sa.text("'None'"),
@@ -530,6 +536,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_ll_model_version_run_id"), "ll_model_version", ["run_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_ll_model_version_logged_model_id"),
+        "ll_model_version",
+        ["logged_model_id"],
+        unique=False,
     )
     op.create_index(
         "ix_ll_model_version_stage",
@@ -922,6 +934,182 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_pk", "writer", name=op.f("pk_ll_writer_run")),
     )
     op.create_index(op.f("ix_ll_writer_run_writer"), "ll_writer_run", ["writer"], unique=False)
+    op.create_table(
+        "ll_logged_model",
+        sa.Column(
+            "pk",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "model_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "model_type",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "source_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "status_message",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "lifecycle",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'active'"),
+            nullable=False,
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"], ["ll_experiment.id"], name=op.f("fk_ll_logged_model_experiment_id")
+        ),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_ll_logged_model")),
+        sa.UniqueConstraint("model_id", name=op.f("uq_ll_logged_model_model_id")),
+    )
+    op.create_index(
+        "ix_ll_logged_model_newest",
+        "ll_logged_model",
+        ["experiment_id", "lifecycle", sa.literal_column("created_ms DESC"), "model_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_ll_logged_model_source_run_id"), "ll_logged_model", ["source_run_id"], unique=False
+    )
+    op.create_table(
+        "ll_logged_model_file",
+        sa.Column("model_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["model_pk"],
+            ["ll_logged_model.pk"],
+            name=op.f("fk_ll_logged_model_file_model_pk"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("model_pk", "path", name=op.f("pk_ll_logged_model_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_ll_logged_model_file_sha256"), "ll_logged_model_file", ["sha256"], unique=False
+    )
+    op.create_table(
+        "ll_logged_model_metric",
+        sa.Column("model_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "dataset_name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "dataset_digest",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "run_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp_ms", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["model_pk"],
+            ["ll_logged_model.pk"],
+            name=op.f("fk_ll_logged_model_metric_model_pk"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "model_pk",
+            "key",
+            "dataset_name",
+            "dataset_digest",
+            "run_id",
+            "step",
+            "timestamp_ms",
+            name=op.f("pk_ll_logged_model_metric"),
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ll_logged_model_param",
+        sa.Column("model_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_pk"],
+            ["ll_logged_model.pk"],
+            name=op.f("fk_ll_logged_model_param_model_pk"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("model_pk", "key", name=op.f("pk_ll_logged_model_param")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ll_logged_model_tag",
+        sa.Column("model_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_pk"],
+            ["ll_logged_model.pk"],
+            name=op.f("fk_ll_logged_model_tag_model_pk"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("model_pk", "key", name=op.f("pk_ll_logged_model_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ll_run_model",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "role", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "model_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("step", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["ll_run.pk"], name=op.f("fk_ll_run_model_run_pk")),
+        sa.PrimaryKeyConstraint("run_pk", "role", "model_id", name=op.f("pk_ll_run_model")),
+    )
+    op.create_index(op.f("ix_ll_run_model_model_id"), "ll_run_model", ["model_id"], unique=False)
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
