@@ -47,6 +47,8 @@ RULES: list[Rule] = [
     *LOGGED_MODELS,
 ]
 _EMPTY = b"{}"
+#: MLflow 1's clients reach the registry where it was before it was done.
+_NOW, _BEFORE = "2.0/mlflow/", "2.0/preview/mlflow/"
 
 
 def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
@@ -54,20 +56,42 @@ def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     commits = Commits(backend, threads)
     routes: list[GuardedRoute] = []
     for prefix in PREFIXES:
-        for rule in RULES:
-            answer = _recorder(rule, commits) if rule.facts else _asker(rule, backend, threads)
-            path = f"{prefix}/{rule.path}"
-            methods = list(rule.methods)
-            routes.append(GuardedRoute(path, answer, methods=methods, permission=rule.permission))
+        routes += _rules(prefix, backend, threads, commits)
         routes += artifact_routes(backend, threads, commits, prefix)
         routes.append(
             GuardedRoute(f"{prefix}/3.0/mlflow/server-info", _server_info, permission="view")
         )
+    routes += _rules("/api", backend, threads, commits, before=_NOW, instead=_BEFORE)
+    for prefix in PREFIXES:
         routes += [
             GuardedRoute(f"{prefix}/{version}/{{rest:path}}", _unsupported, methods=METHODS,
                          permission="view")
             for version in ("2.0", "3.0")
         ]  # fmt: skip
+    return routes
+
+
+def _rules(
+    prefix: str,
+    backend: Backend,
+    threads: Threads,
+    commits: Commits,
+    *,
+    before: str = "",
+    instead: str = "",
+) -> list[GuardedRoute]:
+    """Make a route of each rule, with another beginning of its path where one is given."""
+    routes = []
+    for rule in RULES:
+        answer = _recorder(rule, commits) if rule.facts else _asker(rule, backend, threads)
+        routes.append(
+            GuardedRoute(
+                f"{prefix}/{instead}{rule.path.removeprefix(before)}",
+                answer,
+                methods=list(rule.methods),
+                permission=rule.permission,
+            )
+        )
     return routes
 
 
