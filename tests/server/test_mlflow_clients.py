@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,17 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(300)]
 HERE = Path(__file__).parent
 
 
-def session(program: str, python: str, url: str, folder: Path) -> dict[str, Any]:
+def session(
+    program: str, python: str, url: str, folder: Path, *arguments: str, **environment: str
+) -> dict[str, Any]:
     """Let a client have its session; return what it saw."""
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
     # A server's fault shows at once, and is not tried for minutes.
     quiet |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
     done = subprocess.run(
-        [python, HERE / program, url],
-        env={**os.environ, **quiet}, cwd=folder, capture_output=True, text=True, check=False,
+        [python, HERE / program, url, *arguments],
+        env={**os.environ, **quiet, **environment}, cwd=folder, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -187,3 +191,34 @@ def test_a_script_for_mlflow_1_runs_as_it_is(tmp_path: Path) -> None:
     backend.close()
     assert version.metrics == {"rmse": 0.456}
     assert version.params == {"batch_size": "256", "row_count": "100000"}
+
+
+def integrated(library: str, folder: Path) -> dict[str, Any]:
+    """Train with a library of our own environment, to which the skinny client is lent."""
+    (packages,) = (Path(python_of("mlflow-skinny")).parents[1] / "lib").glob("*/site-packages")
+    with running(Address("home", str(folder / "home"))) as url:
+        return session(
+            "mlflow_integrations.py", sys.executable, url, folder, library,
+            PYTHONPATH=str(packages),
+        )  # fmt: skip
+
+
+def test_keras_reports_by_the_callback_of_mlflow(tmp_path: Path) -> None:
+    seen = integrated("keras", tmp_path)
+    assert (seen["status"], seen["points"]) == ("FINISHED", {"loss": 3})
+    assert seen["params"]["optimizer_name"] == "adam"
+    assert "model_summary.txt" in seen["files"]
+
+
+def test_lightning_reports_by_its_own_logger(tmp_path: Path) -> None:
+    seen = integrated("lightning", tmp_path)
+    assert (seen["status"], seen["points"]) == ("FINISHED", {"loss": 8, "epoch": 8})
+    assert seen["params"] == {"lr": "0.1"}
+    assert seen["files"] == ["epoch=1-step=8"]  # Its checkpoint.
+
+
+def test_transformers_reports_by_its_trainer(tmp_path: Path) -> None:
+    seen = integrated("transformers", tmp_path)
+    assert seen["status"] == "FINISHED"
+    assert seen["points"]["loss"] == 4
+    assert len(seen["params"]) > 100  # More than one batch takes.
