@@ -43,7 +43,7 @@ def train_with_lightning() -> str:
             self.save_hyperparameters({"lr": 0.1})
 
         def training_step(self, batch: list[torch.Tensor], _index: int) -> torch.Tensor:
-            loss = ((self.layer(batch[0])[:, 0] - batch[1]) ** 2).mean()
+            loss: torch.Tensor = ((self.layer(batch[0])[:, 0] - batch[1]) ** 2).mean()
             self.log("loss", loss)
             return loss
 
