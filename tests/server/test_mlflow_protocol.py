@@ -192,3 +192,79 @@ def test_files_lie_below_a_runs_address_and_nowhere_else(url: str, run_id: str, 
     nobody = good.replace(run_id, "0" * 32)
     assert ask(url, "PUT", nobody, b"x").status == 404
     assert ask(url, "GET", nobody).status == 404
+
+
+def test_a_search_tells_what_runs_read_and_made(url: str) -> None:
+    _, made = post(url, "experiments/create", name="reads")
+    experiment_id = made["experiment_id"]
+    _, run = post(url, "runs/create", experiment_id=experiment_id, start_time=1)
+    run_id = run["run"]["info"]["run_id"]
+    _, model = post(url, "logged-models", experiment_id=experiment_id, name="gbm")
+    model_id = model["model"]["info"]["model_id"]
+    trips = {"name": "trips", "digest": "d1", "source_type": "local", "source": "{}"}
+    tags = [{"key": "mlflow.data.context", "value": "training"}]
+    read: dict[str, Any] = {
+        "datasets": [{"dataset": trips, "tags": tags}],
+        "models": [{"model_id": "m-far"}],
+    }
+    assert post(url, "runs/log-inputs", run_id=run_id, **read) == (200, {})
+    outputs = [{"model_id": model_id, "step": 3}]
+    assert post(url, "runs/outputs", run_id=run_id, models=outputs) == (200, {})
+    _, found = post(url, "runs/search", experiment_ids=[experiment_id])
+    (one,) = found["runs"]
+    assert one["inputs"]["dataset_inputs"][0]["dataset"]["name"] == "trips"
+    assert one["inputs"]["model_inputs"] == [{"model_id": "m-far"}]
+    assert one["outputs"] == {"model_outputs": outputs}
+    assert get(url, f"runs/get?run_id={run_id}")[1]["run"] == one
+    _, datasets = post(url, "experiments/search-datasets", experiment_ids=[experiment_id])
+    assert datasets["dataset_summaries"] == [
+        {"experiment_id": experiment_id, "name": "trips", "digest": "d1", "context": "training"}
+    ]
+    assert post(url, "experiments/search-datasets")[0] == 400
+
+
+def test_histories_of_several_runs_come_whole(url: str) -> None:
+    ids = []
+    for value in (1.0, 2.0):
+        _, run = post(url, "runs/create", experiment_id="0", start_time=1)
+        ids.append(run["run"]["info"]["run_id"])
+        for step in range(3):
+            post(url, "runs/log-metric", run_id=ids[-1], key="rmse", value=value, step=step,
+                 timestamp=1)  # fmt: skip
+    query = "&".join(f"run_id={run_id}" for run_id in ids)
+    _, found = get(url, f"metrics/get-history-bulk?{query}&metric_key=rmse")
+    assert sorted((p["run_id"], p["step"], p["value"]) for p in found["metrics"]) == sorted(
+        (run_id, step, value) for run_id, value in zip(ids, (1.0, 2.0), strict=True)
+        for step in range(3)
+    )  # fmt: skip
+    _, some = get(url, f"metrics/get-history-bulk?{query}&metric_key=rmse&max_results=4")
+    assert len(some["metrics"]) == 4
+    assert get(url, "metrics/get-history-bulk?metric_key=rmse")[0] == 400
+
+
+def test_a_logged_model_has_files_of_its_own(url: str) -> None:
+    _, made = post(url, "logged-models", experiment_id="0", name="gbm")
+    info = made["model"]["info"]
+    model_id, root = info["model_id"], info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    files = f"/api/2.0/mlflow-artifacts/artifacts/{root}"
+    assert ask(url, "PUT", f"{files}/data/model.bin", b"bytes").status == 200
+    assert ask(url, "GET", f"{files}/data/model.bin").body == b"bytes"
+    assert ask(url, "GET", f"{files}/none").status == 404
+    assert ask(url, "PUT", files, b"bytes").status == 400
+    _, listed = get(url, f"logged-models/{model_id}/artifacts/directories")
+    assert listed["files"] == [{"path": "data", "is_dir": True}]
+    below = f"logged-models/{model_id}/artifacts/directories?artifact_directory_path=data"
+    assert get(url, below)[1]["files"][0]["path"] == "data/model.bin"
+    single = f"{BASE}logged-models/{model_id}/artifacts/files?artifact_file_path=data/model.bin"
+    assert ask(url, "GET", single).body == b"bytes"
+    assert ask(url, "GET", single.replace("data/model", "..%2f..%2fmodel")).status == 400
+    assert post(url, f"logged-models/{model_id}", method="DELETE") == (200, {})
+    assert ask(url, "PUT", f"{files}/late", b"bytes").status == 404
+    # Clients delete without a body, and so without a type of one.
+    assert ask(url, "DELETE", f"{BASE}logged-models/{model_id}").status == 200
+
+
+def test_a_run_named_like_a_place_of_models_keeps_its_files(url: str) -> None:
+    files = "/api/2.0/mlflow-artifacts/artifacts/0/models/artifacts/f.txt"
+    answer = ask(url, "PUT", files, b"bytes")
+    assert (answer.status, b"'models' not found" in answer.body) == (404, True)

@@ -6,7 +6,7 @@ from loopline.records.base import Record
 from loopline.records.registry import Stage
 from loopline.records.tracking import Artifact, Dataset, RunStatus
 
-__all__ = ["DataUses", "DatasetSnapshot", "RunUse", "VersionUse"]
+__all__ = ["DataUses", "DatasetSnapshot", "ReadDataset", "RunUse", "VersionUse"]
 
 
 class RunUse(Record, frozen=True, kw_only=True):
@@ -62,6 +62,15 @@ class DataUses(Record, frozen=True, kw_only=True):
     versions: list[VersionUse] = []
     run_count: int = 0
     version_count: int = 0
+
+
+class ReadDataset(Record, frozen=True, kw_only=True):
+    """A data version that runs of an experiment read, and what for (empty: not said)."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str = ""
 
 
 class DatasetSnapshot(Record, frozen=True, kw_only=True):

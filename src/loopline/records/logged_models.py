@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from loopline.records.base import Lifecycle, Record
 from loopline.records.operation import Operation
-from loopline.records.tracking import Artifact
+from loopline.records.tracking import Artifact, RunInput
 
 __all__ = [
     "CreateLoggedModel",
@@ -20,6 +20,7 @@ __all__ = [
     "GetLoggedModel",
     "ListLoggedModelFiles",
     "ListRunModels",
+    "ListRunUses",
     "LogLoggedModelParams",
     "LoggedModel",
     "LoggedModelOrder",
@@ -29,6 +30,7 @@ __all__ = [
     "ModelRole",
     "RemoveLoggedModelTag",
     "RunModel",
+    "RunUses",
     "SearchLoggedModels",
     "SetLoggedModelTags",
 ]
@@ -104,6 +106,14 @@ class RunModel(Record, frozen=True, kw_only=True):
     model_id: str
     role: ModelRole
     step: int = 0
+
+
+class RunUses(Record, frozen=True, kw_only=True):
+    """What a run read and made: data versions and logged models."""
+
+    run_id: str
+    inputs: list[RunInput] = []
+    models: list[RunModel] = []
 
 
 class LoggedModelPage(Record, frozen=True, kw_only=True):
@@ -236,3 +246,9 @@ class ListRunModels(Operation[list[RunModel]], frozen=True, kw_only=True):
     """List the logged models that a run read or made."""
 
     run_id: str
+
+
+class ListRunUses(Operation[list[RunUses]], frozen=True, kw_only=True):
+    """List what many runs read and made; those that did neither, or are not there, are left out."""
+
+    run_ids: list[str]

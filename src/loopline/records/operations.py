@@ -45,7 +45,7 @@ from loopline.records.flows import (
     StateKind,
     TaskRun,
 )
-from loopline.records.lineage import DatasetSnapshot, DataUses
+from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset
 from loopline.records.logged_models import (
     CreateLoggedModel,
     DeleteLoggedModel,
@@ -53,6 +53,7 @@ from loopline.records.logged_models import (
     GetLoggedModel,
     ListLoggedModelFiles,
     ListRunModels,
+    ListRunUses,
     LogLoggedModelParams,
     RemoveLoggedModelTag,
     SearchLoggedModels,
@@ -130,6 +131,7 @@ __all__ = [
     "ListLoggedModelFiles",
     "ListModels",
     "ListRunModels",
+    "ListRunUses",
     "ListVersionEvents",
     "ListVersions",
     "LogLoggedModelParams",
@@ -340,6 +342,18 @@ class FindSnapshot(Operation[DatasetSnapshot | None], frozen=True, kw_only=True)
     """
 
     digest: str
+
+
+class ListDatasets(Operation[list[ReadDataset]], frozen=True, kw_only=True):
+    """List the data versions that active runs of some experiments read, by experiment and name.
+
+    Attributes:
+        experiment_ids: Where to look; empty: everywhere.
+        limit: At most so many, 1 to 10,000.
+    """
+
+    experiment_ids: list[str] = []
+    limit: int = 1000
 
 
 # --- flows ------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
-from loopline.records.lineage import DatasetSnapshot, DataUses, RunUse, VersionUse
+from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset, RunUse, VersionUse
 from loopline.records.registry import Stage
 from loopline.records.tracking import Artifact, Dataset, RunStatus
 from loopline.rules.snapshots import is_whole_snapshot, snapshot_folder
 from loopline.store import schema
+from loopline.store.experiments import parse_id
 from loopline.store.runs import artifacts_below
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from loopline.records import operations as ops
     from loopline.store.database import Store
 
-__all__ = ["find_snapshot", "get_data_uses"]
+__all__ = ["find_snapshot", "get_data_uses", "list_datasets"]
 
 _dataset = schema.dataset
 _input = schema.run_input
@@ -41,6 +42,34 @@ SHORTEST = 8
 FULL = 64
 #: Runs looked through for a whole snapshot, newest first; the first one mostly has it.
 SNAPSHOT_RUNS = 100
+
+
+def list_datasets(
+    _store: Store, connection: Connection, call: ops.ListDatasets
+) -> list[ReadDataset]:
+    """List the data versions that active runs read: a look-up by run for each run there."""
+    if not 1 <= call.limit <= MOST:
+        msg = f"The limit must lie between 1 and {MOST:,}, not be {call.limit}."
+        raise InvalidInputError(msg)
+    columns = (_run.c.experiment_id, _dataset.c.name, _dataset.c.digest, _input.c.context)
+    query = (
+        select(*columns)
+        .distinct()
+        .join(_input, _input.c.run_pk == _run.c.pk)
+        .join(_dataset, _dataset.c.id == _input.c.dataset_id)
+        .where(_run.c.lifecycle == Lifecycle.ACTIVE)
+        .order_by(*columns)
+        .limit(call.limit)
+    )
+    if call.experiment_ids:
+        query = query.where(_run.c.experiment_id.in_([parse_id(e) for e in call.experiment_ids]))
+    return [
+        ReadDataset(
+            experiment_id=str(row.experiment_id), name=row.name, digest=row.digest,
+            context=row.context,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
 
 
 def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) -> DataUses:

@@ -166,7 +166,13 @@ def artifact_routes(
         return Response(b"{}", media_type=wire.JSON)
 
     async def get(request: Request) -> Response:
-        place = parse_place(request.path_params["path"])
+        return await _send(request, parse_place(request.path_params["path"]))
+
+    async def get_of_model(request: Request) -> Response:
+        path = check_artifact_path(request.query_params.get("artifact_file_path", ""))
+        return await _send(request, Place("", path, model_id=request.path_params["model_id"]))
+
+    async def _send(request: Request, place: Place) -> Response:
         file = await threads.run(_find, backend, place)
         name = place.path.rpartition("/")[2]
         kind = guess_type(name)[0] or "application/octet-stream"
@@ -184,10 +190,15 @@ def artifact_routes(
 
     base = f"{prefix}/2.0/mlflow-artifacts/artifacts"
     return [
+        # Where MLflow's pages and importers read a logged model's file.
+        GuardedRoute(
+            f"{prefix}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files", get_of_model,
+            methods=["GET"], permission="view",
+        ),
         GuardedRoute(base, listed, methods=["GET"], permission="view"),
         GuardedRoute(f"{base}/{{path:path}}", get, methods=["GET"], permission="view"),
         GuardedRoute(f"{base}/{{path:path}}", put, methods=["PUT"], permission="edit"),
-    ]
+    ]  # fmt: skip
 
 
 ARTIFACTS: list[Rule] = [asks("artifacts/list", ListFiles, _list)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.server.mlflow.answers import experiment_answer
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "VIEWS", "check_location", "view_of"]
 
+#: Data versions in one answer, as MLflow has it.
+MOST_DATASETS = 1000
 #: MLflow's words for what is looked at, and ours.
 VIEWS = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted", "ALL": "all"}
 
@@ -62,6 +66,12 @@ class SearchExperiments(Call, frozen=True, kw_only=True):
     filter: str = ""
     order_by: list[str] = []
     view_type: str = "ACTIVE_ONLY"
+
+
+class SearchDatasets(Call, frozen=True, kw_only=True):
+    """A search for the data versions that runs of some experiments read."""
+
+    experiment_ids: list[str] = []
 
 
 def view_of(text: str) -> str:
@@ -162,6 +172,18 @@ def _delete_tag(backend: Backend, call: ExperimentTag) -> dict[str, Any]:
     return {}
 
 
+def _search_datasets(backend: Backend, call: SearchDatasets) -> dict[str, Any]:
+    if not call.experiment_ids:
+        msg = "SearchDatasets request must specify at least one experiment_id."
+        raise InvalidInputError(msg)
+    found = backend.call(ops.ListDatasets(experiment_ids=call.experiment_ids, limit=MOST_DATASETS))
+    return {
+        "dataset_summaries": [
+            {key: value for key, value in structs.asdict(each).items() if value} for each in found
+        ]
+    }
+
+
 POST = ("POST",)
 EXPERIMENTS: list[Rule] = [
     asks("experiments/create", CreateExperiment, _create, methods=POST),
@@ -169,9 +191,13 @@ EXPERIMENTS: list[Rule] = [
     asks("experiments/get-by-name", ByName, _get_by_name),
     asks("experiments/search", SearchExperiments, _search, methods=("GET",)),
     asks("experiments/search", SearchExperiments, _search, methods=POST, permission="view"),
+    asks(
+        "experiments/search-datasets", SearchDatasets, _search_datasets, methods=POST,
+        permission="view",
+    ),
     asks("experiments/update", UpdateExperiment, _update, methods=POST),
     asks("experiments/delete", ExperimentId, _delete, methods=POST),
     asks("experiments/restore", ExperimentId, _restore, methods=POST),
     asks("experiments/set-experiment-tag", ExperimentTag, _set_tag, methods=POST),
     asks("experiments/delete-experiment-tag", ExperimentTag, _delete_tag, methods=POST),
-]
+]  # fmt: skip

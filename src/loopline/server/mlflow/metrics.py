@@ -44,6 +44,14 @@ class GetBulk(Call, frozen=True, kw_only=True):
     max_results: int = MOST_BULK
 
 
+class GetRunsHistory(Call, frozen=True, kw_only=True):
+    """A metric of several runs, whole."""
+
+    run_id: list[str] = []
+    metric_key: str = ""
+    max_results: int = MOST_POINTS
+
+
 def _columns(backend: Backend, run_id: str, key: str, most: int = 0) -> MetricColumns | None:
     try:
         return backend.call(GetMetricColumns(run_id=run_id, key=key, max_points=most))
@@ -76,6 +84,26 @@ def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
         ),
         "next_page_token": _encode(start + most) if start + most < len(order) else "",
     }
+
+
+def _get_runs_history(backend: Backend, call: GetRunsHistory) -> dict[str, Any]:
+    key = required("metric_key", call.metric_key)
+    if not 0 < len(call.run_id) <= MOST_RUNS:
+        msg = (
+            "GetMetricHistoryBulk request must specify at least one run_id, and at most "
+            f"{MOST_RUNS}; {len(call.run_id)} were given."
+        )
+        raise InvalidInputError(msg)
+    points: list[dict[str, Any]] = []
+    for run_id in sorted(call.run_id):
+        left = min(call.max_results, MOST_POINTS) - len(points)
+        found = _columns(backend, run_id, key) if left > 0 else None
+        if found is not None:
+            steps, times, values = (column[:left] for column in _unpacked(found))
+            points += [
+                {**point, "run_id": run_id} for point in timed_pairs(key, steps, times, values)
+            ]
+    return {"metrics": points}
 
 
 def _unpacked(found: MetricColumns) -> tuple[array[int], array[int], array[float]]:
@@ -137,5 +165,6 @@ def _decode(token: str) -> int:
 
 METRICS: list[Rule] = [
     asks("metrics/get-history", GetHistory, _get_history),
+    asks("metrics/get-history-bulk", GetRunsHistory, _get_runs_history),
     asks("metrics/get-history-bulk-interval", GetBulk, _get_bulk),
 ]

@@ -18,7 +18,11 @@ from loopline.server.mlflow.requests import Call, KeyValue, required
 from loopline.server.mlflow.rules import Rule, asks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loopline.backend.protocol import Backend
+    from loopline.records.logged_models import RunModel
+    from loopline.records.tracking import Run, RunInput
 
 __all__ = ["RUNS", "run_id_of"]
 
@@ -106,9 +110,15 @@ def _create(backend: Backend, call: CreateRun) -> dict[str, Any]:
 def _get(backend: Backend, call: RunId) -> dict[str, Any]:
     run_id = run_id_of(call)
     run = backend.call(ops.GetRun(run_id=run_id))
-    inputs = backend.call(ops.ListInputs(run_id=run_id))
-    models = backend.call(ops.ListRunModels(run_id=run_id))
-    return {"run": run_answer(run, inputs, models)}
+    return {"run": run_answer(run, *_uses(backend, [run]).get(run_id, ()))}
+
+
+def _uses(
+    backend: Backend, runs: Sequence[Run]
+) -> dict[str, tuple[list[RunInput], list[RunModel]]]:
+    """Ask what some runs read and made."""
+    asked = ops.ListRunUses(run_ids=[run.run_id for run in runs])
+    return {each.run_id: (each.inputs, each.models) for each in backend.call(asked)}
 
 
 def _update(backend: Backend, call: UpdateRun) -> dict[str, Any]:
@@ -167,8 +177,9 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
             lifecycle=view_of(call.run_view_type),
         )
     )
+    uses = _uses(backend, page.runs)
     return {
-        "runs": [run_answer(run) for run in page.runs],
+        "runs": [run_answer(run, *uses.get(run.run_id, ())) for run in page.runs],
         "next_page_token": page.next_page_token,
     }
 
