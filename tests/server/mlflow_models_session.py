@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import warnings
 
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
 NAME = "taxifare_model"
@@ -84,42 +82,6 @@ def search(model_id: str) -> dict[str, object]:
     }
 
 
-def follow(client: MlflowClient) -> dict[str, object]:
-    """Let autolog, evaluate, system metrics and nested runs have their way."""
-    mlflow.sklearn.autolog()
-    with mlflow.start_run() as auto:
-        GradientBoostingRegressor(n_estimators=5).fit(X, Y)
-    mlflow.sklearn.autolog(disable=True)
-    data = X.assign(fare=Y)
-    with mlflow.start_run() as evaluated:
-        result = mlflow.models.evaluate(
-            f"models:/{NAME}/1", data, targets="fare", model_type="regressor",
-            evaluators="default", evaluator_config={"log_explainer": False},
-        )  # fmt: skip
-    mlflow.set_system_metrics_sampling_interval(1)
-    with mlflow.start_run(log_system_metrics=True) as watched:
-        with mlflow.start_run(nested=True) as child:
-            mlflow.log_metric("rmse", 1.0, synchronous=False)
-            mlflow.flush_async_logging()
-        time.sleep(2.5)
-    auto_run = client.get_run(auto.info.run_id)
-    return {
-        "auto": [
-            auto_run.data.params["n_estimators"], len(auto_run.outputs.model_outputs),
-            "training_mean_squared_error" in auto_run.data.metrics,
-            [each.dataset.name for each in auto_run.inputs.dataset_inputs],
-        ],
-        "evaluated": [
-            round(result.metrics["mean_absolute_error"], 6),
-            "mean_absolute_error" in client.get_run(evaluated.info.run_id).data.metrics,
-        ],
-        "system": "system/cpu_utilization_percentage"
-        in client.get_run(watched.info.run_id).data.metrics,
-        "child": client.get_run(child.info.run_id).data.tags["mlflow.parentRunId"]
-        == watched.info.run_id,
-    }  # fmt: skip
-
-
 def delete(client: MlflowClient, model_id: str) -> dict[str, object]:
     """Tag and delete; the version that was made from a model stays."""
     client.set_logged_model_tags(model_id, {"checked": "yes", "gone": "soon"})
@@ -139,14 +101,14 @@ def delete(client: MlflowClient, model_id: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Log, find, follow, delete."""
+    """Log, find, delete."""
     warnings.simplefilter("ignore")
     mlflow.set_tracking_uri(sys.argv[1])
     mlflow.set_experiment("wagoncab taxifare")
     client = MlflowClient()
     seen = log_model(client)
     model_id = str(seen["id"])
-    seen |= search(model_id) | follow(client) | delete(client, model_id)
+    seen |= search(model_id) | delete(client, model_id)
     print(json.dumps(seen, default=str))
 
 

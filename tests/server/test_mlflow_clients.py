@@ -151,13 +151,21 @@ def test_models_are_entities_of_their_own(address: Address, tmp_path: Path) -> N
     assert seen["best"] == [True]
     assert seen["ordered"] == seen["on trips"] == ["model"]
     assert seen["frame"] == 2
-    assert seen["auto"] == ["5", 1, True, ["dataset"]]
-    assert seen["evaluated"] == [0.0, True]
-    assert seen["system"]
-    assert seen["child"]
     assert seen["tagged"] == ["yes", None]
     assert seen["gone"] == "RESOURCE_DOES_NOT_EXIST"
     assert seen["version stays"] == 23.0
+
+
+@pytest.mark.parametrize("client", [each for each in CLIENTS if each != "mlflow-skinny"])
+def test_clients_log_by_themselves(client: str, tmp_path: Path) -> None:
+    with running(Address("home", str(tmp_path / "home"))) as url:
+        seen = session("mlflow_autolog_session.py", python_of(client), url, tmp_path)
+    assert (seen["param"], seen["metric"], seen["predicts"]) == ("5", True, 3)
+    assert seen["models"] == (1 if client == "mlflow-3" else 0)
+    if client != "mlflow-1":
+        assert seen["evaluated"] == seen["logged"] == 0.0
+        assert seen["datasets"] == ["dataset"]
+        assert (seen["system"], seen["child"]) == (True, True)
 
 
 #: What the script takes from around it, and what is asked afterwards.
