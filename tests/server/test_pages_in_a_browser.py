@@ -105,3 +105,16 @@ def test_the_story_is_a_few_clicks_from_home(served: Served, browser: Browser) -
     ).last.click()
     assert page.title() == "night-shift-5 · Loopline"
     page.close()
+
+
+def test_links_that_mlflow_prints_lead_to_our_pages(served: Served, browser: Browser) -> None:
+    page = browser.new_page()
+    run_id = story.run_id(5)
+    for link, path in {
+        f"#/experiments/1/runs/{run_id}": f"/runs/{run_id}",
+        "#/experiments/1": "/experiments/1",
+        f"#/models/{story.MODEL}/versions/5": f"/models/{story.MODEL}",
+    }.items():
+        page.goto(f"{served.url}/{link}")
+        page.wait_for_url(f"{served.url}{path}")
+    page.close()

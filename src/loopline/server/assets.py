@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
@@ -15,9 +16,13 @@ from loopline.server.gate import GuardedRoute
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["asset_routes", "asset_url"]
+__all__ = ["asset_hash", "asset_routes", "asset_url"]
 
-KINDS = {"loopline.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+KINDS = {
+    "loopline.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "links.js": "text/javascript; charset=utf-8",
+}
 
 
 @cache
@@ -29,6 +34,12 @@ def _content(name: str) -> bytes:
 def asset_url(name: str) -> str:
     """Where a file is served; the hash in it lets browsers keep it for good."""
     return f"/static/{hashlib.sha256(_content(name)).hexdigest()[:12]}/{name}"
+
+
+@cache
+def asset_hash(name: str) -> str:
+    """Tell a browser what a file must be, in the words of its policies."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(_content(name)).digest()).decode()}"
 
 
 def asset_routes() -> list[GuardedRoute]:

@@ -39,6 +39,8 @@ REFRESH_S = 10
 
 BUSY = [StateKind.SUBMITTED, StateKind.RUNNING, StateKind.RETRYING]
 OVER = [state for state in StateKind if state.is_finished]
+#: Follows the links that MLflow's clients print.
+LINKS = "links.js"
 
 
 def home_page(request: PageRequest) -> Page:
@@ -56,7 +58,7 @@ def home_page(request: PageRequest) -> Page:
     newest = ask(SearchRuns(order_by=["attributes.start_time DESC"], max_results=ROWS)).runs
     models, flows = ask(ListModels()), ask(ListFlows())
     if not (running or last or newest or models or flows):
-        return Page("Loopline", _first_steps(), 0, "Home")
+        return Page("Loopline", _first_steps(), 0, "Home", LINKS)
     busy = bool(running or training)
     body = join(
         tag("h1", "Today"),
@@ -82,7 +84,7 @@ def home_page(request: PageRequest) -> Page:
             tag("p", link_to("/runs", "All runs"), class_="pager") if newest else None,
         ),
     )
-    return Page("Loopline", body, REFRESH_S if busy else 0, "Home")
+    return Page("Loopline", body, REFRESH_S if busy else 0, "Home", LINKS)
 
 
 def _running(flow_runs: list[FlowRun], runs: list[Run], now_ms: int) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopline.server.assets import asset_url
+from loopline.server.assets import asset_hash, asset_url
 from loopline.server.pages.html import Markup, document, join, link_to, tag
 from loopline.server.version import installed_version
 
@@ -39,6 +39,7 @@ def frame(page: Page, *, store: str) -> str:
         tag("title", f"{page.title} · Loopline" if page.title != "Loopline" else page.title),
         tag("link", rel="icon", href=asset_url("icon.svg"), type="image/svg+xml"),
         tag("link", rel="stylesheet", href=asset_url("loopline.css")),
+        _script(page.script),
     )
     tabs = [
         link_to(address, name, aria_current="page" if name == page.tab else None)
@@ -53,6 +54,10 @@ def frame(page: Page, *, store: str) -> str:
         tag("footer", f"Loopline {installed_version()}, serving {store}", class_="foot"),
     )
     return document(tag("html", join(head, body), lang="en"))
+
+
+def _script(name: str) -> Markup | None:
+    return tag("script", src=asset_url(name), integrity=asset_hash(name)) if name else None
 
 
 def _refresh(seconds: int) -> Markup | None:

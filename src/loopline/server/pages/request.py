@@ -42,9 +42,11 @@ class Page(NamedTuple):
         body: Everything below the navigation.
         refresh_s: Seconds after which the browser loads it again; 0: never.
         tab: Which entry of the navigation it belongs to.
+        script: The asset that may run in it; empty: none, as nearly everywhere.
     """
 
     title: str
     body: Markup
     refresh_s: int = 0
     tab: str = ""
+    script: str = ""

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from loopline.errors import NotFoundError
 from loopline.records.operations import ListArtifacts
+from loopline.server.assets import asset_hash
 from loopline.server.blobs import send_blob
 from loopline.server.errors import RETRY_AFTER_S, sentence_of
-from loopline.server.gate import GuardedRoute
+from loopline.server.gate import CONTENT_POLICY, GuardedRoute
 from loopline.server.pages.errors import page_of_error
 from loopline.server.pages.flow_run import flow_run_page, picture
 from loopline.server.pages.flow_runs import flow_runs_page
@@ -84,11 +85,15 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
 
     def as_page(pattern: str, page: Callable[[PageRequest], Page]) -> Any:  # noqa: ANN401
         async def answer(request: Request) -> Response:
-            def work() -> str:
-                asked = _asked(request, pattern, backend)
-                return frame(page(asked), store=str(backend.address))
+            def work() -> Response:
+                shown = page(_asked(request, pattern, backend))
+                made = _html(frame(shown, store=str(backend.address)))
+                if shown.script:  # That one file, and not what else somebody may bring in here.
+                    allowed = f"script-src '{asset_hash(shown.script)}'"
+                    made.headers["Content-Security-Policy"] = f"{CONTENT_POLICY}; {allowed}"
+                return made
 
-            return _html(await threads.run(work))
+            return await threads.run(work)
 
         return answer
 
