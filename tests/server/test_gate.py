@@ -145,3 +145,12 @@ def test_a_half_sent_request_does_not_hold_a_connection_for_good(
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: loc")
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(100) == b""
+
+
+def test_headers_without_an_end_close_the_connection(served: Served) -> None:
+    port = int(served.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 - at some byte
+            for _ in range(10_000):
+                connection.sendall(b"X-More: of it\r\n" * 64)

@@ -10,7 +10,8 @@ from loopline.blobs.stores import is_beside, note_store
 from loopline.journal.home import make_home
 from loopline.settings import Address, blobs_address
 from loopline.store.database import Store, wall_clock_ms
-from loopline.store.ingest import ingest, record_together
+from loopline.store.inbox import Inbox
+from loopline.store.ingest import ingest
 from loopline.store.operations import carry_out
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class LocalBackend:
             home = home or Path.home() / ".loopline"
             url = address.text
         self.store = Store(url, clock=clock)
+        self._inbox = Inbox(self.store)
         self.blobs = LocalBlobs(Path(blobs_address(home)))
         self._is_noted = is_beside(self.blobs.root, self.store.where)
 
@@ -83,13 +85,22 @@ class LocalBackend:
     def record_together(self, calls: Sequence[RecordFacts]) -> list[LooplineError | None]:
         """Carry out several ``RecordFacts``, each for itself, with one sync for all.
 
+        For one thread at a time. Points may wait in the inbox, where every read finds them:
+        ``settle`` now and then keeps that cheap.
+
         Returns:
             For each why nothing of it was taken, or None.
-
-        Raises:
-            LooplineError: Nothing was taken of any.
         """
-        return record_together(self.store, calls)
+        return self._inbox.record(calls)
+
+    def waiting_bytes(self) -> int:
+        """Tell how much ``record_together`` has put into the inbox since ``settle``."""
+        return self._inbox.size_bytes
+
+    def settle(self) -> None:
+        """Put the points that wait in the inbox where they belong."""
+        self._inbox.size_bytes = 0
+        self.store.settle()
 
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; see ``Backend.put_blob``."""

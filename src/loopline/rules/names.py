@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
+from functools import lru_cache
 
 from loopline.errors import InvalidInputError
 
@@ -90,6 +91,12 @@ def check_key(kind: str, key: str) -> None:
     if not isinstance(key, str):
         msg = f"A {kind} key must be text, not {type(key).__name__}: {key!r}."
         raise InvalidInputError(msg)
+    _check_key(kind, key)
+
+
+@lru_cache(4096)
+def _check_key(kind: str, key: str) -> None:
+    """Check a text; those that are good are remembered, as a training's keys are few."""
     if not key:
         msg = f"A {kind} needs a key; an empty one was given."
         raise InvalidInputError(msg)

@@ -20,6 +20,7 @@ from loopline.server.health import Health
 from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
+from loopline.server.route_index import Direct, RouteIndex
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
 
@@ -60,7 +61,8 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(Gate, routes=routes, allowed_hosts=allowed_hosts, on_fault=_answer_error)
+            Middleware(Gate, routes=routes, allowed_hosts=allowed_hosts, on_fault=_answer_error),
+            Middleware(Direct, index=RouteIndex(routes)),
         ],
         exception_handlers={
             HTTPException: _http_error,

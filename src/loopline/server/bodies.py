@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from loopline.errors import InvalidInputError
 from loopline.server import wire
@@ -14,9 +14,9 @@ from loopline.server.errors import PayloadTooLargeError, UnsupportedMediaTypeErr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.requests import Request
+    from starlette.types import Message, Receive, Scope
 
-__all__ = ["chunks_of", "content_type_of", "read_body"]
+__all__ = ["chunks_of", "content_type_of", "read_body", "read_small"]
 
 #: Seconds without a byte after which a half-sent body is given up.
 SILENCE_S = 30.0
@@ -78,6 +78,28 @@ async def chunks_of(request: Request, *, most_bytes: int) -> AsyncIterator[bytes
 async def read_body(request: Request, *, most_bytes: int) -> bytes:
     """Read a whole body of at most ``most_bytes``."""
     return b"".join([chunk async for chunk in chunks_of(request, most_bytes=most_bytes)])
+
+
+async def read_small(scope: Scope, receive: Receive, *, most_bytes: int) -> bytes:
+    """Read a whole body that has mostly come already, without a request around it."""
+    async with asyncio.timeout(SILENCE_S):
+        message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= most_bytes:
+            return body
+        raise _too_large(most_bytes)
+
+    is_first = True
+
+    async def again() -> Message:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            return message
+        return await receive()
+
+    return await read_body(Request(scope, again), most_bytes=most_bytes)
 
 
 def _too_large(most_bytes: int) -> PayloadTooLargeError:

@@ -1,13 +1,17 @@
 """Group commit: requests that wait at the same time reach the disk with one sync.
 
 Each request is acknowledged after the transaction that holds its facts is durable. While one is
-written the next ones gather; the more there are, the less each of them costs.
+written the next ones gather; the more there are, the less each of them costs. One thread writes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import LooplineError
@@ -22,23 +26,54 @@ if TYPE_CHECKING:
 
 __all__ = ["Commits"]
 
-#: Requests in one transaction: the first of them waits for the last.
+log = logging.getLogger("loopline.server")
+
+#: Past so many requests a transaction is large enough: the first of them waits for the last.
 MOST_TOGETHER = 256
+#: Points wait in the inbox for at most so long, and so many bytes of them.
+SETTLE_S = 0.5
+SETTLE_BYTES = 4 * 2**20
+
+
+class _Waiting(NamedTuple):
+    call: RecordFacts
+    answer: asyncio.Future[None]
 
 
 class Commits:
     """Records the facts of requests in one line, several at a time. For one event loop."""
 
     def __init__(self, backend: Backend, threads: Threads) -> None:
-        """Write to a backend from one of these threads."""
-        self._record = (
-            backend.record_together
-            if isinstance(backend, LocalBackend)
-            else lambda calls: [_answer(backend, call) for call in calls]
-        )
-        self._threads = threads
-        self._waiting: list[tuple[RecordFacts, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        """Write to a backend, in a thread that is over when these threads are closed."""
+        self._backend = backend
+        self._gathered: list[_Waiting] = []
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        threads.at_close(self._close)
+
+    def put(self, facts: list[Fact]) -> asyncio.Future[None]:
+        """Take facts, all of them or none; they are durable when the future is done.
+
+        It raises a ``LooplineError`` that says why none was taken.
+        """
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(
+                target=self._work, args=(self._loop,), name="loopline-commits", daemon=True
+            )
+            self._thread.start()
+        assert self._loop is not None  # noqa: S101 - set with the thread
+        answer = self._loop.create_future()
+        if not self._gathered:
+            # Those that came at the same moment go together, and wake the thread once.
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Waiting(RecordFacts(facts=facts), answer))
+        return answer
+
+    def _hand_over(self) -> None:
+        self._queue.put(self._gathered)
+        self._gathered = []
 
     async def record(self, facts: list[Fact]) -> None:
         """Take facts, all of them or none; on return they are durable.
@@ -46,33 +81,77 @@ class Commits:
         Raises:
             LooplineError: Why none was taken.
         """
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((RecordFacts(facts=facts), answer))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
-        await answer
+        await self.put(facts)
 
-    async def _write(self) -> None:
-        """Write until nobody waits any more."""
+    def _close(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+
+    # --- in the thread that writes ---------------------------------------------------------
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what waits until told to end; settle when it is time."""
+        settle_at: float | None = None
+        is_over = False
+        while not is_over:
+            taken, is_over = self._next(settle_at)
+            if taken:
+                refusals = self._record([waiting.call for waiting in taken])
+                loop.call_soon_threadsafe(_tell, taken, refusals)
+            settle_at = self._settle(settle_at, is_over=is_over)
+
+    def _next(self, until: float | None) -> tuple[list[_Waiting], bool]:
+        """Wait for requests, or until it is time to settle; tell also whether it is over."""
+        taken: list[_Waiting] = []
         try:
-            while self._waiting:
-                taken = self._waiting[:MOST_TOGETHER]
-                del self._waiting[:MOST_TOGETHER]
-                calls = [call for call, _ in taken]
-                refusals: Sequence[Exception | None]
-                try:
-                    refusals = await self._threads.run(self._record, calls)
-                except Exception as error:  # noqa: BLE001 - each of them is told, and asks again
-                    refusals = [error] * len(taken)
-                for (_, answer), refusal in zip(taken, refusals, strict=True):
-                    if answer.cancelled():  # Its client has gone; the facts are kept.
-                        continue
-                    if refusal is None:
-                        answer.set_result(None)
-                    else:
-                        answer.set_exception(refusal)
-        finally:
-            self._writer = None
+            wait_s = None if until is None else max(0.0, until - time.monotonic())
+            gathered = self._queue.get(timeout=wait_s)
+            while gathered is not None:
+                taken += gathered
+                if len(taken) >= MOST_TOGETHER or self._queue.empty():
+                    return taken, False
+                gathered = self._queue.get_nowait()
+        except Empty:
+            return taken, False
+        return taken, True
+
+    def _record(self, calls: list[RecordFacts]) -> Sequence[Exception | None]:
+        try:
+            if isinstance(self._backend, LocalBackend):
+                return self._backend.record_together(calls)
+            return [_answer(self._backend, call) for call in calls]
+        except Exception as error:  # noqa: BLE001 - each of them is told, and asks again
+            return [error] * len(calls)
+
+    def _settle(self, settle_at: float | None, *, is_over: bool) -> float | None:
+        """Put points where they belong when it is time; tell when it will be."""
+        backend = self._backend
+        if not isinstance(backend, LocalBackend) or not (size := backend.waiting_bytes()):
+            return None
+        now = time.monotonic()
+        if settle_at is None:
+            settle_at = now + SETTLE_S
+        if now < settle_at and size < SETTLE_BYTES and not is_over:
+            return settle_at
+        try:
+            backend.settle()
+        except LooplineError as error:
+            # Locked or full: they are safe where they are, and whoever reads tries it, too.
+            log.warning("Points wait to be put where they belong: %s", error)
+        except Exception:
+            log.exception("Points cannot be put where they belong; they are kept")
+        return None
+
+
+def _tell(taken: list[_Waiting], refusals: Sequence[Exception | None]) -> None:
+    for (_, answer), refusal in zip(taken, refusals, strict=True):
+        if answer.done():  # Its client has gone; the facts are kept.
+            continue
+        if refusal is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(refusal)
 
 
 def _answer(backend: Backend, call: RecordFacts) -> LooplineError | None:

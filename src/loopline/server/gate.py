@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.routing import Match, Route
+from starlette.routing import Route
 
 from loopline.server.errors import RefusedRequestError, TooBusyError, body_of, plain_error
+from loopline.server.route_index import RouteIndex
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -58,6 +59,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class GuardedRoute(Route):
@@ -117,7 +119,7 @@ class Gate:
         permissions: frozenset[str] = EVERYTHING,
     ) -> None:
         self._app = app
-        self._routes = list(routes)
+        self._index = RouteIndex(list(routes))
         self._allowed_hosts = allowed_hosts
         self._on_fault = on_fault
         self._permissions = permissions
@@ -166,12 +168,9 @@ class Gate:
         )
 
     def _route(self, scope: Scope) -> GuardedRoute | None:
-        for route in self._routes:
-            match, _ = route.matches(scope)
-            if match is Match.FULL:
-                # A route that declares nothing is as good as no route: see _check_permission.
-                return route if isinstance(route, GuardedRoute) else _UNDECLARED
-        return None
+        route = self._index.find(scope)
+        # A route that declares nothing is as good as no route: see _check_permission.
+        return route if route is None or isinstance(route, GuardedRoute) else _UNDECLARED
 
     def _check_host(self, headers: Headers) -> LooplineError | None:
         host = headers.getlist("host")
@@ -243,7 +242,7 @@ class _Sender:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.has_started = True
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
+            headers = message.setdefault("headers", [])
+            said = {name.lower() for name, _ in headers}
+            headers.extend(header for header in _HEADERS if header[0] not in said)
         await self._send(message)

@@ -24,6 +24,11 @@ class Threads:
 
     def __init__(self, size: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="loopline-server")
+        self._closers: list[Callable[[], None]] = []
+
+    def at_close(self, end: Callable[[], None]) -> None:
+        """End another thread together with these."""
+        self._closers.append(end)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a thread and wait for its result without blocking the event loop."""
@@ -53,4 +58,6 @@ class Threads:
 
     def close(self) -> None:
         """Wait for the work in hand and let the threads go."""
+        for end in self._closers:
+            end()
         self._pool.shutdown(wait=True, cancel_futures=True)

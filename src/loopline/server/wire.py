@@ -9,13 +9,16 @@ says so of every number in an answer.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from loopline.errors import InvalidInputError
 
-__all__ = ["JSON", "MSGPACK", "decode", "encode", "media_type", "plain", "preferred"]
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+__all__ = ["JSON", "MSGPACK", "decode", "encode", "header", "media_type", "plain", "preferred"]
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -24,6 +27,15 @@ T = TypeVar("T")
 
 #: Items that one list or mapping of a request may have at its top level.
 MOST_ITEMS = 10_000
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Get a header of a request, of which there should be one; empty when there is none."""
+    for found, value in scope["headers"]:
+        if found == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
 
 
 def media_type(header: str) -> str:

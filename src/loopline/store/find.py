@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
-from loopline.errors import NotFoundError
+from loopline.errors import InvalidInputError, NotFoundError
 from loopline.store import schema
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-__all__ = ["no_run", "run_or_none", "run_pk_or_none", "run_row"]
+__all__ = ["deleted_run", "no_run", "run_or_none", "run_pk_or_none", "run_row"]
 
 #: A run by its id. Unique index look-up.
 RUN = select(schema.run).where(schema.run.c.run_id == bindparam("run_id"))
@@ -46,4 +46,12 @@ def no_run(run_id: str) -> NotFoundError:
     return NotFoundError(
         f"Run '{run_id}' not found. List the runs with `loopline runs list`, "
         "or point LOOPLINE_URI at another store."
+    )
+
+
+def deleted_run(run_id: str) -> InvalidInputError:
+    """Make the error for a run that takes nothing more."""
+    return InvalidInputError(
+        f"The run {run_id} must be in the 'active' state. Current state is deleted. "
+        f"Restore it with `loopline runs restore {run_id}`."
     )

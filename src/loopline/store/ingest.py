@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from loopline.records import operations as ops
     from loopline.store.database import Store
 
-__all__ = ["ingest", "record_facts", "record_together"]
+__all__ = ["ingest", "record_facts", "record_together", "take_acknowledged"]
 
 _writer = schema.writer
 #: Of so many refused facts of a batch the writer is told why.
@@ -123,12 +123,12 @@ def record_together(store: Store, calls: Sequence[ops.RecordFacts]) -> list[Loop
         LooplineError: Nothing was taken of any: the database is locked, full or away.
     """
     with suppress(InvalidInputError, ConflictError, NotFoundError, *_UNFIT):
-        with store.write() as connection:
+        with store.write(settles=False) as connection:
             _record(connection, calls, store.clock())
         return [None] * len(calls)
     # One of them cannot be. Find out which: each gets a part of the transaction to itself.
     answers: list[LooplineError | None] = []
-    with store.write() as connection:
+    with store.write(settles=False) as connection:
         for call in calls:
             answer: LooplineError | None = None
             try:
@@ -151,11 +151,34 @@ def _record(connection: Connection, calls: Sequence[ops.RecordFacts], now_ms: in
     ingestion.finish()
 
 
+def take_acknowledged(connection: Connection, facts: list[f.Fact], now_ms: int) -> None:
+    """Take facts that were acknowledged before; those of a run that is gone are gone with it.
+
+    What the database itself will not have is kept with the refused, and stops nothing.
+    """
+    batch = f.Batch(writer="", start=0, end=0, facts=facts)
+    ingestion = _Ingestion(connection, batch, now_ms, acknowledged=True)
+    try:
+        with connection.begin_nested():
+            ingestion.expect()
+            for fact in facts:
+                with suppress(NotFoundError):
+                    ingestion.dispatch(fact)
+            ingestion.finish()
+    except (InvalidInputError, ConflictError, *_UNFIT):
+        ingestion = _Ingestion(connection, batch, now_ms, acknowledged=True)
+        for fact in facts:
+            ingestion.take_carefully(fact)
+
+
 class _Ingestion:
     """Takes the facts of one batch; of a batch without a writer only those of known runs."""
 
-    def __init__(self, connection: Connection, batch: f.Batch, now_ms: int) -> None:
+    def __init__(
+        self, connection: Connection, batch: f.Batch, now_ms: int, *, acknowledged: bool = False
+    ) -> None:
         self._connection = connection
+        self._acknowledged = acknowledged
         self._batch = batch
         self._now_ms = now_ms
         self._begin()
@@ -172,6 +195,7 @@ class _Ingestion:
             self._now_ms,
             adopted=batch.adopted,
             known_only=not batch.writer,
+            acknowledged=self._acknowledged,
         )
 
     def expect(self) -> None:

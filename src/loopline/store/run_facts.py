@@ -25,7 +25,7 @@ from loopline.rules.names import (
 from loopline.rules.points import Points, merge, merge_summaries, summarise
 from loopline.store import experiments, schema
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
-from loopline.store.find import no_run
+from loopline.store.find import deleted_run, no_run
 from loopline.store.inserted import inserted_id
 from loopline.store.long_texts import split
 from loopline.store.metrics import (
@@ -150,17 +150,20 @@ class RunFacts:
         *,
         adopted: bool = False,
         known_only: bool = False,
+        acknowledged: bool = False,
     ) -> None:
         """Take facts of a writer's journal; or (``known_only``) of a request with no journal.
 
         A journal's facts may come before their run's start, which makes a stub of the run. A
-        request is told that there is no such run.
+        request is told that there is no such run. What was ``acknowledged`` is taken although
+        its run has been deleted since.
         """
         self._connection = connection
         self._known_only = known_only
         self._writer = writer
         self._now_ms = now_ms
         self._adopted = adopted
+        self._acknowledged = acknowledged
         self._runs: dict[str, _Run] = {}
         self._experiments: dict[str, int] = {}
         self._updated: set[int] = set()
@@ -295,12 +298,8 @@ class RunFacts:
                 raise no_run(run_id)
             run = _Run.stub(run_id, self._experiment("Default"), self._now_ms)
             self._runs[run_id] = run
-        if run.row["lifecycle"] == Lifecycle.DELETED and not ended:
-            msg = (
-                f"The run {run_id} must be in the 'active' state. Current state is deleted. "
-                f"Restore it with `loopline runs restore {run_id}`."
-            )
-            raise InvalidInputError(msg)
+        if run.row["lifecycle"] == Lifecycle.DELETED and not (ended or self._acknowledged):
+            raise deleted_run(run_id)
         if run.row["ended_by"] == "adopter" and not self._adopted:
             # A run was given up with one of its writers, and here another one speaks.
             run.change(status=RunStatus.RUNNING, end_ms=None, end_reason="", ended_by="")

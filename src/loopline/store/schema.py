@@ -203,6 +203,14 @@ metric_block = Table(
 )
 Index("ix_ll_metric_block_of", metric_block.c.run_pk, metric_block.c.key, metric_block.c.id)
 
+#: Points that are acknowledged and wait to be put into the tables above: `inbox`.
+inbox = Table(
+    "ll_inbox",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
 artifact = Table(
     "ll_artifact",
     metadata,

@@ -81,6 +81,7 @@ def run_sql(store: Store, statement: str, parameters: Sequence[Any] = ()) -> Sql
 @contextmanager
 def _reading(store: Store) -> Iterator[Connection]:
     """Open a connection of its own that can change nothing but temporary tables."""
+    store.settle_to_read()
     engine = store.make_reader()
     try:
         with engine.connect() as connection:

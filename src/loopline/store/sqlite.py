@@ -31,6 +31,7 @@ __all__ = [
     "READING",
     "WRITING",
     "begin_write",
+    "has_waiting",
     "is_read_only",
     "locked",
     "make_engine",
@@ -39,6 +40,7 @@ __all__ = [
     "remaking",
     "translate",
     "uri_to_read",
+    "waiting",
 ]
 
 #: What a transaction is opened with, to read and to write.
@@ -145,6 +147,29 @@ def begin_write(connection: Connection, wait_s: float) -> None:
     """Nothing: a write transaction takes the only lock there is when it begins."""
 
 
+def has_waiting(connection: Connection) -> bool:
+    """Tell whether points wait in the inbox; past SQLAlchemy, as every read asks it."""
+    row = _plain(connection).execute("SELECT EXISTS (SELECT 1 FROM ll_inbox)").fetchone()
+    return bool(row[0])
+
+
+@contextmanager
+def waiting(connection: Connection, wait_s: float, usual_s: float) -> Iterator[None]:
+    """Wait for others' writes so long inside, and as long as usual afterwards."""
+    plain = _plain(connection)
+    plain.execute(f"PRAGMA busy_timeout={round(wait_s * 1000)}")
+    try:
+        yield
+    finally:
+        plain.execute(f"PRAGMA busy_timeout={round(usual_s * 1000)}")
+
+
+def _plain(connection: Connection) -> sqlite3.Connection:
+    plain = connection.connection.driver_connection
+    assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - of this module's engine
+    return plain
+
+
 @contextmanager
 def remaking(connection: Connection) -> Iterator[None]:
     """Let the transaction inside replace tables that others refer to.
@@ -153,8 +178,7 @@ def remaking(connection: Connection) -> Iterator[None]:
     refers to the old one, nor refuse because a view of somebody's shows it. Both settings are
     deaf inside a transaction, and the connection is used again: they are set around it.
     """
-    plain = connection.connection.driver_connection
-    assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - of this module's engine
+    plain = _plain(connection)
     plain.execute("PRAGMA foreign_keys=OFF")
     plain.execute("PRAGMA legacy_alter_table=ON")
     try:

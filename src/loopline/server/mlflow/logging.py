@@ -153,8 +153,11 @@ def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
     now_ms = time.time_ns() // 1_000_000
     of_models: list[LoggedModelPoint] = []
     for point in points:
-        check_key("metric", point.key)
-        steps, times, values = columns.setdefault(point.key, ([], [], []))
+        found = columns.get(point.key)
+        if found is None:
+            check_key("metric", point.key)
+            found = columns[point.key] = ([], [], [])
+        steps, times, values = found
         at_ms = now_ms if point.timestamp is None else point.timestamp
         steps.append(point.step)
         times.append(at_ms)

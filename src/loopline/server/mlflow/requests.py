@@ -16,9 +16,20 @@ from loopline.server import wire
 from loopline.server.bodies import read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
-__all__ = ["Call", "KeyValue", "missing", "read_call", "required"]
+__all__ = [
+    "MOST_BYTES",
+    "Call",
+    "KeyValue",
+    "check_is_json",
+    "missing",
+    "parse",
+    "read_call",
+    "required",
+]
 
 C = TypeVar("C", bound="Call")
 
@@ -56,15 +67,33 @@ async def read_call(request: Request, kind: type[C]) -> C:
     """
     if request.method == "GET" or (request.path_params and _is_bare(request)):
         return _convert(_query(request, kind) | request.path_params, kind)
-    if wire.media_type(request.headers.get("content-type", "")) != wire.JSON:
+    check_is_json(request.headers.get("content-type", ""))
+    body = await read_body(request, most_bytes=MOST_BYTES)
+    return parse(body, kind, request.path_params)
+
+
+def check_is_json(content_type: str) -> None:
+    """Check what a body says that it is.
+
+    Raises:
+        InvalidInputError: It is no JSON.
+    """
+    if content_type != wire.JSON and wire.media_type(content_type) != wire.JSON:
         msg = "Bad Request. Content-Type must be 'application/json'."
         raise _BadRequestError(msg)
-    body = await read_body(request, most_bytes=MOST_BYTES)
+
+
+def parse(body: bytes, kind: type[C], of_path: Mapping[str, Any] | None = None) -> C:
+    """Read the request that a body holds, with what its address names.
+
+    Raises:
+        InvalidInputError: In MLflow's words, with the parameter's name.
+    """
     try:
-        if request.path_params:
+        if of_path:
             # What the address names counts, whatever the body says of it.
             said = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-            return _convert(said | request.path_params, kind)
+            return _convert({**said, **of_path}, kind)
         return msgspec.json.decode(body or b"{}", type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(error, body) from None

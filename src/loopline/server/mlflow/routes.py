@@ -17,6 +17,7 @@ from loopline.server.mlflow.logged_models import LOGGED_MODELS
 from loopline.server.mlflow.logging import LOGGING
 from loopline.server.mlflow.metrics import METRICS
 from loopline.server.mlflow.models import MODELS
+from loopline.server.mlflow.recorder import Recorder
 from loopline.server.mlflow.requests import read_call
 from loopline.server.mlflow.runs import RUNS
 from loopline.server.mlflow.versions import VERSIONS
@@ -46,7 +47,6 @@ RULES: list[Rule] = [
     *VERSIONS,
     *LOGGED_MODELS,
 ]
-_EMPTY = b"{}"
 #: MLflow 1's clients reach the registry where it was before it was done.
 _NOW, _BEFORE = "2.0/mlflow/", "2.0/preview/mlflow/"
 
@@ -83,7 +83,11 @@ def _rules(
     """Make a route of each rule, with another beginning of its path where one is given."""
     routes = []
     for rule in RULES:
-        answer = _recorder(rule, commits) if rule.facts else _asker(rule, backend, threads)
+        answer: Callable[..., Any] = (
+            Recorder(rule.call, rule.facts, commits)
+            if rule.facts
+            else _asker(rule, backend, threads)
+        )
         routes.append(
             GuardedRoute(
                 f"{prefix}/{instead}{rule.path.removeprefix(before)}",
@@ -109,17 +113,6 @@ def _asker(
             return msgspec.json.encode({k: v for k, v in ask(backend, call).items() if v})
 
         return Response(await threads.run(work), media_type=wire.JSON)
-
-    return answer
-
-
-def _recorder(rule: Rule, commits: Commits) -> Callable[[Request], Awaitable[Response]]:
-    facts_of = rule.facts
-    assert facts_of is not None  # noqa: S101 - as above
-
-    async def answer(request: Request) -> Response:
-        await commits.record(facts_of(await read_call(request, rule.call)))
-        return Response(_EMPTY, media_type=wire.JSON)
 
     return answer
 

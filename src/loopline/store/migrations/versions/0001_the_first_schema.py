@@ -778,6 +778,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "ll_inbox",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_inbox")),
+    )
+    op.create_table(
         "ll_metric_block",
         sa.Column(
             "id",
