@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
+from loopline.backend.local import LocalBackend
 from loopline.errors import LooplineError
 from loopline.server import wire
 from loopline.server.assets import asset_routes
@@ -23,6 +24,7 @@ from loopline.server.pages.routes import error_page, page_routes
 from loopline.server.route_index import Direct, RouteIndex
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
+from loopline.store.run_memo import RunMemo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +45,8 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
             empty answers every host, which only ``--insecure`` may ask for.
     """
     threads = Threads()
+    if isinstance(backend, LocalBackend):
+        backend.store.memo = RunMemo()
     routes = [
         *_meta_routes(backend),
         *native_routes(backend, threads),

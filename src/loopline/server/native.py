@@ -67,6 +67,8 @@ def native_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
 def _operation(
     operation: type[Operation[Any]], backend: Backend, threads: Threads
 ) -> Callable[[Request], Awaitable[Response]]:
+    run = threads.run if operation.changes else threads.read
+
     async def answer(request: Request) -> Response:
         kind = content_type_of(request)
         body = await read_body(request, most_bytes=MOST_REQUEST_BYTES)
@@ -77,7 +79,7 @@ def _operation(
             # Decoding and encoding belong to the thread too: a page of 50,000 runs takes a while.
             return wire.encode(backend.call(wire.decode(body, operation, kind), key=key), accepted)
 
-        return Response(await threads.run(work), media_type=accepted)
+        return Response(await run(work), media_type=accepted)
 
     return answer
 

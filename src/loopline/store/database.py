@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
+    from loopline.store.run_memo import RunMemo
+
 __all__ = ["Store", "wall_clock_ms"]
 
 #: How long a write waits for another process's write before it gives up with a 503.
@@ -49,7 +51,10 @@ class Store:
 
     Attributes:
         clock: Tells the Unix time in milliseconds; schedules and leases go by it.
+        memo: Runs that were read of late; None where who reads them may change them.
     """
+
+    memo: RunMemo | None = None
 
     def __init__(self, url: str, *, clock: Callable[[], int] = wall_clock_ms) -> None:
         """Open the database at ``url`` (SQLAlchemy's form), creating a missing SQLite file.

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from loopline.records.base import Lifecycle
 from loopline.records.tracking import MetricSummary, Run, RunStatus, RunTable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Row
+
+    from loopline.store.run_memo import RunMemo
 
 __all__ = [
     "RUNS",
@@ -50,6 +52,11 @@ _SHOWN = (
 #: Runs with what a table shows of them; callers add which ones.
 TABLE_RUNS = select(*_SHOWN, _document.c.data.label("document"), _run.c.pk).outerjoin(
     _document, _document.c.run_pk == _run.c.pk
+)
+
+#: Names of experiments by their numbers. Look-ups by primary key.
+NAMES = select(schema.experiment.c.id, schema.experiment.c.name).where(
+    schema.experiment.c.id.in_(bindparam("numbers", expanding=True))
 )
 
 
@@ -119,16 +126,18 @@ def encode(document: RunDocument) -> bytes:
     return _encoder.encode(document)
 
 
-def records_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Turn rows of ``RUNS`` into records."""
+def records_of(
+    connection: Connection, rows: Sequence[Row[Any]], memo: RunMemo | None = None
+) -> list[Run]:
+    """Turn rows of ``RUNS`` into records, those that are remembered without reading them."""
     names = _experiment_names(connection, {row.experiment_id for row in rows})
+    if memo is not None:
+        return memo.records(rows, names, _record)
     return [_record(row, names[row.experiment_id]) for row in rows]
 
 
 def _experiment_names(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    table = schema.experiment
-    query = select(table.c.id, table.c.name).where(table.c.id.in_(list(numbers)))
-    return {row.id: row.name for row in connection.execute(query)}
+    return {row.id: row.name for row in connection.execute(NAMES, {"numbers": list(numbers)})}
 
 
 def _record(row: Row[Any], experiment_name: str) -> Run:

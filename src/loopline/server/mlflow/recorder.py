@@ -46,7 +46,7 @@ class Recorder:
         try:
             check_is_json(wire.header(scope, b"content-type"))
             call = parse(await read_small(scope, receive, most_bytes=MOST_BYTES), self._kind)
-            await self._commits.put(self._facts_of(call))
+            await self._commits.record(self._facts_of(call))
         except Exception as error:  # noqa: BLE001 - as everywhere, each has its answer
             answer = await error_response(Request(scope, receive), error)
             await answer(scope, receive, send)

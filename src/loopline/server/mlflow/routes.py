@@ -105,6 +105,8 @@ def _asker(
     ask = rule.answer
     assert ask is not None  # noqa: S101 - the caller chose by it
 
+    run = threads.read if rule.permission == "view" else threads.run
+
     async def answer(request: Request) -> Response:
         call = await read_call(request, rule.call)
 
@@ -112,7 +114,7 @@ def _asker(
             # Empty lists and texts are left out, as protobuf's JSON has it.
             return msgspec.json.encode({k: v for k, v in ask(backend, call).items() if v})
 
-        return Response(await threads.run(work), media_type=wire.JSON)
+        return Response(await run(work), media_type=wire.JSON)
 
     return answer
 

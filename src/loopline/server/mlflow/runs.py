@@ -16,6 +16,7 @@ from loopline.server.mlflow.answers import run_answer, run_info
 from loopline.server.mlflow.experiments import POST, view_of
 from loopline.server.mlflow.requests import Call, KeyValue, required
 from loopline.server.mlflow.rules import Rule, asks
+from loopline.server.mlflow.written_runs import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ def _get(backend: Backend, call: RunId) -> dict[str, Any]:
 
 def _uses(
     backend: Backend, runs: Sequence[Run]
-) -> dict[str, tuple[list[RunInput], list[RunModel]]]:
+) -> dict[str, tuple[Sequence[RunInput], Sequence[RunModel]]]:
     """Ask what some runs read and made."""
     asked = ops.ListRunUses(run_ids=[run.run_id for run in runs])
     return {each.run_id: (each.inputs, each.models) for each in backend.call(asked)}
@@ -179,7 +180,7 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
     )
     uses = _uses(backend, page.runs)
     return {
-        "runs": [run_answer(run, *uses.get(run.run_id, ())) for run in page.runs],
+        "runs": written(page.runs, uses),
         "next_page_token": page.next_page_token,
     }
 
