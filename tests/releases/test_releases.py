@@ -87,7 +87,7 @@ def test_the_kept_store_has_something_in_every_table(tmp_path: Path) -> None:
             for table in schema.metadata.sorted_tables
             if not connection.execute(select(func.count()).select_from(table)).scalar()
         ]
-    assert empty == []
+    assert empty == ["ll_inbox"]  # Whoever reads has it settled first.
     assert differences(backend) == []
     content = json.loads(json.dumps(content_of(backend)))
     backend.close()
