@@ -171,10 +171,16 @@ def test_a_blob_with_a_flipped_bit_is_not_taken() -> None:
         list(backend_at(url).read_blob("0" * 64))
 
 
-def test_a_download_that_ends_early_is_an_error() -> None:
+def test_a_download_that_ends_early_goes_on_and_is_an_error_when_nothing_more_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loopline.backend.http_blobs.PAUSES_S", (0.0, 0.0))
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
-    with answering(head) as (url, _), pytest.raises(BackendUnavailableError, match="broke off"):
-        list(backend_at(url).read_blob("0" * 64))
+    rest = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 91\r\n\r\n"
+    with answering(head, rest, rest) as (url, seen):
+        with pytest.raises(BackendUnavailableError, match="broke off at byte 9 "):
+            list(backend_at(url).read_blob("0" * 64))
+        assert [b"Range: bytes=9-\r\n" in each for each in seen] == [False, True, True]
 
 
 def test_what_cannot_be_packed_is_refused_before_it_is_sent() -> None:

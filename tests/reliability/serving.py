@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ServerProcess"]
+__all__ = ["ServerProcess", "free_port"]
+
+
+def free_port() -> int:
+    """Find a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 class ServerProcess:
@@ -23,10 +30,10 @@ class ServerProcess:
         url: Where it answers, from its first start on.
     """
 
-    def __init__(self, uri: str, home: Path, **environment: str) -> None:
+    def __init__(self, uri: str, home: Path, *options: str, **environment: str) -> None:
         """Choose a free port for the store at ``uri``; nothing runs yet."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
+        self._options = options
         self.url = f"http://127.0.0.1:{self._port}"
         self.uri = uri
         self._environment = {**os.environ, "HOME": str(home), **environment}
@@ -36,7 +43,7 @@ class ServerProcess:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loopline.cli", "server", "--port", str(self._port), "--json",
-             "--uri", self.uri],
+             "--uri", self.uri, *self._options],
             stdout=subprocess.PIPE, text=True, env=self._environment,
         )  # fmt: skip
         assert self.process.stdout is not None

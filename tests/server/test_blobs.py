@@ -48,10 +48,13 @@ def test_a_blob_is_served_as_a_file_to_save_and_never_as_a_page(served: Served) 
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
 
 
-def test_head_tells_the_size_and_sends_nothing(served: Served) -> None:
-    answer = get(served, "HEAD")
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=10-19"}, {"Range": "bytes=999999-"}])
+def test_head_tells_the_size_and_sends_nothing(served: Served, headers: dict[str, str]) -> None:
+    answer = get(served, "HEAD", **headers)
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["Content-Length"] == str(len(CONTENT))
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert answer.headers["ETag"] == f'"{DIGEST}"'
 
 
 def test_a_range_of_bytes_is_served(served: Served) -> None:
@@ -59,11 +62,31 @@ def test_a_range_of_bytes_is_served(served: Served) -> None:
     assert (answer.status, answer.body) == (206, CONTENT[10:20])
     assert answer.headers["Content-Range"] == f"bytes 10-19/{len(CONTENT)}"
     assert get(served, Range="bytes=-5").body == CONTENT[-5:]
-    assert get(served, Range="bytes=999999999-").status == 416
+    beyond = get(served, Range="bytes=999999999-")
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
 
 
-def test_what_a_browser_has_is_not_sent_again(served: Served) -> None:
-    assert get(served, **{"If-None-Match": f'"{DIGEST}"'}).status == 304
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        (f'"{DIGEST}"', 206),
+        (f'"{"0" * 64}"', 200),
+        (f'W/"{DIGEST}"', 200),  # A weak tag does not promise the same bytes.
+        ("Sat, 01 Apr 2023 00:00:00 GMT", 200),
+    ],
+)
+def test_a_range_is_of_the_file_that_the_client_has_begun_or_it_gets_the_whole(
+    served: Served, condition: str, status: int
+) -> None:
+    answer = get(served, **{"Range": "bytes=10-19", "If-Range": condition})
+    expected = CONTENT[10:20] if status == 206 else CONTENT
+    assert (answer.status, answer.body) == (status, expected)
+
+
+@pytest.mark.parametrize("tags", [f'"{DIGEST}"', f'"x", W/"{DIGEST}"', "*"])
+def test_what_a_browser_has_is_not_sent_again(served: Served, tags: str) -> None:
+    assert get(served, **{"If-None-Match": tags}).status == 304
+    assert get(served, **{"If-None-Match": '"x"'}).status == 200
 
 
 def test_bytes_damaged_on_the_way_are_refused(served: Served) -> None:

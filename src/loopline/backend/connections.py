@@ -29,6 +29,9 @@ T = TypeVar("T")
 #: Connections kept while nobody uses them.
 MOST_IDLE = 8
 
+#: Bytes of a file that are sent at a time.
+BLOCK_BYTES = 1 << 18
+
 #: Seconds to wait for a connection to be made.
 CONNECT_S = 5.0
 
@@ -96,15 +99,31 @@ class Connections:
         """
         return self._retry(lambda: self._exchange_once(method, path, body, headers or {}))
 
+    def attempt(
+        self, method: str, path: str, body: Body, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """Send a request once; None when the connection broke before its answer was whole.
+
+        Raises:
+            BackendUnavailableError: When the server cannot be reached, or does not answer in time.
+        """
+        try:
+            return self._exchange_once(method, path, body, headers)
+        except _BrokenOffError:
+            self.close()
+            return None
+
     @contextmanager
-    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+    def stream(
+        self, path: str, headers: Mapping[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
         """Ask for ``path`` and give the answer to read in parts.
 
         Raises:
             BackendUnavailableError: As ``exchange`` says; errors while reading are raised as
                 they come.
         """
-        connection, answer = self._retry(lambda: self._start("GET", path, None, {}))
+        connection, answer = self._retry(lambda: self._start("GET", path, None, headers or {}))
         try:
             yield answer
         finally:
@@ -193,7 +212,7 @@ class Connections:
             if self._idle:
                 return self._idle.pop()
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=CONNECT_S)
+        connection = kind(self._host, self._port, timeout=CONNECT_S, blocksize=BLOCK_BYTES)
         try:
             connection.connect()
         except OSError as error:

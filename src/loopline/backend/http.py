@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import tempfile
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
 from loopline.backend.connections import Connections
+from loopline.backend.http_blobs import HttpBlobs
 from loopline.backend.http_errors import error_from_answer, no_server_of_ours
-from loopline.errors import (
-    BackendUnavailableError,
-    IntegrityError,
-    InvalidInputError,
-    LooplineError,
-)
+from loopline.errors import InvalidInputError, LooplineError
 from loopline.records.facts import Batch, Receipt
 from loopline.records.operations import OPERATIONS, answer_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from loopline.records.operations import Operation
     from loopline.settings import Address
@@ -35,21 +29,10 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 MSGPACK = "application/msgpack"
-CHUNK_BYTES = 256 * 1024
 
 _NAMES = {operation: name for name, operation in OPERATIONS.items()}
 _DECODERS: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 _RECEIPT = msgspec.msgpack.Decoder(Receipt)
-
-
-class _Kept(msgspec.Struct):
-    """What the server answers to an uploaded file."""
-
-    sha256: str
-    size_bytes: int
-
-
-_KEPT = msgspec.msgpack.Decoder(_Kept)
 
 
 class HttpBackend:
@@ -68,6 +51,7 @@ class HttpBackend:
     def __init__(self, address: Address, *, timeout_s: float = 60.0) -> None:
         self._address = address
         self._connections = Connections(address, timeout_s=timeout_s)
+        self._blobs = HttpBlobs(self._connections, address)
 
     @property
     def address(self) -> Address:
@@ -94,59 +78,21 @@ class HttpBackend:
 
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Send a file, unless the server has its bytes already; see ``Backend.put_blob``."""
-        with Path(source).open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
-            known = self._connections.exchange("HEAD", f"/api/v1/blobs/{sha256}")
-            if known.status == http.client.OK:
-                return sha256, size
-
-            def body() -> BinaryIO:
-                file.seek(0)  # Each attempt sends it from the start.
-                return file
-
-            headers = {
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(size),
-                "X-Content-SHA256": sha256,
-                "Accept": MSGPACK,
-            }
-            kept = self._ask("PUT", "/api/v1/blobs", body, headers, _KEPT)
-        return kept.sha256, kept.size_bytes
+        return self._blobs.put(source)
 
     def blob_size(self, sha256: str) -> int:
         """Ask how long a blob is; see ``Backend.blob_size``."""
-        answer = self._connections.exchange("HEAD", _blob_path(sha256))
-        if answer.status == http.client.OK:
-            return int(answer.headers["Content-Length"])
-        # An answer to HEAD has no words in it; a GET of nothing has.
-        answer = self._connections.exchange(
-            "GET", _blob_path(sha256), headers={"Range": "bytes=0-0"}
-        )
-        raise error_from_answer(answer.status, answer.body, self._address)
+        return self._blobs.size(sha256)
 
-    def read_blob(self, sha256: str) -> Iterator[bytes]:
+    def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob, checked at its end; see ``Backend.read_blob``."""
-        digest = hashlib.sha256()
-        with self._connections.stream(_blob_path(sha256)) as answer:
-            if answer.status != http.client.OK:
-                raise error_from_answer(answer.status, answer.read(), self._address)
-            while chunk := self._read(answer):
-                digest.update(chunk)
-                yield chunk
-        if digest.hexdigest() != sha256:
-            msg = (
-                f"The blob {sha256} came with other bytes than it was stored with. Download it "
-                f"again; if that fails too, its copy at {self._address} is damaged."
-            )
-            raise IntegrityError(msg)
+        return self._blobs.read(sha256, start=start, end=end)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Download a blob into an unnamed temporary file; see ``Backend.open_blob``."""
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            for chunk in self.read_blob(sha256):
-                file.write(chunk)
+            file.writelines(self.read_blob(sha256))
             file.seek(0)
         except BaseException:
             file.close()
@@ -171,34 +117,17 @@ class HttpBackend:
         self,
         method: str,
         path: str,
-        body: Callable[[], BinaryIO] | bytes,
+        body: bytes,
         headers: dict[str, str],
         decoder: msgspec.msgpack.Decoder[T],
     ) -> T:
         answer = self._connections.exchange(method, path, body, headers)
-        if answer.status not in {http.client.OK, http.client.CREATED}:
+        if answer.status != http.client.OK:
             raise error_from_answer(answer.status, answer.body, self._address)
         try:
             return decoder.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise no_server_of_ours(answer.status, self._address) from None
-
-    def _read(self, answer: http.client.HTTPResponse) -> bytes:
-        try:
-            chunk = answer.read(CHUNK_BYTES)
-            if not chunk and answer.length:  # http.client says nothing when it ends early.
-                raise http.client.IncompleteRead(b"", answer.length)
-        except (OSError, http.client.HTTPException) as error:
-            msg = (
-                f"The download from {self._address} broke off ({error!r}). Try again; if it "
-                "breaks off at the same place, the server's log says why."
-            )
-            raise BackendUnavailableError(msg) from None
-        return chunk
-
-
-def _blob_path(sha256: str) -> str:
-    return f"/api/v1/blobs/{quote(sha256, safe='')}"
 
 
 def _encode(value: Operation[Any] | Batch) -> bytes:

@@ -54,6 +54,8 @@ class LocalBackend:
         else:
             home = home or Path.home() / ".loopline"
             url = address.text
+        #: Where uploads wait until they are whole: on the disk of the blobs, as it is by default.
+        self.staging = home / "staging"
         self.store = Store(url, clock=clock)
         self._inbox = Inbox(self.store)
         self.blobs = LocalBlobs(Path(blobs_address(home)))
@@ -104,18 +106,30 @@ class LocalBackend:
 
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; see ``Backend.put_blob``."""
+        self._note()
+        return self.blobs.put_file(source)
+
+    def _note(self) -> None:
         if not self._is_noted:  # Or another store's gc would take its blobs for nobody's.
             note_store(self.blobs.root, self.store.where)
             self._is_noted = True
-        return self.blobs.put_file(source)
 
     def blob_size(self, sha256: str) -> int:
         """Tell a blob's length; see ``Backend.blob_size``."""
         return self.blobs.size(sha256)
 
-    def read_blob(self, sha256: str) -> Iterator[bytes]:
+    def take_blob(self, file: Path, sha256: str) -> None:
+        """Make a blob of a file in ``staging``, whose hash is known; the file is gone then.
+
+        Raises:
+            StorageFullError: There is no room; nothing is kept.
+        """
+        self._note()
+        self.blobs.take(file, sha256)
+
+    def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob; see ``Backend.read_blob``."""
-        return self.blobs.read(sha256)
+        return self.blobs.read(sha256, start=start, end=end)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Open a blob, checked; see ``Backend.open_blob``."""

@@ -56,8 +56,13 @@ class Backend(Protocol):
         """
         ...
 
-    def read_blob(self, sha256: str) -> Iterator[bytes]:
+    def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob; the last chunk is followed by a check of the hash.
+
+        Args:
+            sha256: Which.
+            start: First byte; who goes on at one that is not 0 checks the whole itself.
+            end: The byte after the last; None: to the end.
 
         Raises:
             NotFoundError: No such blob.

@@ -6,6 +6,8 @@ not at all, also after a power cut. Reading checks the hash again.
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import re
 import tempfile
@@ -20,7 +22,10 @@ from loopline.errors import IntegrityError, InvalidInputError, NotFoundError, St
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeAlias
+
+    #: Number, size and times of change of a file: what tells that it was written to.
+    _State: TypeAlias = tuple[int, int, int, int]
 
 __all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of"]
 
@@ -28,6 +33,11 @@ __all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of"]
 CHUNK = 1 << 20
 #: A blob's time of change says when it was last put or asked for, as closely as this.
 RENEW_S = 60.0
+#: Seconds for which a blob that was read and found whole is not read again before parts of it.
+#: Else a client that reads a large file in ranges would have it hashed for each of them.
+TRUSTED_S = 600.0
+#: Blobs remembered as whole.
+_MOST_TRUSTED = 10_000
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -57,6 +67,8 @@ class LocalBlobs:
         self.root = root
         #: Folders of blobs whose names this process knows to be durable.
         self._durable: set[str] = set()
+        #: Files that were found whole: the state of each, and when, by the monotonic clock.
+        self._trusted: dict[str, tuple[_State, float]] = {}
 
     def path_of(self, digest: str) -> Path:
         """Tell where a blob lies or would lie."""
@@ -105,16 +117,7 @@ class LocalBlobs:
                     "They were damaged on the way: send them again."
                 )
                 raise IntegrityError(msg)
-            target = self.path_of(digest)
-            if digest[:2] not in self._durable:
-                # Also when it is there: who made it may not have got to syncing it.
-                target.parent.mkdir(exist_ok=True)
-                sync_folder(self.root)
-                self._durable.add(digest[:2])
-            temporary.chmod(0o444)
-            # Over what is there, too: should that be damaged, it is whole again now.
-            temporary.replace(target)
-            sync_folder(target.parent)
+            self._install(temporary, digest)
         except OSError as error:
             if error.errno in NO_ROOM:
                 msg = f"No room for {size:,} more bytes in {self.root}. Free some space."
@@ -125,6 +128,43 @@ class LocalBlobs:
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
+
+    def take(self, file: Path, digest: str) -> None:
+        """Make a file a blob, by renaming it where it lies on the same disk.
+
+        Args:
+            file: Hashed and synced by the caller, and gone when this returns.
+            digest: Its hash.
+
+        Raises:
+            StorageFullError: There is no room; nothing is kept.
+        """
+        try:
+            make_folder(self.root)
+            self._install(file, check_sha256(digest))
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                with file.open("rb") as source:
+                    self.put(chunks_of(source), expected=digest)
+                file.unlink()
+            elif error.errno in NO_ROOM:
+                msg = f"No room for one more file in {self.root}. Free some space."
+                raise StorageFullError(msg) from error
+            else:
+                raise
+
+    def _install(self, file: Path, digest: str) -> None:
+        """Give a file that is whole and synced its name, durably."""
+        target = self.path_of(digest)
+        if digest[:2] not in self._durable:
+            # Also when it is there: who made it may not have got to syncing it.
+            target.parent.mkdir(exist_ok=True)
+            sync_folder(self.root)
+            self._durable.add(digest[:2])
+        file.chmod(0o444)
+        # Over what is there, too: should that be damaged, it is whole again now.
+        file.replace(target)
+        sync_folder(target.parent)
 
     def size(self, digest: str) -> int:
         """Tell a blob's size in bytes, and that somebody asked for it now.
@@ -145,28 +185,52 @@ class LocalBlobs:
             raise _missing(digest) from None
         return found.st_size
 
-    def read(self, digest: str) -> Iterator[bytes]:
-        """Stream a blob and check its hash at the end.
+    def read(self, digest: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Stream a blob and check its hash at the end, or a part of it and check before.
+
+        Args:
+            digest: Which.
+            start: First byte.
+            end: The byte after the last; None: to the end of the blob.
 
         Raises:
             NotFoundError: No such blob.
-            IntegrityError: A bit has flipped since it was written.
+            IntegrityError: A bit has flipped since it was written, lately or not: of a part it
+                is told only if the whole was not found to be right in the last minutes.
         """
-        path = self.path_of(digest)
+        if start or end is not None:
+            self._check_lately(digest)
+            return _part(self._opened(digest), start, end)
+        return self._checked(self._opened(digest), digest)
+
+    def _opened(self, digest: str) -> BinaryIO:
         try:
-            file = path.open("rb")
+            return self.path_of(digest).open("rb", buffering=0)
         except FileNotFoundError:
             raise _missing(digest) from None
-        return self._checked(file, digest)
 
     def _checked(self, file: BinaryIO, digest: str) -> Iterator[bytes]:
         hasher = sha256()
         with file:
+            state = _state_of(file)
             for chunk in chunks_of(file):
                 hasher.update(chunk)
                 yield chunk
-        if hasher.hexdigest() != digest:
-            raise _damaged(digest)
+            if hasher.hexdigest() != digest:
+                self._trusted.pop(digest, None)
+                raise _damaged(digest)
+            if len(self._trusted) >= _MOST_TRUSTED:
+                self._trusted.clear()
+            self._trusted[digest] = (state, time.monotonic())
+
+    def _check_lately(self, digest: str) -> None:
+        """Read a blob against its hash, unless that was just done and the file is the same."""
+        with self._opened(digest) as file:
+            state, at = self._trusted.get(digest, (None, 0.0))
+            if state == _state_of(file) and time.monotonic() - at < TRUSTED_S:
+                return
+        for _chunk in self.read(digest):
+            pass
 
     def open(self, digest: str) -> BinaryIO:
         """Open a blob for reading, after checking its hash.
@@ -178,6 +242,23 @@ class LocalBlobs:
         for _chunk in self.read(digest):
             pass
         return self.path_of(digest).open("rb")
+
+
+def _state_of(file: BinaryIO) -> _State:
+    found = os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _part(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = math.inf if end is None else end - start
+        while left > 0 and (chunk := file.read(int(min(CHUNK, left)))):
+            left -= len(chunk)
+            yield chunk
+        if left > 0 and end is not None:
+            msg = "The file ended before its end. Check the disk that holds the blobs."
+            raise IntegrityError(msg)
 
 
 def _missing(digest: str) -> NotFoundError:

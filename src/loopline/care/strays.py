@@ -45,10 +45,14 @@ def find_strays(backend: LocalBackend) -> Iterator[Stray]:
     """Find what nobody has written to for an hour."""
     root = backend.blobs.root
     home = home_path(backend.address)
-    places = [(root / "tmp", "*"), (root, ".now-*"), (root / "stores", "*.part")]
+    places = [
+        (root / "tmp", "*"),
+        (root, ".now-*"),
+        (root / "stores", "*.part"),
+        (backend.staging, "*"),
+    ]
     if home is not None:
         places += [
-            (home / "staging", "upload-*"),
             (home, "restoring-*"),
             (home / "journal", ".*"),
         ]

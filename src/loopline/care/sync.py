@@ -195,9 +195,9 @@ class _Counting:
         """Ask for a blob's length."""
         return self._inner.blob_size(sha256)
 
-    def read_blob(self, sha256: str) -> Iterator[bytes]:
+    def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob."""
-        return self._inner.read_blob(sha256)
+        return self._inner.read_blob(sha256, start=start, end=end)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Open a blob."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,23 +97,15 @@ def files_below(backend: Backend, run_id: str, path: str) -> list[Artifact]:
 
 def _download(backend: Backend, file: Artifact, folder: Path) -> Path:
     """Write one file below a folder: whole, under its name only when its hash is right."""
+    from loopline.backend.downloads import download_blob
+
     root = folder.resolve()
     target = (root / file.path).resolve()
     if not target.is_relative_to(root):
         msg = f"The path {file.path!r} leads out of {folder}. It is not written."
         raise InvalidInputError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".download-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            for chunk in backend.read_blob(file.sha256):
-                out.write(chunk)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    download_blob(backend, file.sha256, target)
     return target
 
 

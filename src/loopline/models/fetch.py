@@ -144,17 +144,18 @@ def _is_complete(folder: Path, files: list[Artifact]) -> bool:
 
 def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
     """Fetch files into a folder that appears in whole."""
+    from loopline.backend.downloads import download_blob
+
     partial = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
         for file in files:
             path = partial / check_artifact_path(file.path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as target:
-                try:
-                    target.writelines(backend.read_blob(file.sha256))
-                except IntegrityError as error:
-                    msg = f"File {file.path!r} of the model is damaged in the store. {error}"
-                    raise IntegrityError(msg) from error
+            try:
+                download_blob(backend, file.sha256, path, keep=folder.parent)
+            except IntegrityError as error:
+                msg = f"File {file.path!r} of the model is damaged in the store. {error}"
+                raise IntegrityError(msg) from error
         if _is_complete(folder, files):  # Another process was faster, and may be reading it.
             return
         shutil.rmtree(folder, ignore_errors=True)  # Somebody emptied half of it.

@@ -21,6 +21,7 @@ from loopline.server.health import Health
 from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
+from loopline.server.resumable import resumable_routes
 from loopline.server.route_index import Direct, RouteIndex
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
@@ -51,6 +52,7 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
         *_meta_routes(backend),
         *native_routes(backend, threads),
         *blob_routes(backend, threads),
+        *resumable_routes(backend, threads),
         *mlflow_routes(backend, threads),
         *asset_routes(),
         *page_routes(backend, threads),

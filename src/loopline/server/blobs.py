@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from loopline.errors import IntegrityError, NotFoundError
+from loopline.errors import NotFoundError
 from loopline.server import wire
 from loopline.server.gate import GuardedRoute
-from loopline.server.ranges import parse_range
-from loopline.server.uploads import uploaded
+from loopline.server.ranges import names_tag, parse_range
+from loopline.server.uploads import receive_blob
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["attachment", "blob_routes", "send_blob"]
 
-CHUNK_BYTES = 256 * 1024
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,8 +31,7 @@ def blob_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     """Make the routes that take and give blobs."""
 
     async def put(request: Request) -> Response:
-        async with uploaded(request, backend, threads) as file:
-            sha256, size = await threads.run(backend.put_blob, file)
+        sha256, size = await receive_blob(request, backend, threads)
         kind = wire.preferred(request.headers.get("accept", ""))
         return Response(
             wire.encode({"sha256": sha256, "size_bytes": size}, kind), 201, media_type=kind
@@ -72,23 +69,29 @@ async def send_blob(
         raise NotFoundError(msg)
     size = await threads.run(backend.blob_size, sha256)
     headers = {**attachment(name), "ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
-    if request.headers.get("if-none-match", "") in {f'"{sha256}"', "*"}:
+    if names_tag(request.headers.get("if-none-match", ""), sha256):
         return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range", "")
+    # Who goes on with what he has of another file gets this one whole; a date tells nothing here.
+    has_other = request.headers.get("if-range", f'"{sha256}"') != f'"{sha256}"'
+    if has_other or request.method == "HEAD":  # A range is for GET alone.
+        wanted = ""
     try:
-        part = parse_range(request.headers.get("range", ""), size)
+        part = parse_range(wanted, size)
     except ValueError:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
     start, end = part or (0, size)
     headers["Content-Length"] = str(end - start)
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 200 if part is None else 206
     if request.method == "HEAD":
-        return Response(status_code=200, headers=headers)
+        return Response(status_code=status, headers=headers)
     if part is None:
-        chunks = _checked(await threads.run(backend.read_blob, sha256))
+        chunks = _held_back(await threads.run(backend.read_blob, sha256))
     else:
-        chunks = _part(await threads.run(backend.open_blob, sha256), start, end)
-    return StreamingResponse(threads.stream(chunks), 206 if part else 200, headers, media_type)
+        chunks = _held_back(await threads.run(backend.read_blob, sha256, start=start, end=end))
+    return StreamingResponse(threads.stream(chunks), status, headers, media_type)
 
 
 def attachment(name: str) -> dict[str, str]:
@@ -103,7 +106,7 @@ def attachment(name: str) -> dict[str, str]:
     }
 
 
-def _checked(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+def _held_back(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Hold each chunk back until the next one came: the last follows the check of the hash."""
     held = b""
     for chunk in chunks:
@@ -112,16 +115,3 @@ def _checked(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         held = chunk
     if held:
         yield held
-
-
-def _part(file: BinaryIO, start: int, end: int) -> Generator[bytes, None, None]:
-    with file:
-        file.seek(start)
-        left = end - start
-        while left > 0:
-            chunk = file.read(min(CHUNK_BYTES, left))
-            if not chunk:
-                msg = "The file ended before its end. Check the disk that holds the blobs."
-                raise IntegrityError(msg)
-            left -= len(chunk)
-            yield chunk

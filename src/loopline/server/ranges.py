@@ -1,12 +1,18 @@
-"""Reading ``Range`` headers: one range of bytes of a file of known size."""
+"""Reading the headers of conditional and partial requests: ``Range`` and ``If-None-Match``."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["parse_range"]
+__all__ = ["names_tag", "parse_range"]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+def names_tag(header: str, tag: str) -> bool:
+    """Tell whether a list of entity tags has ``tag``, or ``*``; weak ones count, too."""
+    tags = {each.strip().removeprefix("W/") for each in header.split(",")}
+    return "*" in tags or f'"{tag}"' in tags
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

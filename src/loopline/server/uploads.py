@@ -1,5 +1,7 @@
 """Uploads: streamed to a file beside the blobs, hashed on the way, and checked before they count.
 
+A file that is whole and right becomes the blob itself: its bytes are written once.
+
 A client says what it sends with ``X-Content-SHA256`` (hex), ``Content-Digest`` (RFC 9530) or
 ``Content-MD5`` (RFC 1864); whatever it says must be so.
 """
@@ -12,22 +14,32 @@ import hashlib
 import os
 import re
 import tempfile
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from loopline.backend.local import LocalBackend
 from loopline.errors import InvalidInputError
 from loopline.server.bodies import chunks_of
+from loopline.server.receiving import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from starlette.requests import Request
 
     from loopline.backend.protocol import Backend
     from loopline.server.threads import Threads
 
-__all__ = ["MOST_BLOB_BYTES", "promised_digests", "uploaded"]
+__all__ = [
+    "MOST_BLOB_BYTES",
+    "check_digests",
+    "keep_file",
+    "new_hashers",
+    "promised_digests",
+    "receive_blob",
+    "staging_of",
+]
 
 MOST_BLOB_BYTES = 2**40
 
@@ -81,51 +93,76 @@ def _decoded(header: str, text: str, algorithm: str) -> bytes:
     return digest
 
 
-@asynccontextmanager
-async def uploaded(request: Request, backend: Backend, threads: Threads) -> AsyncIterator[Path]:
-    """Receive a body into a file, which is gone again at the end of the block.
+async def receive_blob(request: Request, backend: Backend, threads: Threads) -> tuple[str, int]:
+    """Keep a body as a blob; answer its SHA-256 and its size in bytes once it is durable.
 
     Raises:
         InvalidInputError: It broke off, or its bytes are not those that were promised.
         PayloadTooLargeError: It is longer than any file may be.
+        StorageFullError: There is no room; nothing is kept.
     """
     promised = promised_digests(request.headers)
-    hashers = {name: hashlib.new(name, usedforsecurity=False) for name in promised}
-    file = await threads.run(_new_file, _folder(backend))
+    hashers = new_hashers(promised)
+    file = await threads.run(_new_file, staging_of(backend))
+    receiver = Receiver(file, hashers.values(), threads)
     try:
-        with file:
+        try:
             async for chunk in chunks_of(request, most_bytes=MOST_BLOB_BYTES):
-                await threads.run(_append, file, list(hashers.values()), chunk)
-            await threads.run(file.flush)
-        for name, digest in promised.items():
-            if hashers[name].digest() != digest:
-                msg = (
-                    f"The bytes that came have the {name.upper()} {hashers[name].hexdigest()} and "
-                    f"not {digest.hex()}. They were damaged on the way: send them again."
-                )
-                raise InvalidInputError(msg)
-        yield Path(file.name)
+                await receiver.take(chunk)
+            await receiver.finish()
+        finally:
+            with suppress(OSError):  # It was raised already, or nobody waits for it.
+                await receiver.settle()
+            size = file.tell()
+            file.close()
+        check_digests(promised, hashers)
+        sha256 = hashers["sha256"].hexdigest()
+        await threads.run(keep_file, backend, Path(file.name), sha256)
+        return sha256, size
     finally:
         with suppress(FileNotFoundError):
             os.unlink(file.name)  # noqa: PTH108 - the name is a str here
 
 
-def _folder(backend: Backend) -> Path:
+def new_hashers(promised: Mapping[str, bytes]) -> dict[str, hashlib._Hash]:
+    """Make what hashes an upload: for its name, and for what was promised of it."""
+    names = {"sha256", *promised}
+    return {name: hashlib.new(name, usedforsecurity=False) for name in names}
+
+
+def check_digests(promised: Mapping[str, bytes], hashers: Mapping[str, hashlib._Hash]) -> None:
+    """Hold what came against what was promised.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    for name, digest in promised.items():
+        if hashers[name].digest() != digest:
+            msg = (
+                f"The bytes that came have the {name.upper()} {hashers[name].hexdigest()} and "
+                f"not {digest.hex()}. They were damaged on the way: send them again."
+            )
+            raise InvalidInputError(msg)
+
+
+def keep_file(backend: Backend, file: Path, sha256: str) -> None:
+    """Make a blob of a received file, which is gone then."""
+    if isinstance(backend, LocalBackend):
+        backend.take_blob(file, sha256)
+    else:
+        backend.put_blob(file)
+        file.unlink()
+
+
+def staging_of(backend: Backend) -> Path:
     """Where uploads wait until they are whole: beside the blobs, so that a full disk says so."""
-    if backend.address.kind == "home":
-        folder = Path(backend.address.text) / "staging"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    if isinstance(backend, LocalBackend):
+        backend.staging.mkdir(parents=True, exist_ok=True)
+        return backend.staging
     return Path(tempfile.gettempdir())
 
 
 def _new_file(folder: Path) -> BinaryIO:
     return tempfile.NamedTemporaryFile(  # type: ignore[return-value]
-        dir=folder, prefix="upload-", delete=False
+        dir=folder, prefix="upload-", delete=False, buffering=0
     )
-
-
-def _append(file: BinaryIO, hashers: list[hashlib._Hash], chunk: bytes) -> None:
-    for hasher in hashers:
-        hasher.update(chunk)
-    file.write(chunk)

@@ -190,18 +190,10 @@ def download(recorder: Recorder, uri: str, target: str | Path | None = None) -> 
 
 def _fetch(recorder: Recorder, file: Artifact, path: Path, advance: Callable[[int], None]) -> None:
     """Bring one file to its place: whole and checked, or not at all."""
+    from loopline.backend.downloads import download_blob
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        try:
-            for chunk in recorder.backend.read_blob(file.sha256):
-                part.write(chunk)
-                advance(len(chunk))
-            part.flush()
-            Path(part.name).chmod(0o644)
-            Path(part.name).replace(path)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
+    download_blob(recorder.backend, file.sha256, path, heard=advance)
 
 
 def _files(recorder: Recorder, address: ArtifactAddress) -> tuple[list[Artifact], str]:

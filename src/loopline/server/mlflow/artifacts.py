@@ -25,7 +25,7 @@ from loopline.server.gate import GuardedRoute
 from loopline.server.mlflow.answers import artifact_root
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.mlflow.runs import RunId, run_id_of
-from loopline.server.uploads import uploaded
+from loopline.server.uploads import receive_blob
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -160,8 +160,7 @@ def artifact_routes(
             )
             raise InvalidInputError(msg)
         await threads.run(_check_owner, backend, place)
-        async with uploaded(request, backend, threads) as file:
-            sha256, size = await threads.run(backend.put_blob, file)
+        sha256, size = await receive_blob(request, backend, threads)
         await commits.record([_logged(place, sha256, size)])
         return Response(b"{}", media_type=wire.JSON)
 
