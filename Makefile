@@ -23,6 +23,7 @@ test: lint ## Check style, types and layers, and run the tests (at most 10 minut
 
 test-deep: environment-deep ## Run the slow tests: browsers, PyTorch, real MLflow, full kill counts
 	@tools/system-packages.sh
+	@tools/node-packages.sh
 	$(BIN)/pytest -m deep $(ARGS)
 
 soak: environment ## Run the endurance scripts, benchmarks/soak_*.py

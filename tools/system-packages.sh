@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the deep tests need beyond Python: a browser, a font for its pictures, a C compiler, git, PostgreSQL,
-# strace. Does nothing where they are there already.
+# strace, Node. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -15,6 +15,8 @@ need() { # need PACKAGE COMMAND...: the package is there when one of the command
 
 need gcc cc gcc
 need git git
+need nodejs node
+need npm npm
 if [ "$(uname)" = Linux ]; then need strace strace; fi # Cuts the power at any system call.
 need chromium chromium chromium-browser google-chrome
 if [ -z "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null || true)" ]; then

@@ -67,9 +67,16 @@ class Story:
         )
         return run_id
 
+    @property
+    def files(self) -> Path:
+        """The folder of blobs."""
+        folder = self.backend.blobs.folder
+        assert folder is not None
+        return folder
+
     def blob(self, digest: str) -> Path:
         """Tell where a blob lies."""
-        return self.backend.blobs.path_of(digest)
+        return self.files / digest[:2] / digest
 
 
 @pytest.fixture

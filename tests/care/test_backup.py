@@ -13,7 +13,6 @@ import pytest
 
 from loopline.backend.local import LocalBackend
 from loopline.care.backup import back_up
-from loopline.care.hold import hold_blobs
 from loopline.care.manifest import NAME, decode_manifest
 from loopline.care.restore import check_backup, restore
 from loopline.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
@@ -159,14 +158,14 @@ def test_a_home_with_data_is_not_restored_over(story: Story, tmp_path: Path) -> 
 
 def test_a_backup_waits_for_no_collection_and_holds_it_off(story: Story, tmp_path: Path) -> None:
     with (
-        hold_blobs(story.backend.blobs.root, alone=True),
+        story.backend.blobs.hold(alone=True),
         pytest.raises(ConflictError, match="loopline gc"),
     ):
         back_up(story.backend, tmp_path / "backup")
     with (
-        hold_blobs(story.backend.blobs.root, alone=False),
+        story.backend.blobs.hold(alone=False),
         pytest.raises(ConflictError, match="backup"),
-        hold_blobs(story.backend.blobs.root, alone=True),
+        story.backend.blobs.hold(alone=True),
     ):
         pass
 

@@ -44,7 +44,8 @@ def test_a_backup_of_postgresql_comes_back(
     for target in ("folder", "backup.tar"):
         report = back_up(backend, tmp_path / target)
         assert (report.counts["runs"], report.blobs) == (1, 1)
-        backend.blobs.path_of(digest).unlink()
+        assert backend.blobs.folder is not None
+        (backend.blobs.folder / digest[:2] / digest).unlink()
 
         empty = postgres.new_empty()
         restored = restore(tmp_path / target, empty)

@@ -16,7 +16,6 @@ from loopline.blobs.stores import noted_stores
 from loopline.care import references
 from loopline.care.backup import back_up
 from loopline.care.collect import collect_garbage, find_garbage, forget
-from loopline.care.hold import hold_blobs
 from loopline.care.purge import find_purgeable, purge_runs
 from loopline.care.restore import restore
 from loopline.errors import ConflictError, NotFoundError
@@ -118,7 +117,9 @@ def test_a_blob_that_is_put_or_asked_for_again_is_young_again(story: Story) -> N
     garbage = find_garbage(story.backend, grace_s=HOUR_S)
     assert len(garbage.blobs) == 2
     story.put(b"put again")
-    assert story.backend.blob_size(asked_for) == 9  # As a client does that then need not send it.
+    assert (
+        story.backend.blob_size(asked_for, keep=True) == 9
+    )  # As a client does that then need not send it.
     collected = collect_garbage(story.backend, garbage)
     assert (collected.blobs, collected.kept) == (0, 2)
     assert story.blob(put_again).exists()
@@ -140,8 +141,8 @@ def test_a_blob_that_is_named_after_it_was_found_survives(story: Story) -> None:
 
 def test_what_an_interrupted_collection_moved_away_comes_back(story: Story) -> None:
     digest = story.put(b"fares")
-    (story.backend.blobs.root / "tmp").mkdir(exist_ok=True)
-    story.blob(digest).rename(story.backend.blobs.root / "tmp" / f"gc-{digest}")
+    (story.files / "tmp").mkdir(exist_ok=True)
+    story.blob(digest).rename(story.files / "tmp" / f"gc-{digest}")
     find_garbage(story.backend, grace_s=HOUR_S)
     assert story.blob(digest).exists()
 
@@ -149,7 +150,7 @@ def test_what_an_interrupted_collection_moved_away_comes_back(story: Story) -> N
 def test_nothing_is_collected_while_a_backup_copies(story: Story) -> None:
     garbage = find_garbage(story.backend, grace_s=HOUR_S)
     with (
-        hold_blobs(story.backend.blobs.root, alone=False),
+        story.backend.blobs.hold(alone=False),
         pytest.raises(ConflictError, match="backup"),
     ):
         collect_garbage(story.backend, garbage)
@@ -158,7 +159,7 @@ def test_nothing_is_collected_while_a_backup_copies(story: Story) -> None:
 def test_half_made_files_go_after_an_hour(story: Story) -> None:
     then = time.time() - 2 * HOUR_S
     left = [
-        story.backend.blobs.root / "tmp" / "tmpabc",
+        story.files / "tmp" / "tmpabc",
         story.home / "staging" / "upload-1",
         story.home / "restoring-loopline.db",
     ]
@@ -321,7 +322,7 @@ def test_a_collection_never_loses_bytes_that_somebody_logs_meanwhile(story: Stor
 def knows(story: Story, digest: str) -> bool:
     """Ask for a blob as a client does that spares itself the upload."""
     try:
-        return story.backend.blob_size(digest) > 0
+        return story.backend.blob_size(digest, keep=True) > 0
     except NotFoundError:
         return False
 

@@ -14,6 +14,7 @@ import pytest
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.local import LocalBackend
 from loopline.backend.recorder import Recorder
+from loopline.errors import NotFoundError
 from loopline.journal.format import DEFINITION, DEFINITION_KIND, FACT, RECORDS
 from loopline.journal.journal import META, Journal
 from loopline.journal.stream import Series
@@ -172,7 +173,8 @@ def test_a_copied_journal_cannot_name_a_file_outside_itself(
     )
     journal.close(remove=False)
     adopt_orphans(tmp_path, address, backend)
-    assert not backend.blobs.has(sha256(b"canary").hexdigest())
+    with pytest.raises(NotFoundError):
+        backend.blob_size(sha256(b"canary").hexdigest())
 
 
 def test_a_file_that_was_damaged_on_its_way_is_left_out_and_said(

@@ -80,7 +80,7 @@ class HttpBackend:
         """Send a file, unless the server has its bytes already; see ``Backend.put_blob``."""
         return self._blobs.put(source)
 
-    def blob_size(self, sha256: str) -> int:
+    def blob_size(self, sha256: str, *, keep: bool = False) -> int:  # noqa: ARG002 - a server keeps
         """Ask how long a blob is; see ``Backend.blob_size``."""
         return self._blobs.size(sha256)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from loopline.blobs.local import LocalBlobs
-from loopline.blobs.stores import is_beside, note_store
+from loopline.blobs.open import open_blobs
+from loopline.blobs.stores import is_beside
 from loopline.journal.home import make_home
 from loopline.settings import Address, blobs_address
 from loopline.store.database import Store, wall_clock_ms
@@ -58,8 +58,9 @@ class LocalBackend:
         self.staging = home / "staging"
         self.store = Store(url, clock=clock)
         self._inbox = Inbox(self.store)
-        self.blobs = LocalBlobs(Path(blobs_address(home)))
-        self._is_noted = is_beside(self.blobs.root, self.store.where)
+        self.blobs = open_blobs(blobs_address(home))
+        folder = self.blobs.folder
+        self._is_noted = folder is not None and is_beside(folder, self.store.where)
 
     @property
     def address(self) -> Address:
@@ -111,12 +112,12 @@ class LocalBackend:
 
     def _note(self) -> None:
         if not self._is_noted:  # Or another store's gc would take its blobs for nobody's.
-            note_store(self.blobs.root, self.store.where)
+            self.blobs.note_store(self.store.where)
             self._is_noted = True
 
-    def blob_size(self, sha256: str) -> int:
+    def blob_size(self, sha256: str, *, keep: bool = False) -> int:
         """Tell a blob's length; see ``Backend.blob_size``."""
-        return self.blobs.size(sha256)
+        return self.blobs.size(sha256, keep=keep)
 
     def take_blob(self, file: Path, sha256: str) -> None:
         """Make a blob of a file in ``staging``, whose hash is known; the file is gone then.

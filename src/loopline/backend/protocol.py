@@ -48,8 +48,12 @@ class Backend(Protocol):
         """Keep a file's bytes; return their SHA-256 in hex and their size, once durable."""
         ...
 
-    def blob_size(self, sha256: str) -> int:
+    def blob_size(self, sha256: str, *, keep: bool = False) -> int:
         """Tell a blob's length in bytes, without reading it.
+
+        Args:
+            sha256: Which.
+            keep: It is about to be named: from now on it is as safe as one that was just put.
 
         Raises:
             NotFoundError: No such blob.

@@ -17,17 +17,22 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopline.blobs import local_gc, stores
+from loopline.blobs.hold import hold_blobs
 from loopline.disk import NO_ROOM, make_folder, sync_folder
 from loopline.errors import IntegrityError, InvalidInputError, NotFoundError, StorageFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import BinaryIO, TypeAlias
+
+    from loopline.blobs.protocol import Kept, StillNeeded
 
     #: Number, size and times of change of a file: what tells that it was written to.
     _State: TypeAlias = tuple[int, int, int, int]
 
-__all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of"]
+__all__ = ["CHUNK", "LocalBlobs", "check_sha256", "chunks_of", "damaged", "missing"]
 
 #: Bytes read and hashed at a time.
 CHUNK = 1 << 20
@@ -69,6 +74,16 @@ class LocalBlobs:
         self._durable: set[str] = set()
         #: Files that were found whole: the state of each, and when, by the monotonic clock.
         self._trusted: dict[str, tuple[_State, float]] = {}
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder."""
+        return self.root
 
     def path_of(self, digest: str) -> Path:
         """Tell where a blob lies or would lie."""
@@ -166,11 +181,11 @@ class LocalBlobs:
         file.replace(target)
         sync_folder(target.parent)
 
-    def size(self, digest: str) -> int:
+    def size(self, digest: str, *, keep: bool = True) -> int:
         """Tell a blob's size in bytes, and that somebody asked for it now.
 
         A client that hears that its bytes are here does not send them: from then on the blob must
-        be as safe from ``loopline gc`` as one that was just put.
+        be as safe from ``loopline gc`` as one that was just put. Saying so costs nothing here.
 
         Raises:
             NotFoundError: No such blob.
@@ -178,11 +193,11 @@ class LocalBlobs:
         path = self.path_of(digest)
         try:
             found = path.stat()
-            if found.st_mtime < time.time() - RENEW_S:
+            if keep and found.st_mtime < time.time() - RENEW_S:
                 with suppress(PermissionError):  # Another user's; the one who serves may.
                     os.utime(path)
         except FileNotFoundError:
-            raise _missing(digest) from None
+            raise missing(digest) from None
         return found.st_size
 
     def read(self, digest: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -207,7 +222,7 @@ class LocalBlobs:
         try:
             return self.path_of(digest).open("rb", buffering=0)
         except FileNotFoundError:
-            raise _missing(digest) from None
+            raise missing(digest) from None
 
     def _checked(self, file: BinaryIO, digest: str) -> Iterator[bytes]:
         hasher = sha256()
@@ -218,7 +233,7 @@ class LocalBlobs:
                 yield chunk
             if hasher.hexdigest() != digest:
                 self._trusted.pop(digest, None)
-                raise _damaged(digest)
+                raise damaged(digest)
             if len(self._trusted) >= _MOST_TRUSTED:
                 self._trusted.clear()
             self._trusted[digest] = (state, time.monotonic())
@@ -243,6 +258,50 @@ class LocalBlobs:
             pass
         return self.path_of(digest).open("rb")
 
+    # --- care ---
+
+    def listed(self) -> Iterator[Kept]:
+        """List every blob."""
+        return local_gc.blobs_in(self.root)
+
+    def now_s(self) -> float:
+        """Ask the disk what time it is."""
+        return local_gc.now_of(self.root)
+
+    def renew(self, digests: Iterable[str]) -> None:
+        """Count blobs as put now."""
+        local_gc.renew(self.root, digests)
+
+    def remove(
+        self, digests: Sequence[str], before: float, still_needed: StillNeeded
+    ) -> Iterator[tuple[str, int]]:
+        """Remove blobs that are still nobody's; see ``Blobs.remove``."""
+        return local_gc.remove_unneeded(self.root, digests, before, still_needed)
+
+    def hold(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Keep a collection from starting, or with ``alone`` everybody else."""
+        return hold_blobs(self.root, alone=alone)
+
+    def sweep(self) -> None:
+        """Move back what an interrupted collection had moved away."""
+        local_gc.move_back(self.root)
+
+    def check(self) -> list[str]:
+        """Find no fault: what a folder cannot do, ``loopline doctor`` tells."""
+        return []
+
+    def note_store(self, where: str) -> None:
+        """Note that a store keeps blobs here."""
+        stores.note_store(self.root, where)
+
+    def noted_stores(self) -> list[str]:
+        """List the stores that left a note."""
+        return stores.noted_stores(self.root)
+
+    def forget_store(self, where: str) -> bool:
+        """Take a note back; tell whether there was one."""
+        return stores.forget_store(self.root, where)
+
 
 def _state_of(file: BinaryIO) -> _State:
     found = os.fstat(file.fileno())
@@ -261,14 +320,16 @@ def _part(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
             raise IntegrityError(msg)
 
 
-def _missing(digest: str) -> NotFoundError:
+def missing(digest: str) -> NotFoundError:
+    """Make the error for a blob that is not there."""
     return NotFoundError(
         f"No blob {digest}. Its artifact may have been collected by gc or never been sent; "
         "run `loopline sync` where it was logged."
     )
 
 
-def _damaged(digest: str) -> IntegrityError:
+def damaged(digest: str) -> IntegrityError:
+    """Make the error for a blob whose bytes are others than they were."""
     return IntegrityError(
         f"Blob {digest} is damaged: its bytes no longer have that hash. Restore it from a backup."
     )

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loopline.blobs.hold import lock_file
 from loopline.care.databases import copy_database
-from loopline.care.files import PART, blob_path, hash_file, room_in
-from loopline.care.hold import hold_blobs, lock_file
+from loopline.care.files import PART, hash_file, room_in
 from loopline.care.manifest import BackedUpFile, Manifest
 from loopline.care.progress import silent
-from loopline.care.targets import ARCHIVES, LOCK, ArchiveTarget, FolderTarget
+from loopline.care.targets import ARCHIVES, LOCK, ArchiveTarget, BlobSource, FolderTarget
 from loopline.errors import AlreadyExistsError, ConflictError
 from loopline.records.base import Record
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loopline.backend.local import LocalBackend
+    from loopline.blobs.protocol import Blobs
     from loopline.care.databases import DatabaseCopy
     from loopline.care.progress import Progress
     from loopline.care.targets import Target
@@ -87,15 +88,14 @@ def back_up(
             "date), or --force to replace it once the new backup is whole."
         )
         raise AlreadyExistsError(msg)
-    root = backend.blobs.root
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     with room_in(target.parent), _opened(target, stamp, link=link) as opened:
         # Held from before the copy of the database until its last blob is safe.
-        with hold_blobs(root, alone=False):
+        with backend.blobs.hold(alone=False):
             copy = copy_database(backend.store, opened.database, progress)
             database = _kept_as(opened.database, copy.kind)
             opened.add_database(database)
-            blobs = _Blobs(root, opened, progress)
+            blobs = _Blobs(backend.blobs, opened, progress)
             blobs.add_all(copy)
         manifest = Manifest(
             loopline=_version(),
@@ -124,8 +124,8 @@ def back_up(
 class _Blobs:
     """Brings the blobs of a copied database into a backup."""
 
-    def __init__(self, root: Path, target: Target, progress: Progress) -> None:
-        self._root = root
+    def __init__(self, place: Blobs, target: Target, progress: Progress) -> None:
+        self._place = place
         self._target = target
         self._progress = progress
         self._done = self._total = 0
@@ -136,11 +136,11 @@ class _Blobs:
     def add_all(self, copy: DatabaseCopy) -> None:
         """Add every blob that the database names and that the backup does not have yet."""
         wanted = []
+        there = {each.digest: each.size_bytes for each in self._place.listed()}
         for each in sorted(copy.references.everything):
             digest = each.hex()
-            try:
-                size = (self._root / blob_path(digest)).stat().st_size
-            except FileNotFoundError:
+            size = there.get(digest)
+            if size is None:
                 if each in copy.references.named:
                     self.missing.append(digest)
                 continue
@@ -155,8 +155,8 @@ class _Blobs:
         self.missing.sort()
 
     def _add(self, digest: str, size: int) -> None:
-        source = self._root / blob_path(digest)
-        if not self._target.add_blob(source, digest, self._hear):
+        source = BlobSource(self._place, digest, size)
+        if not self._target.add_blob(source, self._hear):
             self.missing.append(digest)
             return
         self.kept.append((digest, size))

@@ -10,7 +10,6 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from loopline.blobs.stores import noted_stores
 from loopline.care.databases import read_only
 from loopline.care.references import read_references
 from loopline.errors import ConflictError
@@ -47,15 +46,15 @@ class Neighbours:
         given = {_shown(each): each for each in self._also}
         found: set[bytes] = set()
         for where in {*self._noted(), *given}:
-            found |= _read(given.get(where, where), self._backend.blobs.root)
+            found |= _read(given.get(where, where), self._backend.blobs.where)
         return found
 
     def _noted(self) -> set[str]:
-        root = self._backend.blobs.root.resolve()
-        stores = set(noted_stores(root))
+        stores = set(self._backend.blobs.noted_stores())
+        folder = self._backend.blobs.folder
         # A home's own database leaves no note in its blobs.
-        beside = root.parent / "loopline.db"
-        if beside.exists():
+        beside = None if folder is None else folder.resolve().parent / "loopline.db"
+        if beside is not None and beside.exists():
             stores.add(str(beside))
         own = self._backend.store.where
         stores.discard(own if "://" in own else str(Path(own).resolve()))
@@ -65,11 +64,12 @@ class Neighbours:
             for each in stores
             if "://" in each
             or Path(each).exists()
-            or not each.startswith(str(root.parent / "before-restore-"))
+            or beside is None
+            or not each.startswith(str(beside.with_name("before-restore-")))
         }
 
 
-def _read(where: str, root: Path) -> set[bytes]:
+def _read(where: str, root: str) -> set[bytes]:
     opened = _remote(where) if "://" in where else read_only(Path(where))
     try:
         with opened as connection:

@@ -17,11 +17,11 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from loopline.backend.local import LocalBackend
-from loopline.blobs.local import LocalBlobs
-from loopline.blobs.stores import note_store
+from loopline.blobs.hold import lock_file
+from loopline.blobs.local import chunks_of
+from loopline.blobs.open import open_blobs
 from loopline.care.databases import check_sqlite, count_rows, has_data, read_only
 from loopline.care.files import blob_path, copy_hashed, room_in
-from loopline.care.hold import lock_file
 from loopline.care.progress import silent
 from loopline.care.sources import open_source
 from loopline.care.targets import BLOBS
@@ -32,8 +32,10 @@ from loopline.records.base import Record
 from loopline.settings import HOME_FOLDER, Address, blobs_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
+    from loopline.blobs.protocol import Blobs
     from loopline.care.progress import Progress
     from loopline.care.sources import Source
 
@@ -74,8 +76,6 @@ def check_backup(path: Path, *, progress: Progress = silent) -> RestoreReport:
         IntegrityError: It is not whole, or a file is missing or damaged.
     """
     from hashlib import sha256
-
-    from loopline.blobs.local import chunks_of
 
     def hash_only(_name: str, file: BinaryIO, expected: str, heard: _Heard) -> bool:
         hasher = sha256()
@@ -130,13 +130,13 @@ def _restore_home(
     database = home / DATABASE
     if not force:
         _refuse_data(address, database)
-    blobs = LocalBlobs(Path(blobs_address(home)))
+    blobs = open_blobs(blobs_address(home))
     incoming = home / f"restoring-{DATABASE}"
     try:
         _take_all(source, _Taker(blobs, incoming), progress)
         check_sqlite(incoming)
         incoming.chmod(0o644)
-        aside = _move_aside(home, blobs.root)
+        aside = _move_aside(home, blobs)
         if database.exists():
             msg = f"Somebody has just made {database}. Stop what uses {home}, then try again."
             raise ConflictError(msg)
@@ -170,7 +170,7 @@ def _restore_postgresql(source: Source, address: Address, progress: Progress) ->
         raise InvalidInputError(msg)
     home = Path.home() / HOME_FOLDER
     make_home(home)
-    blobs = LocalBlobs(Path(blobs_address(home)))
+    blobs = open_blobs(blobs_address(home))
     incoming = home / "restoring-loopline.dump"
     with room_in(home):
         try:
@@ -179,7 +179,7 @@ def _restore_postgresql(source: Source, address: Address, progress: Progress) ->
             restore_dump(url, incoming)
         finally:
             incoming.unlink(missing_ok=True)
-    note_store(blobs.root, url.render_as_string(hide_password=True))
+    blobs.note_store(url.render_as_string(hide_password=True))
     return _report(source, str(address), _open_and_count(source, address), "")
 
 
@@ -199,20 +199,35 @@ class _Heard:
 class _Taker:
     """Puts a backup's files where they belong, if they have the hash they must have."""
 
-    def __init__(self, blobs: LocalBlobs, database: Path) -> None:
+    def __init__(self, blobs: Blobs, database: Path) -> None:
         self._blobs = blobs
         self._database = database
 
     def __call__(self, name: str, file: BinaryIO, expected: str, heard: _Heard) -> bool:
         if name.startswith(f"{BLOBS}/"):
-            target = self._blobs.root / blob_path(expected)
+            folder = self._blobs.folder
+            if folder is None:
+                return self._send(file, expected, heard)
+            target = folder / blob_path(expected)
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True)
-                sync_folder(self._blobs.root)
+                sync_folder(folder)
             is_whole = copy_hashed(file, target, expected, heard)
             sync_folder(target.parent)
             return is_whole
         return copy_hashed(file, self._database, expected, heard)
+
+    def _send(self, file: BinaryIO, expected: str, heard: _Heard) -> bool:
+        def chunks() -> Iterator[bytes]:
+            for chunk in chunks_of(file):
+                heard(len(chunk))
+                yield chunk
+
+        try:
+            self._blobs.put(chunks(), expected=expected)
+        except IntegrityError:
+            return False
+        return True
 
 
 def _take_all(source: Source, take: object, progress: Progress) -> None:
@@ -273,7 +288,7 @@ def _counts(database: Path) -> dict[str, int]:
         return count_rows(connection)
 
 
-def _move_aside(home: Path, blobs: Path) -> str:
+def _move_aside(home: Path, blobs: Blobs) -> str:
     """Move the database there is into a home of its own; answer that, or nothing.
 
     One that was never used is deleted.
@@ -293,9 +308,9 @@ def _move_aside(home: Path, blobs: Path) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = home / f"before-restore-{stamp}"
     aside.mkdir(exist_ok=True)
-    note_store(blobs, str(aside / DATABASE))
-    if not (aside / "blobs").exists():
-        (aside / "blobs").symlink_to(os.path.relpath(blobs.resolve(), aside.resolve()))
+    blobs.note_store(str(aside / DATABASE))
+    if blobs.folder is not None and not (aside / "blobs").exists():
+        (aside / "blobs").symlink_to(os.path.relpath(blobs.folder.resolve(), aside.resolve()))
     database.replace(aside / DATABASE)
     sync_folder(aside)
     return str(aside)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopline.blobs.local_gc import MOVED, now_of
 from loopline.care.place import home_path
 from loopline.journal.journal import try_lock
 from loopline.records.base import Record
@@ -19,12 +18,10 @@ if TYPE_CHECKING:
 
     from loopline.backend.local import LocalBackend
 
-__all__ = ["MOVED", "STRAY_S", "Stray", "find_strays", "now_of", "remove_strays"]
+__all__ = ["STRAY_S", "Stray", "find_strays", "remove_strays"]
 
 #: Half-made files that nobody has written to for this long belong to nobody.
 STRAY_S = 3600.0
-#: Name in ``tmp/`` of a blob between being moved away and deleted by ``collect_garbage``.
-MOVED = "gc-"
 
 
 class Stray(Record, frozen=True, kw_only=True):
@@ -34,29 +31,19 @@ class Stray(Record, frozen=True, kw_only=True):
     size_bytes: int
 
 
-def now_of(root: Path) -> float:
-    """Ask the disk what time it is: it is its clock that stamps the files."""
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=root, prefix=".now-") as file:
-        return min(Path(file.name).stat().st_mtime, time.time())
-
-
 def find_strays(backend: LocalBackend) -> Iterator[Stray]:
     """Find what nobody has written to for an hour."""
-    root = backend.blobs.root
+    root = backend.blobs.folder
     home = home_path(backend.address)
-    places = [
-        (root / "tmp", "*"),
-        (root, ".now-*"),
-        (root / "stores", "*.part"),
-        (backend.staging, "*"),
-    ]
+    places = [(backend.staging, "*")]
+    if root is not None:
+        places += [(root / "tmp", "*"), (root, ".now-*"), (root / "stores", "*.part")]
     if home is not None:
         places += [
             (home, "restoring-*"),
             (home / "journal", ".*"),
         ]
-    before = now_of(root) - STRAY_S
+    before = now_of(root or backend.staging) - STRAY_S
     for folder, pattern in places:
         for path in sorted(folder.glob(pattern)):
             with suppress(FileNotFoundError):

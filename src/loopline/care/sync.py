@@ -191,9 +191,9 @@ class _Counting:
         """Pass a file on."""
         return self._inner.put_blob(source)
 
-    def blob_size(self, sha256: str) -> int:
+    def blob_size(self, sha256: str, *, keep: bool = False) -> int:
         """Ask for a blob's length."""
-        return self._inner.blob_size(sha256)
+        return self._inner.blob_size(sha256, keep=keep)
 
     def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob."""

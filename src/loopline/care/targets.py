@@ -10,7 +10,7 @@ import io
 import os
 import tarfile
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loopline.care.files import PART, blob_path, copy_hashed, write_whole
 from loopline.care.manifest import NAME, BackedUpFile, Manifest, decode_manifest, encode_manifest
@@ -18,10 +18,13 @@ from loopline.disk import sync_folder
 from loopline.errors import IntegrityError, InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
-__all__ = ["ARCHIVES", "BLOBS", "LOCK", "ArchiveTarget", "FolderTarget", "Target"]
+    from loopline.blobs.protocol import Blobs
+
+__all__ = ["ARCHIVES", "BLOBS", "LOCK", "ArchiveTarget", "BlobSource", "FolderTarget", "Target"]
 
 BLOBS = "blobs"
 LOCK = "backup.lock"
@@ -30,6 +33,46 @@ _DATABASE = "database-"
 _JOURNAL = "-journal"
 #: Endings that mean one file; all but the first are compressed.
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
+
+
+class BlobSource:
+    """A blob to be copied from where it is kept."""
+
+    def __init__(self, place: Blobs, digest: str, size_bytes: int) -> None:
+        self.digest = digest
+        self.size_bytes = size_bytes
+        self._place = place
+        #: Its file; None where it lies on no disk of this machine.
+        self.path = None if place.folder is None else place.folder / blob_path(digest)
+
+    def open(self) -> BinaryIO:
+        """Open it without checking it: whoever copies does."""
+        if self.path is not None:
+            return self.path.open("rb")
+        # All of it as a part, which is not checked.
+        return io.BufferedReader(_Chunks(self._place.read(self.digest, end=self.size_bytes)))
+
+
+class _Chunks(io.RawIOBase):
+    """A stream of bytes as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - anything that can be written to
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
 
 
 class Target(Protocol):
@@ -46,7 +89,7 @@ class Target(Protocol):
         """Tell whether a blob need not be added."""
         ...
 
-    def add_blob(self, source: Path, digest: str, heard: Callable[[int], None]) -> bool:
+    def add_blob(self, source: BlobSource, heard: Callable[[int], None]) -> bool:
         """Take a blob; tell whether its bytes had the hash."""
         ...
 
@@ -90,16 +133,17 @@ class FolderTarget:
             self._kept.add(digest)
         return there
 
-    def add_blob(self, source: Path, digest: str, heard: Callable[[int], None]) -> bool:
+    def add_blob(self, source: BlobSource, heard: Callable[[int], None]) -> bool:
         """Copy a blob, or link it when asked to and the disk is the same."""
+        digest = source.digest
         target = self._blobs / blob_path(digest)
         if target.parent not in self._folders:
             target.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(target.parent)
-        if self._link and _linked(source, target):
-            heard(target.stat().st_size)
+        if self._link and source.path is not None and _linked(source.path, target):
+            heard(source.size_bytes)
         else:
-            with source.open("rb") as file:
+            with source.open() as file:
                 if not copy_hashed(file, target, digest, heard):
                     return False
         self._kept.add(digest)
@@ -146,12 +190,13 @@ class ArchiveTarget:
         del digest, size_bytes
         return False
 
-    def add_blob(self, source: Path, digest: str, heard: Callable[[int], None]) -> bool:
+    def add_blob(self, source: BlobSource, heard: Callable[[int], None]) -> bool:
         """Put a blob in; a damaged one is in the archive, too, but not in its manifest."""
-        with source.open("rb") as file:
+        digest = source.digest
+        with source.open() as file:
             reader = _HashingReader(file, heard)
             info = tarfile.TarInfo(f"{BLOBS}/{blob_path(digest)}")
-            info.size = os.fstat(file.fileno()).st_size
+            info.size = source.size_bytes
             info.mode = 0o444
             self._tar.addfile(info, reader)
         return reader.hexdigest() == digest
@@ -179,7 +224,7 @@ class ArchiveTarget:
 class _HashingReader(io.RawIOBase):
     """Hashes what is read through it."""
 
-    def __init__(self, file: io.BufferedReader, heard: Callable[[int], None]) -> None:
+    def __init__(self, file: BinaryIO, heard: Callable[[int], None]) -> None:
         self._inner = file
         self._heard = heard
         self._hasher = sha256()

@@ -35,6 +35,7 @@ SHOWN = 5
 )
 @click.option("--force", is_flag=True, help="Replace a backup in one file that is there.")
 @options.uri
+@options.blobs
 @options.as_json
 def backup(target: Path, *, link: bool, force: bool, uri: str | None, as_json: bool) -> int:
     """Back up the store and all files while they are used.
@@ -79,6 +80,7 @@ def backup(target: Path, *, link: bool, force: bool, uri: str | None, as_json: b
 @click.option("--check", is_flag=True, help="Check every file of the backup and restore nothing.")
 @click.option("--force", is_flag=True, help="Keep what is there aside instead of refusing.")
 @options.uri
+@options.blobs
 @options.as_json
 def restore(source: Path, *, check: bool, force: bool, uri: str | None, as_json: bool) -> int:
     """Restore a backup into an empty home, or an empty PostgreSQL database.

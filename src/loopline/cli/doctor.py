@@ -23,6 +23,7 @@ MARKS = {"fine": ("ok", "green"), "note": ("note", "blue"), "warning": ("warning
     "--all", "thorough", is_flag=True, help="Read every file and index, rather than a sample."
 )
 @options.uri
+@options.blobs
 @options.as_json
 def doctor(*, thorough: bool, uri: str | None, as_json: bool) -> int:
     """Check a home and explain what it finds.

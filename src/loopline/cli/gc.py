@@ -47,6 +47,7 @@ HOUR_S = 3600
 @click.option("--dry-run", is_flag=True, help="Show what would be freed, and free nothing.")
 @click.option("--yes", is_flag=True, help="Free it without asking.")
 @options.uri
+@options.blobs
 @options.as_json
 def gc(
     *,
@@ -108,11 +109,10 @@ def _find_doomed(backend: LocalBackend, days: float) -> Purgeable:
 
 
 def _remove(backend: LocalBackend, doomed: Purgeable) -> int:
-    from loopline.care.collect import renew_blobs
     from loopline.care.purge import purge_runs
 
     removed, named = purge_runs(backend.store, doomed.runs)
-    renew_blobs(backend.blobs.root, named)
+    backend.blobs.renew(named)  # What named them has gone, and others may just name them.
     return removed
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "actor",
     "as_json",
+    "blobs",
     "epilog",
     "limit",
     "open_at",
@@ -33,6 +34,21 @@ uri = click.option(
     "--uri",
     metavar="URI",
     help="Folder, database URL or server to use instead of LOOPLINE_URI or the home.",
+)
+
+
+def _keep_blobs(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ["LOOPLINE_BLOBS"] = value
+
+
+blobs = click.option(
+    "--blobs",
+    metavar="PLACE",
+    callback=_keep_blobs,
+    expose_value=False,
+    help="Folder or s3://, gs:// or az:// prefix with the files, instead of LOOPLINE_BLOBS or the "
+    "home.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 limit = click.option(

@@ -56,6 +56,7 @@ def listening(command: F) -> F:
     )
 )
 @options.uri
+@options.blobs
 @listening
 @options.as_json
 def server(

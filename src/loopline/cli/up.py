@@ -29,6 +29,7 @@ STOP_S = 8.0
 
 @click.command(epilog=options.epilog("loopline up", "loopline up --port 0 --slots 2"))
 @options.uri
+@options.blobs
 @listening
 @click.option(
     "--slots", default=1, show_default=True, type=click.IntRange(1), help="Flow runs at a time."

@@ -8,23 +8,17 @@ from where the clouds' own tools take them: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOIN
 from __future__ import annotations
 
 import io
-import re
 from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.backend.recorder import current_home
+from loopline.blobs.objects import is_bucket_url
+from loopline.blobs.obstore_objects import open_bucket, translated
 from loopline.data.cache import FileCache
 from loopline.data.files import HashedFile, folder_digest
 from loopline.data.formats import describe_files, format_of
-from loopline.errors import (
-    BackendUnavailableError,
-    InvalidInputError,
-    LooplineError,
-    MissingExtraError,
-    NotFoundError,
-)
+from loopline.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BucketSource", "is_bucket_url"]
 
-_URL = re.compile(r"(s3|s3a|gs|az|azure|abfs|abfss)://([^/]+)/?(.*)\Z", re.ASCII)
 CHUNK_BYTES = 1 << 22
 
 
@@ -44,11 +37,6 @@ class _Object(NamedTuple):
     path: str
     size: int
     tag: str
-
-
-def is_bucket_url(text: str) -> bool:
-    """Whether a text is the address of an object or a prefix."""
-    return _URL.match(text) is not None
 
 
 class BucketSource:
@@ -62,27 +50,13 @@ class BucketSource:
             InvalidInputError: The URL names no bucket or no credentials are found for it.
             NotFoundError: Nothing is there.
         """
-        found = _URL.match(url)
-        if found is None:
-            msg = f"{url!r} names no bucket. Write it like s3://bucket/folder/file.parquet."
-            raise InvalidInputError(msg)
-        scheme, bucket, key = found.groups()
-        try:
-            self._obstore: Any = import_module("obstore")
-            stores = import_module("obstore.store")
-        except ImportError:
-            raise MissingExtraError(
-                "obstore", extra="buckets", purpose=f"Reading {scheme}:// data"
-            ) from None
+        purpose = f"Reading {url.partition('/')[0]}// data"
+        self._obstore, self._store, key = open_bucket(url, purpose)
         self._url = url
-        try:
-            self._store = stores.from_url(f"{scheme}://{bucket}")
-        except Exception as error:
-            raise self._translated(error) from error
         self._key = key.rstrip("/")
         self._hashed: list[HashedFile] = []
         self.origin = url
-        self.label = self._key.rpartition("/")[2] or bucket
+        self.label = self._key.rpartition("/")[2] or url.split("/")[2]
         head = None if not self._key or key.endswith("/") else self._head()
         self.kind = "folder" if head is None else "file"
         self._objects = self._list() if head is None else [head]
@@ -133,7 +107,7 @@ class BucketSource:
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise self._translated(error) from error
+            raise translated(error, self._url) from error
 
     def _list(self) -> list[_Object]:
         prefix = f"{self._key}/" if self._key else None
@@ -144,7 +118,7 @@ class BucketSource:
                 for meta in page
             ]
         except Exception as error:
-            raise self._translated(error) from error
+            raise translated(error, self._url) from error
         # Consoles make empty objects that stand for folders; a folder on disk has none.
         objects = sorted(one for one in found if not (one.size == 0 and one.path.endswith("/")))
         if not objects:
@@ -172,28 +146,13 @@ class BucketSource:
             for chunk in answer.stream(min_chunk_size=CHUNK_BYTES) if is_same else ():
                 yield bytes(chunk)
         except Exception as error:
-            raise self._translated(error) from error
+            raise translated(error, self._url) from error
         if not is_same:
             msg = f"{one.path} in {self._url} changed while it was read. Try again."
             raise InvalidInputError(msg)
 
     def _reader(self, one: _Object) -> io.BufferedReader:
         return io.BufferedReader(_Ranges(self._obstore, self._store, one), CHUNK_BYTES)
-
-    def _translated(self, error: Exception) -> LooplineError:
-        """Say what went wrong in a line; obstore's errors are pages with its own settings."""
-        first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        if isinstance(error, FileNotFoundError):
-            return NotFoundError(f"There is nothing at {self._url}. Check the bucket and the key.")
-        if type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"}:
-            return InvalidInputError(
-                f"No access to {self._url} ({first[:300]}). Check the credentials in the "
-                "environment."
-            )
-        return BackendUnavailableError(
-            f"Cannot read {self._url} ({first[:300]}). Check the network, the credentials and the "
-            "region in the environment (AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, ...)."
-        )
 
 
 class _Ranges(io.RawIOBase):

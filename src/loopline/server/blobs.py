@@ -67,7 +67,8 @@ async def send_blob(
     if not _SHA256.fullmatch(sha256):
         msg = f"No blob {sha256[:80]!r}: a blob's name is the 64 hex digits of its SHA-256."
         raise NotFoundError(msg)
-    size = await threads.run(backend.blob_size, sha256)
+    # Who asks with HEAD whether it is here does not send it, if so, and names it.
+    size = await threads.run(backend.blob_size, sha256, keep=request.method == "HEAD")
     headers = {**attachment(name), "ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
     if names_tag(request.headers.get("if-none-match", ""), sha256):
         return Response(status_code=304, headers=headers)

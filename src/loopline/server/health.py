@@ -29,7 +29,7 @@ class Health:
         """Look at the disks of a backend's store and files."""
         self._folders: list[Path] = []
         if isinstance(backend, LocalBackend):
-            self._folders = [backend.blobs.root]
+            self._folders = [] if backend.blobs.folder is None else [backend.blobs.folder]
             if backend.store.is_sqlite:
                 self._folders.append(Path(backend.store.where).parent)
         self._looked = -FRESH_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import logging
 import signal
 import socket
 import threading
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from loopline.settings import Address
 
 __all__ = ["serve"]
+
+log = logging.getLogger("loopline.server")
 
 #: Seconds that requests in flight have to finish when the server is told to stop.
 GRACE_S = 4
@@ -87,6 +90,7 @@ def serve(
     bound = listener.getsockname()[1]
     backend = open_backend(address)
     try:
+        _try_files(backend)
         # On a wildcard bind nobody can know the names; --insecure takes that too.
         known = frozenset() if _is_wildcard(host) else host_names(host, bound)
         named = frozenset(name.lower() for name in allowed_hosts)
@@ -162,6 +166,17 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+def _try_files(backend: Backend) -> None:
+    """Try out a bucket before anybody relies on it, and name what it does not do.
+
+    Raises:
+        LooplineError: It cannot be used.
+    """
+    if isinstance(backend, LocalBackend):
+        for fault in backend.blobs.check():
+            log.warning("%s", fault)
+
+
 def _adopter(backend: Backend) -> Callable[[], object]:
     """Make what takes over the journals of dead processes of this machine."""
     homes = {home_of(backend.address), find_home()}
@@ -177,7 +192,13 @@ def _sweeper(backend: Backend) -> Callable[[], object] | None:
     """Make what removes uploads that were cut short."""
     if not isinstance(backend, LocalBackend):
         return None
-    return lambda: remove_strays(list(find_strays(backend)))
+
+    def sweep() -> None:
+        remove_strays(list(find_strays(backend)))
+        if backend.blobs.folder is None:
+            backend.blobs.sweep()
+
+    return sweep
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from loopline.care.doctor.findings import fine, note, problem
+from loopline.blobs.objects import is_bucket_url
+from loopline.blobs.open import open_blobs
+from loopline.care.doctor.findings import fine, note, problem, warning
 from loopline.care.doctor.home import examine_room
-from loopline.care.files import blob_path, hash_file
 from loopline.care.references import read_references
+from loopline.errors import IntegrityError, LooplineError, NotFoundError
 from loopline.rules.words import count_words, size_words
 from loopline.store import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
+    from loopline.blobs.protocol import Blobs
     from loopline.care.doctor.findings import Finding
     from loopline.care.progress import Progress
 
@@ -32,17 +34,32 @@ NAMED = 5
 
 
 def examine_blobs(
-    connection: Connection, root: Path, *, thorough: bool, progress: Progress
+    connection: Connection, where: str, *, thorough: bool, progress: Progress
 ) -> Iterator[Finding]:
-    """Look for blobs that are named and gone, and read a sample, or all, against their hash."""
+    """Look for blobs that are named and gone, and read a sample, or all, against their hash.
+
+    Args:
+        connection: To the store that names them.
+        where: Folder or bucket that keeps them.
+        thorough: Read all.
+        progress: Told how far it is.
+    """
+    try:
+        place = open_blobs(where)
+        if is_bucket_url(where):
+            yield _bucket(place)
+        kept = {each.digest: each.size_bytes for each in place.listed()}
+    except LooplineError as error:
+        yield problem(
+            "blobs.reachable",
+            f"The files in {where} cannot be reached: {error}",
+            "Nothing can be uploaded or downloaded; what is logged waits in the journals.",
+            "See the message; LOOPLINE_BLOBS says where they are.",
+        )
+        return
     named = sorted(each.hex() for each in read_references(connection).named)
-    there: dict[str, int] = {}
-    missing = []
-    for digest in named:
-        try:
-            there[digest] = (root / blob_path(digest)).stat().st_size
-        except FileNotFoundError:
-            missing.append(digest)
+    there = {digest: kept[digest] for digest in named if digest in kept}
+    missing = [digest for digest in named if digest not in kept]
     if missing:
         yield problem(
             "blobs.missing",
@@ -54,7 +71,10 @@ def examine_blobs(
         )
     elif named:
         yield fine("blobs.missing", f"All {count_words(len(named), 'file')} are there.")
-    yield from _read(connection, root, there, thorough=thorough, progress=progress)
+    yield from _read(connection, place, there, thorough=thorough, progress=progress)
+    root = place.folder
+    if root is None:
+        return
     if root.is_dir() and root.resolve().stat().st_dev != root.parent.stat().st_dev:
         yield examine_room("blobs.room", root)
     if (root / "tmp").is_dir() and any((root / "tmp").glob("gc-*")):
@@ -66,9 +86,21 @@ def examine_blobs(
         )
 
 
+def _bucket(place: Blobs) -> Finding:
+    faults = place.check()
+    if faults:
+        return warning(
+            "blobs.bucket",
+            faults[0],
+            "Two programs at once could undo each other's work.",
+            "Move the files to a store that heeds conditions.",
+        )
+    return fine("blobs.bucket", f"Files are kept in {place.where}, which heeds conditions.")
+
+
 def _read(
     connection: Connection,
-    root: Path,
+    place: Blobs,
     there: dict[str, int],
     *,
     thorough: bool,
@@ -85,9 +117,9 @@ def _read(
     damaged = []
     for digest in chosen:
         try:
-            if hash_file(root / blob_path(digest), hear) != digest:
-                damaged.append(digest)
-        except OSError:
+            for chunk in place.read(digest):
+                hear(len(chunk))
+        except (OSError, IntegrityError, NotFoundError):
             damaged.append(digest)
     if damaged:
         yield problem(

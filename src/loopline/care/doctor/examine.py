@@ -95,8 +95,8 @@ def _examine_content(
     connection: Connection, home: Path, *, thorough: bool, progress: Progress
 ) -> Iterator[Finding]:
     yield from examine_store(connection)
-    blobs = Path(blobs_address(home))
-    yield from examine_blobs(connection, blobs, thorough=thorough, progress=progress)
+    where = blobs_address(home)
+    yield from examine_blobs(connection, where, thorough=thorough, progress=progress)
 
 
 def _is_current(connection: Connection) -> bool:
