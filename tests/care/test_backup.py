@@ -179,6 +179,7 @@ from loopline.settings import Address
 backend = LocalBackend(Address("home", sys.argv[1]))
 def say(what, done, total):
     print(what, done, flush=True)
+    sys.stdin.readline()  # Or it may be through before a busy machine comes to kill it.
 print("ready", flush=True)
 back_up(backend, Path(sys.argv[2]), replace=True, progress=say)
 print("through", flush=True)
@@ -200,16 +201,22 @@ def test_a_backup_killed_at_any_moment_is_whole_or_no_backup(
         target.parent.mkdir(exist_ok=True)
         process = subprocess.Popen(
             [sys.executable, "-c", BACKING_UP, str(story.home), str(target)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        for _ in range(1 + seed.randrange(25)):
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(seed.randrange(25)):
+            process.stdin.write("go on\n")
+            process.stdin.flush()
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         hits += "through" not in process.stdout.read()
         process.stdout.close()
         process.wait()
+        process.stdin.close()
         if trial % 2 == 0:
             with pytest.raises((IntegrityError, NotFoundError)):
                 check_backup(target)
