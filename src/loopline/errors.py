@@ -12,6 +12,7 @@
     │   ├── JournalClosedError                     409
     │   └── LeaseLostError                         409
     ├── ForbiddenError                             403
+    │   └── NotSignedInError                       401
     ├── BackendUnavailableError                    503
     ├── StorageFullError                           507
     ├── StoreVersionError                          500
@@ -48,6 +49,7 @@ __all__ = [
     "LooplineError",
     "MissingExtraError",
     "NotFoundError",
+    "NotSignedInError",
     "StorageFullError",
     "StoreVersionError",
     "TaskTimeoutError",
@@ -149,6 +151,13 @@ class ForbiddenError(LooplineError):
 
     status = 403
     code = "PERMISSION_DENIED"
+
+
+class NotSignedInError(ForbiddenError):
+    """The server wants to know who asks, and what was sent does not say so."""
+
+    status = 401
+    code = "UNAUTHENTICATED"
 
 
 class BackendUnavailableError(LooplineError):

@@ -16,8 +16,12 @@ class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_un
 
     Attributes:
         changes: Whether it is a command; otherwise it is a query.
-        permission: What the caller must be allowed: ``view``, ``edit``, ``work`` or ``admin``.
+        permission: What the caller must be allowed: ``view``, ``edit``, ``work`` or ``admin``; with
+            ``self`` it is enough to be known.
+        answers_secret: Whether the answer holds what is told only once, and so is not kept for
+            somebody who asks again under the same idempotency key.
     """
 
     changes: ClassVar[bool] = False
     permission: ClassVar[str] = "view"
+    answers_secret: ClassVar[bool] = False

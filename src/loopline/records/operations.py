@@ -45,6 +45,21 @@ from loopline.records.flows import (
     StateKind,
     TaskRun,
 )
+from loopline.records.identity_operations import (
+    AddUser,
+    ChangeUser,
+    CreateToken,
+    InviteUser,
+    ListAudit,
+    ListGrants,
+    ListTokens,
+    ListUsers,
+    RemoveUser,
+    RevokeToken,
+    SetGrant,
+    VerifyAudit,
+    WhoAmI,
+)
 from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset
 from loopline.records.logged_models import (
     CreateLoggedModel,
@@ -107,11 +122,14 @@ from loopline.records.transfer_operations import (
 
 __all__ = [
     "OPERATIONS",
+    "AddUser",
+    "ChangeUser",
     "CopyRun",
     "CopyVersion",
     "CreateExperiment",
     "CreateLoggedModel",
     "CreateModel",
+    "CreateToken",
     "DeleteExperiment",
     "DeleteLoggedModel",
     "DeleteModel",
@@ -127,11 +145,16 @@ __all__ = [
     "ImportExperiment",
     "ImportModel",
     "ImportVersion",
+    "InviteUser",
+    "ListAudit",
     "ListExperiments",
+    "ListGrants",
     "ListLoggedModelFiles",
     "ListModels",
     "ListRunModels",
     "ListRunUses",
+    "ListTokens",
+    "ListUsers",
     "ListVersionEvents",
     "ListVersions",
     "LogLoggedModelParams",
@@ -142,17 +165,20 @@ __all__ = [
     "RemoveExperimentTag",
     "RemoveLoggedModelTag",
     "RemoveModelTag",
+    "RemoveUser",
     "RemoveVersionTag",
     "RenameExperiment",
     "RenameModel",
     "ResolveModel",
     "RestoreExperiment",
+    "RevokeToken",
     "SearchExperiments",
     "SearchLoggedModels",
     "SearchModels",
     "SearchVersions",
     "SetAlias",
     "SetExperimentTags",
+    "SetGrant",
     "SetLoggedModelTags",
     "SetModelTags",
     "SetVersionTags",
@@ -160,6 +186,9 @@ __all__ = [
     "TransitionStage",
     "UpdateModel",
     "UpdateVersion",
+    "VerifyAudit",
+    "WhoAmI",
+    "name_of",
 ]
 
 
@@ -515,7 +544,7 @@ class CancelFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
     reason: str = ""
 
 
-def _name(operation: type[Operation[Any]]) -> str:
+def name_of(operation: type[Operation[Any]]) -> str:
     """Turn ``SearchRuns`` into ``search-runs``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", operation.__name__).lower()
 
@@ -528,5 +557,5 @@ def answer_type(operation: type[Operation[Any]]) -> Any:  # noqa: ANN401 - a typ
 
 #: Every operation by its name on the wire.
 OPERATIONS: dict[str, type[Operation[Any]]] = {
-    _name(operation): operation for operation in Operation.__subclasses__()
+    name_of(operation): operation for operation in Operation.__subclasses__()
 }

@@ -10,10 +10,12 @@ from sqlalchemy import delete, insert, select, update
 
 from loopline.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
+from loopline.records.identity import Thing
 from loopline.records.tracking import Experiment, ExperimentPage
 from loopline.rules.experiment_filters import matches, ordered, parse_experiment_filter
 from loopline.rules.names import check_experiment_name, check_experiment_tag_value, check_key
 from loopline.store import experiments, schema
+from loopline.store.callers import only_visible
 from loopline.store.lifecycle import parse_lifecycle
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ def search_experiments(
 
 
 def _all(connection: Connection, lifecycle: str) -> list[Experiment]:
-    query = select(_experiment)
+    query = select(_experiment).where(*only_visible(connection, Thing.EXPERIMENT, _experiment.c.id))
     if (wanted := parse_lifecycle(lifecycle)) is not None:
         query = query.where(_experiment.c.lifecycle == wanted)
     tags: dict[int, dict[str, str]] = {}

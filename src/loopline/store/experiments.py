@@ -8,9 +8,11 @@ from sqlalchemy import insert, select, update
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
+from loopline.records.identity import Thing
 from loopline.records.tracking import Experiment
 from loopline.rules.names import check_experiment_name
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.inserted import inserted_id
 from loopline.store.lifecycle import set_lifecycle_of_experiment
 from loopline.store.upserts import InsertOrReplace
@@ -119,6 +121,7 @@ def list_experiments(
 ) -> list[Experiment]:
     """List experiments, newest change first."""
     query = select(_experiment).order_by(_experiment.c.updated_ms.desc(), _experiment.c.id.desc())
+    query = query.where(*only_visible(connection, Thing.EXPERIMENT, _experiment.c.id))
     if not call.include_deleted:
         query = query.where(_experiment.c.lifecycle == Lifecycle.ACTIVE)
     return [_record(connection, row) for row in connection.execute(query).all()]

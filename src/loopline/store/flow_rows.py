@@ -16,7 +16,9 @@ from loopline.records.flows import (
     ScheduleSpec,
     StateKind,
 )
+from loopline.records.identity import Thing
 from loopline.store import schema
+from loopline.store.callers import only_visible
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -57,7 +59,8 @@ def newest_version(connection: Connection, project: str, name: str) -> tuple[int
         msg = f"Several projects have a flow {name!r}. Say which with its project."
         raise InvalidInputError(msg)
     if not rows:
-        known = connection.execute(select(_flow.c.name).limit(1000)).scalars()
+        seen = only_visible(connection, Thing.PROJECT, _flow.c.project)
+        known = connection.execute(select(_flow.c.name).where(*seen).limit(1000)).scalars()
         raise NotFoundError.among("flow", name, known, hint="List them with `loopline flows list`.")
     return rows[0].id, rows[0].flow_version_id
 

@@ -21,8 +21,10 @@ from loopline.records.flows import (
     StateKind,
     TaskRun,
 )
+from loopline.records.identity import Thing
 from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
 from loopline.store.upserts import InsertOrIgnore
@@ -208,6 +210,7 @@ def list_flow_runs(_store: Store, connection: Connection, call: ops.ListFlowRuns
         msg = "max_results must lie between 1 and 10,000."
         raise InvalidInputError(msg)
     query = select(_run).order_by(_run.c.scheduled_ms.desc(), _run.c.flow_run_id)
+    query = query.where(*only_visible(connection, Thing.PROJECT, _run.c.project))
     if call.project:
         of = [call.project, ""] if call.with_unregistered else [call.project]
         query = query.where(_run.c.project.in_(of))

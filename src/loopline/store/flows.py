@@ -15,8 +15,10 @@ from loopline.records.flows import (
     FlowVersion,
     StateKind,
 )
+from loopline.records.identity import Thing
 from loopline.rules.timetable import check_schedule, next_times
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.flow_rows import (
     VersionDocument,
     flow_run_record,
@@ -145,6 +147,7 @@ def list_flows(store: Store, connection: Connection, call: ops.ListFlows) -> lis
         )
         .order_by(_flow.c.project, _flow.c.name)
     )
+    query = query.where(*only_visible(connection, Thing.PROJECT, _flow.c.project))
     if call.project:
         query = query.where(_flow.c.project == call.project)
     summaries = []

@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
+from loopline.records.identity import Thing
 from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset, RunUse, VersionUse
 from loopline.records.registry import Stage
 from loopline.records.tracking import Artifact, Dataset, RunStatus
 from loopline.rules.snapshots import is_whole_snapshot, snapshot_folder
 from loopline.store import schema
+from loopline.store.callers import only_visible, visible_in
 from loopline.store.experiments import parse_id
 from loopline.store.runs import artifacts_below
 
@@ -58,6 +60,7 @@ def list_datasets(
         .join(_input, _input.c.run_pk == _run.c.pk)
         .join(_dataset, _dataset.c.id == _input.c.dataset_id)
         .where(_run.c.lifecycle == Lifecycle.ACTIVE)
+        .where(*only_visible(connection, Thing.EXPERIMENT, _run.c.experiment_id))
         .order_by(*columns)
         .limit(call.limit)
     )
@@ -85,10 +88,12 @@ def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) 
         return DataUses()
     # Two names for one digest are one data version.
     ids = sorted({row.id for row in rows})
-    runs, versions = _run_uses(ids), _version_uses(ids)
+    runs, versions = _run_uses(connection, ids), _version_uses(connection, ids)
     found = connection.execute(runs.limit(call.limit)).all()
     made = connection.execute(versions.limit(call.limit)).all()
     read = _reads(connection, ids, {row.run_id for row in (*found, *made)})
+    if not (found or made) and visible_in(connection, Thing.EXPERIMENT) is not None:
+        return DataUses()  # What data others have is theirs to tell.
     return DataUses(
         digests=sorted({row.digest for row in rows}),
         datasets=[_decode(row) for row in {row.id: row for row in rows}.values()],
@@ -133,7 +138,9 @@ class _Read:
 
 def _reads(connection: Connection, ids: list[int], run_ids: set[str]) -> dict[str, _Read]:
     """Read why each of some runs read any of some data versions. Index look-up for each run."""
-    query = _reading(ids, _run.c.run_id, _input.c.context, _dataset.c.name.label("dataset"))
+    query = _reading(
+        connection, ids, _run.c.run_id, _input.c.context, _dataset.c.name.label("dataset")
+    )
     found: dict[str, _Read] = {}
     wanted = sorted(run_ids)
     for start in range(0, len(wanted), TOGETHER):
@@ -152,7 +159,7 @@ def find_snapshot(
     for row in _dataset_rows(connection, call.digest):
         dataset = _decode(row)
         folder = snapshot_folder(row.digest)
-        runs = _reading([row.id], _run.c.pk, _run.c.run_id, _run.c.start_ms).distinct()
+        runs = _reading(connection, [row.id], _run.c.pk, _run.c.run_id, _run.c.start_ms).distinct()
         newest = runs.order_by(_run.c.start_ms.desc()).limit(SNAPSHOT_RUNS)
         for run in connection.execute(newest).all():
             files = [
@@ -171,11 +178,12 @@ def find_snapshot(
     return None
 
 
-def _run_uses(ids: list[int]) -> Select[Any]:
+def _run_uses(connection: Connection, ids: list[int]) -> Select[Any]:
     """Select the runs that read data versions. Index scan on the dataset of run inputs."""
     experiment = schema.experiment
     return (
         _reading(
+            connection,
             ids,
             _run.c.run_id,
             _run.c.name,
@@ -189,10 +197,11 @@ def _run_uses(ids: list[int]) -> Select[Any]:
     )
 
 
-def _version_uses(ids: list[int]) -> Select[Any]:
+def _version_uses(connection: Connection, ids: list[int]) -> Select[Any]:
     """Select the model versions that these runs made. Index look-up for each run."""
     return (
         _reading(
+            connection,
             ids,
             _version.c.name,
             _version.c.version,
@@ -200,12 +209,17 @@ def _version_uses(ids: list[int]) -> Select[Any]:
             _run.c.run_id,
         )
         .join(_version, _version.c.run_id == _run.c.run_id)
+        .where(*only_visible(connection, Thing.MODEL, _version.c.name))
         .distinct()
         .order_by(_version.c.name, _version.c.version.desc())
     )
 
 
-def _reading(ids: list[int], *columns: Any) -> Select[Any]:  # noqa: ANN401 - any columns
+def _reading(
+    connection: Connection,
+    ids: list[int],
+    *columns: Any,  # noqa: ANN401 - any columns
+) -> Select[Any]:
     """Select from the runs in use that read any of some data versions."""
     return (
         select(*columns)
@@ -213,6 +227,7 @@ def _reading(ids: list[int], *columns: Any) -> Select[Any]:  # noqa: ANN401 - an
         .join(_dataset, _dataset.c.id == _input.c.dataset_id)
         .join(_run, _run.c.pk == _input.c.run_pk)
         .where(_input.c.dataset_id.in_(ids), _run.c.lifecycle == Lifecycle.ACTIVE)
+        .where(*only_visible(connection, Thing.EXPERIMENT, _run.c.experiment_id))
     )
 
 

@@ -8,12 +8,14 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, case, cast, exists, func, literal, not_, or_, select
 
 from loopline.records.base import Lifecycle
+from loopline.records.identity import Thing
 from loopline.records.logged_models import LoggedModelPage
 from loopline.rules.logged_model_filters import (
     parse_logged_model_filter,
     parse_logged_model_order,
 )
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.experiments import parse_id
 from loopline.store.logged_models import logged_model_records
 from loopline.store.page_tokens import stamp_of
@@ -56,6 +58,7 @@ def search_logged_models(
     """Search logged models: one statement, and four for every 500 found."""
     check_count(call.max_results, MOST)
     query = select(_model).where(_model.c.lifecycle == Lifecycle.ACTIVE)
+    query = query.where(*only_visible(connection, Thing.EXPERIMENT, _model.c.experiment_id))
     if call.experiment_ids:
         numbers = [parse_id(each) for each in call.experiment_ids]
         query = query.where(_model.c.experiment_id.in_(numbers))

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
+from loopline.records.identity import Thing
 from loopline.records.logged_models import (
     LoggedModel,
     LoggedModelPoint,
@@ -29,6 +30,7 @@ from loopline.rules.names import (
     check_text,
 )
 from loopline.store import experiments, schema
+from loopline.store.callers import only_visible
 from loopline.store.find import run_row
 from loopline.store.upserts import InsertOrReplace
 
@@ -337,6 +339,7 @@ def _versions(connection: Connection, model_ids: list[str]) -> dict[str, list[tu
     rows = connection.execute(
         select(table.c.logged_model_id, table.c.name, table.c.version)
         .where(table.c.logged_model_id.in_(model_ids))
+        .where(*only_visible(connection, Thing.MODEL, table.c.name))
         .order_by(table.c.name, table.c.version)
     )
     found: dict[str, list[tuple[str, int]]] = {}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from loopline.records.tracking import Run
     from loopline.store.database import Store
 
-__all__ = ["COPIED_FROM", "copy_run", "move_runs", "run_tables"]
+__all__ = ["COPIED_FROM", "copy_run", "descendants", "move_runs", "run_tables"]
 
 #: Tag of a copy: id of the run it was made of.
 COPIED_FROM = "loopline.copied_from"
@@ -74,7 +74,7 @@ def move_runs(store: Store, connection: Connection, call: ops.MoveRuns) -> list[
     rows = {row.pk: row for row in (run_row(connection, run_id) for run_id in call.run_ids)}
     if call.with_children:
         for row in list(rows.values()):
-            rows |= {child.pk: child for child in _descendants(connection, row.run_id)}
+            rows |= {child.pk: child for child in descendants(connection, row.run_id)}
     moved = [row for row in rows.values() if row.experiment_id != target]
     for row in moved:
         _check_active(row)
@@ -105,7 +105,7 @@ def copy_run(store: Store, connection: Connection, call: ops.CopyRun) -> Run:
         check_text("name of the copy", call.name, MAX_NAME)
     rows = [source]
     if call.with_children:
-        rows += _descendants(connection, source.run_id)
+        rows += descendants(connection, source.run_id)
     for row in rows:
         _check_active(row)
         if not RunStatus(row.status).is_terminal:
@@ -173,7 +173,7 @@ def _check_active(row: Row[Any]) -> None:
         raise InvalidInputError(msg)
 
 
-def _descendants(connection: Connection, run_id: str) -> list[Row[Any]]:
+def descendants(connection: Connection, run_id: str) -> list[Row[Any]]:
     """Find the runs started inside a run, and those inside them: one look-up a generation."""
     found: dict[str, Row[Any]] = {}
     parents = [run_id]

@@ -9,8 +9,10 @@ from sqlalchemy import delete, insert, select
 
 from loopline.errors import InvalidInputError
 from loopline.records import operations as ops
-from loopline.records.operations import Operation, answer_type
+from loopline.records.identity import Caller
+from loopline.records.operations import Operation, answer_type, name_of
 from loopline.store import (
+    audit,
     experiment_commands,
     experiments,
     flow_runs,
@@ -29,11 +31,16 @@ from loopline.store import (
     runs,
     schema,
     search,
+    tokens,
     transfer,
     transfer_registry,
+    users,
 )
+from loopline.store.audit_subjects import QUIET, is_audited, look_at, subject_of
+from loopline.store.callers import act_for
 from loopline.store.ingest import record_facts
 from loopline.store.metrics import get_metric_columns, get_metric_history
+from loopline.store.permits import IDENTITY, permit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +55,9 @@ R = TypeVar("R")
 
 #: How long a command's answer is kept for somebody who sends it again.
 KEEP_ANSWERS_MS = 24 * 3600 * 1000
+
+#: Who owns the store, in the audit log.
+STORE = Caller(how="store")
 
 HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = {
     ops.EnsureExperiment: experiments.ensure_experiment,
@@ -136,30 +146,90 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.SettleRuns: transfer.settle_runs,
     ops.ImportVersion: transfer_registry.import_version,
     ops.ImportModel: transfer_registry.import_model,
+    ops.AddUser: users.add_user,
+    ops.ChangeUser: users.change_user,
+    ops.RemoveUser: users.remove_user,
+    ops.InviteUser: users.invite_user,
+    ops.ListUsers: users.list_users,
+    ops.WhoAmI: users.who_am_i,
+    ops.CreateToken: tokens.create_token,
+    ops.RevokeToken: tokens.revoke_token,
+    ops.ListTokens: tokens.list_tokens,
+    ops.SetGrant: users.set_grant,
+    ops.ListGrants: users.list_grants,
+    ops.ListAudit: audit.list_audit,
+    ops.VerifyAudit: audit.verify_audit,
 }
 
 
-def carry_out(store: Store, operation: Operation[R], *, key: str = "") -> R:
+def carry_out(
+    store: Store, operation: Operation[R], *, key: str = "", caller: Caller | None = None
+) -> R:
     """Answer a query, or carry out a command once for its idempotency key.
+
+    Args:
+        store: Where.
+        operation: What.
+        key: Idempotency key of a command.
+        caller: Who asks a server: what they may not do is refused, what they may not view is not
+            there, and what they change is in the audit log. None: who owns the store.
 
     Raises:
         InvalidInputError: The key was used for another operation.
+        ForbiddenError: The caller may not do it.
+        NotFoundError: The caller may not view it, or it is not there.
     """
     handler = HANDLERS[type(operation)]
+    if caller is None and type(operation) in IDENTITY:
+        caller = STORE  # Accounts made here count in servers, whose log must tell of them.
     if not operation.changes:
         with store.read() as connection:
+            if caller is not None:
+                act_for(connection, caller)
+                permit(connection, caller, operation)
             answer: R = handler(store, connection, operation)
             return answer
     with store.write() as connection:
+        if caller is not None:
+            act_for(connection, caller)
+            permit(connection, caller, operation)
+            if caller.name:
+                operation = _signed(operation, caller.name)
+                key = key and f"{caller.name}/{key}"  # Another's key finds nothing of theirs.
         if key:
             given = _given_before(connection, key, operation)
             if given is not None:
                 again: R = msgspec.msgpack.decode(given, type=answer_type(type(operation)))
                 return again
-        answer = handler(store, connection, operation)
-        if key:
+        if caller is None or type(operation) in QUIET:
+            answer = handler(store, connection, operation)
+        else:
+            answer = _audited(store, connection, operation, caller)
+        if key and not operation.answers_secret:
             _keep(store, connection, key, operation, answer)
         return answer
+
+
+def _signed(operation: Operation[R], name: str) -> Operation[R]:
+    """Say who acts in an operation that tells it: whoever is known cannot be another."""
+    if "actor" not in operation.__struct_fields__:
+        return operation
+    return msgspec.structs.replace(operation, actor=name)
+
+
+def _audited(store: Store, connection: Connection, operation: Operation[R], caller: Caller) -> R:
+    """Carry out a command, and tell in the audit log who did what to what."""
+    subject = subject_of(connection, operation)
+    before = look_at(connection, subject)
+    answer: R = HANDLERS[type(operation)](store, connection, operation)
+    subject = subject_of(connection, operation, answer)
+    after = look_at(connection, subject)
+    if is_audited(operation, before, after):
+        action = name_of(type(operation))
+        audit.add_audit_row(
+            store, connection, caller, action, str(subject), before=before, after=after
+        )
+    return answer
 
 
 def _given_before(connection: Connection, key: str, operation: Operation[Any]) -> bytes | None:

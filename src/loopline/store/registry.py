@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, tuple_
 
 from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records.identity import Thing
 from loopline.records.registry import (
     ModelVersion,
     RegisteredModel,
@@ -21,6 +22,7 @@ from loopline.records.registry import (
 )
 from loopline.records.tracking import Artifact
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.registry_rows import (
     VERSIONS,
     alias_target,
@@ -63,7 +65,8 @@ def list_models(
     _store: Store, connection: Connection, _call: ops.ListModels
 ) -> list[RegisteredModel]:
     """List registered models by name."""
-    rows = connection.execute(select(_model).order_by(_model.c.name)).all()
+    query = select(_model).where(*only_visible(connection, Thing.MODEL, _model.c.name))
+    rows = connection.execute(query.order_by(_model.c.name)).all()
     return model_records(connection, rows)
 
 

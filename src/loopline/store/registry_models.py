@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select, update
 
 from loopline.errors import AlreadyExistsError
+from loopline.records.identity import Thing
 from loopline.rules.names import check_description, check_model_name, check_registry_tag
 from loopline.store import schema
 from loopline.store.registry_rows import MODEL, add_event, model_record, model_row
 from loopline.store.upserts import InsertOrReplace
+from loopline.store.users import forget_grants_on, rename_grants_on
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -83,6 +85,7 @@ def rename_model(store: Store, connection: Connection, call: ops.RenameModel) ->
         .values(name=call.new_name, updated_ms=now_ms)
     )
     connection.execute(update(_event).where(_event.c.name == call.name).values(name=call.new_name))
+    rename_grants_on(connection, Thing.MODEL, call.name, call.new_name)
     add_event(
         connection,
         call.new_name,
@@ -104,6 +107,7 @@ def delete_model(store: Store, connection: Connection, call: ops.DeleteModel) ->
         select(func.count()).select_from(versions).where(versions.c.name == call.name)
     ).scalar_one()
     connection.execute(delete(_model).where(_model.c.name == call.name))
+    forget_grants_on(connection, Thing.MODEL, call.name)
     reason = f"with {count} version{'' if count == 1 else 's'}"
     add_event(connection, call.name, 0, store.clock(), "deleted", actor=call.actor, reason=reason)
     return was

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, and_, case, exists, not_, select
 
+from loopline.records.identity import Thing
 from loopline.records.registry import ModelPage, VersionPage
 from loopline.rules.registry_filters import (
     parse_model_filter,
@@ -14,6 +15,7 @@ from loopline.rules.registry_filters import (
     parse_version_order,
 )
 from loopline.store import schema
+from loopline.store.callers import only_visible
 from loopline.store.page_tokens import stamp_of
 from loopline.store.paging import Key, check_count, read_page
 from loopline.store.registry_rows import VERSIONS, model_records, version_records
@@ -62,7 +64,7 @@ def search_models(_store: Store, connection: Connection, call: ops.SearchModels)
     check_count(call.max_results, MAX_MODELS)
     rows, token = _page(
         connection,
-        select(_model),
+        select(_model).where(*only_visible(connection, Thing.MODEL, _model.c.name)),
         call,
         parse_model_filter(call.filter),
         parse_model_order(call.order_by),
@@ -77,7 +79,7 @@ def search_versions(_store: Store, connection: Connection, call: ops.SearchVersi
     check_count(call.max_results, MAX_VERSIONS)
     rows, token = _page(
         connection,
-        VERSIONS,
+        VERSIONS.where(*only_visible(connection, Thing.MODEL, _version.c.name)),
         call,
         parse_version_filter(call.filter),
         parse_version_order(call.order_by),

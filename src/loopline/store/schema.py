@@ -604,3 +604,91 @@ log_line = Table(
     Column("message", Text, nullable=False),
 )
 Index("ix_ll_log_line_of", log_line.c.flow_run_id, log_line.c.id)
+
+user = Table(
+    "ll_user",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    # "local", or the issuer that vouches for it, and its name there.
+    Column("source", Text, nullable=False, server_default=text("'local'")),
+    Column("outside_name", Text, nullable=False, server_default=Empty),
+    # Salt and hash; empty: it cannot sign in by password.
+    Column("password", Text, nullable=False, server_default=Empty),
+    Column("created_ms", BigInteger, nullable=False),
+    # What is in logs and histories names its user: the number is never used again.
+    sqlite_autoincrement=True,
+)
+Index("ix_ll_user_outside", user.c.source, user.c.outside_name)
+
+
+def _of_user() -> ForeignKey:
+    """Let a row be deleted with its user."""
+    return ForeignKey("ll_user.id", ondelete="CASCADE")
+
+
+#: Secrets are kept as their SHA-256 alone: they are random, 256 bits long, and told once.
+token = Table(
+    "ll_token",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("user_id", _of_user(), nullable=False, index=True),
+    Column("name", Text, nullable=False, server_default=Empty),
+    Column("scope", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, server_default=Zero),
+    Column("last_used_ms", BigInteger, nullable=False, server_default=Zero),
+    Column("revoked_ms", BigInteger, nullable=False, server_default=Zero),
+)
+
+session = Table(
+    "ll_session",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("user_id", _of_user(), nullable=False, index=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("address", Text, nullable=False, server_default=Empty),
+)
+
+#: Links that work once: to set a password, or (without a user) to make the first administrator.
+link = Table(
+    "ll_link",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("user_id", _of_user(), index=True),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+
+#: Roles on one thing. Of an experiment the name is its number, so that no renaming moves them.
+grant = Table(
+    "ll_grant",
+    metadata,
+    Column("user_id", _of_user(), nullable=False),
+    Column("thing", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    PrimaryKeyConstraint("user_id", "thing", "name"),
+)
+Index("ix_ll_grant_on", grant.c.thing, grant.c.name)
+
+#: What was done, by whom. Rows are added and never changed; each hash covers the one before.
+audit = Table(
+    "ll_audit",
+    metadata,
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+Index("ix_ll_audit_of", audit.c.subject, audit.c.number)

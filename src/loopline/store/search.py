@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, select
 
 from loopline.errors import InvalidInputError
+from loopline.records.identity import Thing
 from loopline.records.tracking import RunPage
 from loopline.rules.filters import OrderBy, parse, parse_order_by
 from loopline.store import schema
+from loopline.store.callers import visible_in
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
 from loopline.store.lifecycle import parse_lifecycle
@@ -125,9 +127,10 @@ def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterat
 def _experiments(
     connection: Connection, call: ops.SearchRuns | ops.SearchRunTable | ops.CountRuns
 ) -> list[int] | None:
-    """Find the numbers of the experiments asked for; None when all are meant."""
+    """Find the numbers of the experiments to look in; None when all are meant."""
+    seen = visible_in(connection, Thing.EXPERIMENT)
     if not call.experiment_ids and not call.experiment_names:
-        return None
+        return None if seen is None else sorted(seen)
     if len(call.experiment_ids) + len(call.experiment_names) > MAX_EXPERIMENTS:
         msg = f"At most {MAX_EXPERIMENTS:,} experiments can be named; name none to search all."
         raise InvalidInputError(msg)
@@ -136,7 +139,7 @@ def _experiments(
         table = schema.experiment
         query = select(table.c.id).where(table.c.name.in_(call.experiment_names))
         numbers |= set(connection.execute(query).scalars())
-    return sorted(numbers)
+    return sorted(numbers if seen is None else numbers & seen)
 
 
 def _orders(texts: list[str]) -> list[OrderBy]:

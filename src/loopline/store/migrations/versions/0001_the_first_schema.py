@@ -1121,6 +1121,164 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_pk", "role", "model_id", name=op.f("pk_ll_run_model")),
     )
     op.create_index(op.f("ix_ll_run_model_model_id"), "ll_run_model", ["model_id"], unique=False)
+    op.create_table(
+        "ll_audit",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "actor", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "how", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "address", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "action", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "subject", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "before", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "after", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "previous", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "hash", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_ll_audit")),
+    )
+    op.create_index("ix_ll_audit_of", "ll_audit", ["subject", "number"], unique=False)
+    op.create_table(
+        "ll_user",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "role", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column(
+            "source",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'local'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "outside_name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "password",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_user")),
+        sa.UniqueConstraint("name", name=op.f("uq_ll_user_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_ll_user_outside", "ll_user", ["source", "outside_name"], unique=False)
+    op.create_table(
+        "ll_grant",
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "thing", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "role", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ll_user.id"], name=op.f("fk_ll_grant_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "thing", "name", name=op.f("pk_ll_grant")),
+    )
+    op.create_index("ix_ll_grant_on", "ll_grant", ["thing", "name"], unique=False)
+    op.create_table(
+        "ll_link",
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ll_user.id"], name=op.f("fk_ll_link_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_ll_link")),
+    )
+    op.create_index(op.f("ix_ll_link_user_id"), "ll_link", ["user_id"], unique=False)
+    op.create_table(
+        "ll_session",
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "address",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ll_user.id"], name=op.f("fk_ll_session_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_ll_session")),
+    )
+    op.create_index(op.f("ix_ll_session_user_id"), "ll_session", ["user_id"], unique=False)
+    op.create_table(
+        "ll_token",
+        sa.Column(
+            "token_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "scope", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_used_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("revoked_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ll_user.id"], name=op.f("fk_ll_token_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_ll_token")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_ll_token_sha256")),
+    )
+    op.create_index(op.f("ix_ll_token_user_id"), "ll_token", ["user_id"], unique=False)
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
