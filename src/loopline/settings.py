@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from loopline.errors import InvalidInputError
 
@@ -15,6 +15,7 @@ __all__ = [
     "ENVIRONMENT",
     "HOME_FOLDER",
     "Address",
+    "authorization",
     "blobs_address",
     "find_home",
     "is_named",
@@ -38,7 +39,11 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_SYSTEM_METRICS": "0: do not sample processors, memory, disk, network and GPUs.",
     "LOOPLINE_SYSTEM_METRICS_EVERY_S": "Seconds between two samples of system metrics (10).",
     "LOOPLINE_ADOPT_EVERY_S": "Seconds between two looks for journals of dead processes (10).",
+    "LOOPLINE_TOKEN": "API token with which to sign in to a server.",
     "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
+    "MLFLOW_TRACKING_USERNAME": "User to sign in to a server as, when LOOPLINE_TOKEN is not set.",
+    "MLFLOW_TRACKING_PASSWORD": "That user's password, or a token of its.",
+    "MLFLOW_TRACKING_TOKEN": "Used when neither LOOPLINE_TOKEN nor such a user is set.",
     "LOOPLINE_RUN_ID": "The run that the first start_run() of a process goes on with.",
     "MLFLOW_RUN_ID": "Used when LOOPLINE_RUN_ID is not set.",
     "MLFLOW_EXPERIMENT_NAME": "Experiment when none is set in code.",
@@ -129,6 +134,31 @@ def is_named() -> bool:
 
 def _named() -> str | None:
     return os.environ.get("LOOPLINE_URI") or os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def authorization(address: Address) -> str:
+    """Decide how to sign in to a server: the ``Authorization`` header, or nothing.
+
+    A name and password in the address come first, then ``LOOPLINE_TOKEN``, then what MLflow's
+    clients read, in their order.
+    """
+    parts = urlsplit(address.text)
+    if parts.username:
+        return _basic(unquote(parts.username), unquote(parts.password or ""))
+    if token := os.environ.get("LOOPLINE_TOKEN"):
+        return f"Bearer {token.strip()}"
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    password = os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return _basic(user, password)
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return f"Bearer {token.strip()}" if token else ""
+
+
+def _basic(user: str, password: str) -> str:
+    from base64 import b64encode
+
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def blobs_address(home: Path) -> str:

@@ -32,8 +32,8 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def running(address: Address, *, port: int = 0) -> Iterator[str]:
-    """Serve an address while the block runs; gives the server's URL."""
+def running(address: Address, *, port: int = 0, **options: object) -> Iterator[str]:
+    """Serve an address while the block runs, with options of ``serve``; gives its URL."""
     stop, ready = threading.Event(), threading.Event()
     urls: list[str] = []
 
@@ -42,7 +42,9 @@ def running(address: Address, *, port: int = 0) -> Iterator[str]:
         ready.set()
 
     thread = threading.Thread(
-        target=serve, args=(address,), kwargs={"port": port, "stop": stop, "on_ready": on_ready}
+        target=serve,
+        args=(address,),
+        kwargs={"port": port, "stop": stop, "on_ready": on_ready, **options},
     )
     thread.start()
     try:

@@ -43,7 +43,7 @@ def test_every_route_declares_a_permission(tmp_path: Path) -> None:
         for route in routes
         if isinstance(route, GuardedRoute) and route.permission == PUBLIC
     ]
-    assert public == ["/health"]
+    assert public == ["/health", "/version", "/static/{version}/{name}"]
 
 
 def test_operations_keep_the_permission_of_the_table(tmp_path: Path) -> None:

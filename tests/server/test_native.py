@@ -198,7 +198,7 @@ def test_a_fault_inside_is_logged_and_not_told(
         msg = "SELECT secret FROM cab"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr("loopline.backend.local.carry_out", fail)
+    monkeypatch.setattr("loopline.server.callers.carry_out", fail)
     with caplog.at_level(logging.ERROR, "loopline.server"):
         answer = post(served, "list-experiments", {})
     said = json.loads(answer.body)

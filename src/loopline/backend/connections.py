@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from loopline.errors import BackendUnavailableError, InvalidInputError
+from loopline.settings import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,9 @@ class Connections:
         self._port = port
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
+        self._headers = {"User-Agent": "loopline"}
+        if signed := authorization(address):
+            self._headers["Authorization"] = signed
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         _ALL.add(self)
@@ -192,7 +196,7 @@ class Connections:
                     method,
                     self._prefix + path,
                     body() if callable(body) else body,
-                    {"User-Agent": "loopline", **headers},
+                    {**self._headers, **headers},
                 )
             except (BrokenPipeError, ConnectionResetError):
                 # A server that refuses a long body answers and hangs up before its end.

@@ -13,7 +13,7 @@ from loopline.settings import tracking_address
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["listening", "server"]
+__all__ = ["listening", "server", "tell_set_up"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -33,9 +33,28 @@ def listening(command: F) -> F:
                 help="Port to listen on; 0 takes any free one.",
             ),
             click.option(
+                "--auth",
+                is_flag=True,
+                help="Ask who everybody is; the first start prints a link that makes the first "
+                "administrator.",
+            ),
+            click.option(
+                "--public-url",
+                default="",
+                metavar="URL",
+                help="How others reach it, such as https://ml.example.com behind a proxy.",
+            ),
+            click.option(
+                "--tls",
+                nargs=2,
+                type=click.Path(exists=True, dir_okay=False),
+                metavar="CERTIFICATE KEY",
+                help="Speak TLS with a certificate and its key, in PEM files.",
+            ),
+            click.option(
                 "--insecure",
                 is_flag=True,
-                help="Listen beyond this machine although there is no authentication yet.",
+                help="Listen beyond this machine although anybody may then do everything.",
             ),
             click.option(
                 "--allow-host",
@@ -50,21 +69,36 @@ def listening(command: F) -> F:
     return command
 
 
+def tell_set_up(link: str) -> None:
+    """Print the link that makes the first administrator: on stderr, for people."""
+    click.echo(
+        "Nobody can sign in yet. Open this link to become the administrator; it works once, for a "
+        f"day:\n  {link}",
+        err=True,
+    )
+
+
 @click.command(
     epilog=options.epilog(
-        "loopline server", "loopline server --port 0", "loopline server --uri ~/taxifare/.loopline"
+        "loopline server",
+        "loopline server --port 0",
+        "loopline server --uri ~/taxifare/.loopline",
+        "loopline server --auth --host 0.0.0.0 --public-url https://ml.example.com",
     )
 )
 @options.uri
 @options.blobs
 @listening
 @options.as_json
-def server(
+def server(  # noqa: PLR0913 - its options
     *,
     uri: str | None,
     host: str,
     port: int,
     insecure: bool,
+    auth: bool,
+    public_url: str,
+    tls: tuple[str, str] | None,
     allowed_hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -91,6 +125,10 @@ def server(
         host=host,
         port=port,
         insecure=insecure,
+        auth=auth,
+        public_url=public_url,
+        tls=tls,
         allowed_hosts=allowed_hosts,
         on_ready=ready,
+        on_set_up=tell_set_up,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loopline.cli import options
-from loopline.cli.server import listening
+from loopline.cli.server import listening, tell_set_up
 from loopline.settings import tracking_address
 
 if TYPE_CHECKING:
@@ -35,12 +35,15 @@ STOP_S = 8.0
     "--slots", default=1, show_default=True, type=click.IntRange(1), help="Flow runs at a time."
 )
 @options.as_json
-def up(
+def up(  # noqa: PLR0913 - its options
     *,
     uri: str | None,
     host: str,
     port: int,
     insecure: bool,
+    auth: bool,
+    public_url: str,
+    tls: tuple[str, str] | None,
     allowed_hosts: tuple[str, ...],
     slots: int,
     as_json: bool,
@@ -70,8 +73,12 @@ def up(
             host=host,
             port=port,
             insecure=insecure,
+            auth=auth,
+            public_url=public_url,
+            tls=tls,
             allowed_hosts=allowed_hosts,
             on_ready=ready,
+            on_set_up=tell_set_up,
         )
     finally:
         worker.stop()

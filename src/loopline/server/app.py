@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
-from loopline.backend.local import LocalBackend
 from loopline.errors import LooplineError
 from loopline.server import wire
 from loopline.server.assets import asset_routes
 from loopline.server.blobs import blob_routes
+from loopline.server.callers import ServedBackend
 from loopline.server.errors import error_response, plain_error
 from loopline.server.gate import PUBLIC, Gate, GuardedRoute
 from loopline.server.health import Health
@@ -23,6 +23,7 @@ from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
 from loopline.server.resumable import resumable_routes
 from loopline.server.route_index import Direct, RouteIndex
+from loopline.server.pages.sign_in_routes import Door, SignInPages
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
 from loopline.store.run_memo import RunMemo
@@ -32,22 +33,32 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from loopline.backend.local import LocalBackend
     from loopline.backend.protocol import Backend
+    from loopline.server.identity import Identity
 
 __all__ = ["create_app"]
 
 
-def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
+def create_app(
+    backend: LocalBackend,
+    *,
+    allowed_hosts: frozenset[str],
+    identity: Identity | None = None,
+    public_url: str = "",
+) -> Starlette:
     """Make the ASGI application of a server.
 
     Args:
         backend: Where everything is; it stays open, the caller closes it.
         allowed_hosts: Exact ``Host`` headers that are answered, such as ``"localhost:5050"``;
             empty answers every host, which only ``--insecure`` may ask for.
+        identity: Tells who asks; None: everybody may do everything.
+        public_url: How browsers reach the server, where that is not its own address.
     """
     threads = Threads()
-    if isinstance(backend, LocalBackend):
-        backend.store.memo = RunMemo()
+    backend.store.memo = RunMemo()
+    backend = ServedBackend(backend, None if identity is None else identity.forget)
     routes = [
         *_meta_routes(backend),
         *native_routes(backend, threads),
@@ -55,19 +66,32 @@ def create_app(backend: Backend, *, allowed_hosts: frozenset[str]) -> Starlette:
         *resumable_routes(backend, threads),
         *mlflow_routes(backend, threads),
         *asset_routes(),
-        *page_routes(backend, threads),
     ]
+    if identity is not None:
+        door = Door(identity, threads, secure=public_url.startswith("https:"))
+        routes += SignInPages(backend, threads, door).routes()
+    routes += page_routes(backend, threads)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         threads.close()
+        if identity is not None:
+            identity.close()
 
     return Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(Gate, routes=routes, allowed_hosts=allowed_hosts, on_fault=_answer_error),
+            Middleware(
+                Gate,
+                routes=routes,
+                allowed_hosts=allowed_hosts,
+                on_fault=_answer_error,
+                threads=threads,
+                identity=identity,
+                public_url=public_url,
+            ),
             Middleware(Direct, index=RouteIndex(routes)),
         ],
         exception_handlers={
@@ -89,7 +113,7 @@ def _meta_routes(backend: Backend) -> list[GuardedRoute]:
 
     return [
         GuardedRoute("/health", health, permission=PUBLIC),
-        GuardedRoute("/version", version, permission="view"),
+        GuardedRoute("/version", version, permission=PUBLIC),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from loopline.errors import NotFoundError
-from loopline.server.gate import GuardedRoute
+from loopline.server.gate import PUBLIC, GuardedRoute
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -53,4 +53,4 @@ def asset_routes() -> list[GuardedRoute]:
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return Response(_content(name), headers=headers, media_type=KINDS[name])
 
-    return [GuardedRoute("/static/{version}/{name}", asset, permission="view")]
+    return [GuardedRoute("/static/{version}/{name}", asset, permission=PUBLIC)]

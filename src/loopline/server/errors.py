@@ -20,6 +20,7 @@ __all__ = [
     "PayloadTooLargeError",
     "RefusedRequestError",
     "TooBusyError",
+    "TooManyTriesError",
     "UnsupportedMediaTypeError",
     "body_of",
     "error_response",
@@ -58,6 +59,24 @@ class TooBusyError(LooplineError):
 
     status = 503
     code = "TEMPORARILY_UNAVAILABLE"
+
+
+class TooManyTriesError(LooplineError):
+    """Somebody has tried too many wrong passwords.
+
+    Attributes:
+        retry_after_s: Seconds until the next one is looked at.
+    """
+
+    status = 429
+    code = "REQUEST_LIMIT_EXCEEDED"
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"Too many wrong passwords came for this user or from this address. Wait "
+            f"{retry_after_s} seconds, or use a token."
+        )
 
 
 def translate(error: Exception) -> LooplineError | None:
@@ -102,7 +121,10 @@ def sentence_of(error: Exception) -> tuple[int, str]:
 def plain_error(status: int, code: str, message: str, **more: object) -> Response:
     """Make an error answer in JSON."""
     body = {"error_code": code, "message": message, **more}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503, 507} else None
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503, 507} else {}
+    if status == 401:  # noqa: PLR2004 - HTTP
+        # Bearer alone: a browser that is told Basic asks with a window of its own.
+        headers["WWW-Authenticate"] = 'Bearer realm="Loopline"'
     return Response(wire.encode(body, wire.JSON), status, headers, wire.JSON)
 
 
@@ -111,7 +133,10 @@ async def error_response(request: Request, error: Exception) -> Response:
     known = translate(error)
     if known is not None and known.status != 500:  # noqa: PLR2004 - HTTP
         body = body_of(known)
-        return plain_error(known.status, body.pop("error_code"), body.pop("message"), **body)
+        answer = plain_error(known.status, body.pop("error_code"), body.pop("message"), **body)
+        if isinstance(known, TooManyTriesError):
+            answer.headers["Retry-After"] = str(known.retry_after_s)
+        return answer
     if known is not None:
         log.error("%s %s: %s", request.method, request.url.path, known)
         body = body_of(known)

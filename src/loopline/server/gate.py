@@ -1,4 +1,4 @@
-"""The gate in front of every route: hosts, origins, sizes and permissions, deny by default.
+"""The gate in front of every route: hosts, origins, callers and permissions, deny by default.
 
 A web page elsewhere can make a browser send requests to a server on this machine. Three checks
 stop it: the ``Host`` must be one this server is known by (against DNS rebinding), the ``Origin``
@@ -10,12 +10,25 @@ is allowed from elsewhere.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from loopline.server.errors import RefusedRequestError, TooBusyError, body_of, plain_error
+from loopline.errors import ForbiddenError, LooplineError, NotSignedInError
+from loopline.records.identity import Access, Caller
+from loopline.rules.access import NEEDED, may_do, widest_role
+from loopline.server.callers import is_called_by
+from loopline.server.errors import (
+    RefusedRequestError,
+    TooBusyError,
+    body_of,
+    error_response,
+    plain_error,
+)
+from loopline.server.identity import credential_of
 from loopline.server.route_index import RouteIndex
 
 if TYPE_CHECKING:
@@ -25,16 +38,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from loopline.errors import LooplineError
+    from loopline.server.identity import Identity
+    from loopline.server.threads import Threads
 
-__all__ = ["EVERYTHING", "PERMISSIONS", "PUBLIC", "Gate", "GuardedRoute", "host_names"]
+__all__ = ["PERMISSIONS", "PUBLIC", "Gate", "GuardedRoute", "host_names"]
 
-#: What a route may ask for; ``public`` needs no caller at all and is for ``/health`` alone.
+#: What a route may ask for. ``public`` needs no caller at all: it is for signing in, for what
+#: tells nothing (``/health``, ``/version``), and for files that are the same on every server.
 PUBLIC = "public"
-PERMISSIONS = frozenset({PUBLIC, "view", "edit", "work", "admin"})
+PERMISSIONS = frozenset({PUBLIC, *NEEDED})
 
-#: Until there are users, whoever reaches the server may do everything, as its home's owner may.
-EVERYTHING = PERMISSIONS
+SIGN_IN = (
+    "This server wants to know who asks. Send a token: in LOOPLINE_TOKEN, or MLFLOW_TRACKING_TOKEN "
+    "for MLflow's clients; a browser signs in at /login."
+)
 
 #: Bytes that the headers of a request may have in all.
 MOST_HEADER_BYTES = 32 * 1024
@@ -106,7 +123,10 @@ class Gate:
         routes: Every route there is; what none of them declares is not let through.
         allowed_hosts: Exact ``Host`` headers; empty lets every host in (``--insecure`` only).
         on_fault: Answers what nobody foresaw, so that nothing of the inside leaks.
-        permissions: What the caller may do.
+        threads: Where the store is asked who somebody is.
+        identity: Tells who asks; None: whoever reaches the server may do everything, as its
+            home's owner may.
+        public_url: How browsers reach the server, where that is not its own address.
     """
 
     def __init__(
@@ -116,13 +136,17 @@ class Gate:
         routes: Iterable[Route],
         allowed_hosts: frozenset[str],
         on_fault: Callable[[Request, Exception], Awaitable[Response]],
-        permissions: frozenset[str] = EVERYTHING,
+        threads: Threads,
+        identity: Identity | None = None,
+        public_url: str = "",
     ) -> None:
         self._app = app
         self._index = RouteIndex(list(routes))
         self._allowed_hosts = allowed_hosts
         self._on_fault = on_fault
-        self._permissions = permissions
+        self._threads = threads
+        self._identity = identity
+        self._public = urlsplit(public_url)
         self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,16 +158,21 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008, "reason": "Not served here."})
             return
         sender = _Sender(send)
-        refusal = self._refusal(scope)
+        headers = Headers(scope=scope)
+        route = self._route(scope)
+        refusal = self._refusal(scope, headers, route)
         if refusal is not None:
-            body = body_of(refusal)
-            answer = plain_error(
-                refusal.status, body.pop("error_code"), body.pop("message"), **body
-            )
-            await answer(scope, receive, sender)
+            await _refused(refusal)(scope, receive, sender)
             return
         self._inside += 1
         try:
+            try:
+                caller = await self._caller(scope, headers, route)
+            except LooplineError as error:
+                answer = await self._not_let_in(error, Request(scope, receive), route)
+                await answer(scope, receive, sender)
+                return
+            is_called_by(caller)
             await self._app(scope, receive, sender)
         except Exception as error:
             # Half an answer cannot be taken back: then the connection must break, so that the
@@ -155,17 +184,69 @@ class Gate:
         finally:
             self._inside -= 1
 
-    def _refusal(self, scope: Scope) -> LooplineError | None:
-        headers = Headers(scope=scope)
+    def _refusal(
+        self, scope: Scope, headers: Headers, route: GuardedRoute | None
+    ) -> LooplineError | None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             return _TooManyHeadersError("The headers are too long. Send fewer cookies.")
-        route = self._route(scope)
         return (
             self._check_host(headers)
-            or _check_site(scope, headers, is_page=route is not None and route.is_page)
-            or self._check_permission(route)
+            or _check_site(
+                scope,
+                headers,
+                self._own(scope, headers),
+                is_page=route is not None and route.is_page,
+            )
             or self._check_room()
         )
+
+    def _own(self, scope: Scope, headers: Headers) -> str:
+        """Tell the origin of this server's own pages."""
+        host = headers.get("host", "")
+        if self._public.netloc and host.lower() == self._public.netloc.lower():
+            return f"{self._public.scheme}://{host}"
+        return f"{scope['scheme']}://{host}"
+
+    async def _caller(self, scope: Scope, headers: Headers, route: GuardedRoute | None) -> Caller:
+        """Tell who asks.
+
+        Raises:
+            NotSignedInError: Nobody whom the server knows.
+            ForbiddenError: Somebody who may not use this route anywhere.
+        """
+        address = (scope.get("client") or ("", 0))[0]
+        if self._identity is None:
+            return Caller(address=address)
+        # No route: the application answers 404 or 405, which tells nothing and does nothing.
+        if route is None or route.permission == PUBLIC:
+            return Caller(how="sign-in", address=address, access=Access())
+        credential = credential_of(headers.get("authorization"), headers.get("cookie"))
+        if credential is None:
+            raise NotSignedInError(SIGN_IN)
+        if credential.is_cookie and scope["method"] not in SAFE_METHODS:
+            _check_own_page(headers)
+        caller = self._identity.remembered(credential, address)
+        if caller is None:
+            caller = await self._threads.run(self._identity.look_up, credential, address)
+        if caller.access is not None:
+            _check_permission(route.permission, caller.access)
+        return caller
+
+    async def _not_let_in(
+        self, error: LooplineError, request: Request, route: GuardedRoute | None
+    ) -> Response:
+        """Answer who is not let in; people who look for a page are asked who they are."""
+        is_page = route is not None and route.is_page and request.method in SAFE_METHODS
+        shows_nothing = isinstance(error, NotSignedInError) and (
+            "authorization" not in request.headers
+        )
+        if is_page and shows_nothing:
+            query = f"?{request.url.query}" if request.url.query else ""
+            wanted = quote(f"{request.url.path}{query}", safe="/")
+            return RedirectResponse(f"/login?next={wanted}", 303)
+        if route is not None and route.is_page:
+            return await self._on_fault(request, error)
+        return await error_response(request, error)
 
     def _route(self, scope: Scope) -> GuardedRoute | None:
         route = self._index.find(scope)
@@ -182,14 +263,6 @@ class Gate:
                 "with `loopline server --allow-host NAME:PORT`."
             )
         return None
-
-    def _check_permission(self, route: GuardedRoute | None) -> LooplineError | None:
-        # No route: the application answers 404 or 405, which tells nothing and does nothing.
-        if route is None or route.permission == PUBLIC or route.permission in self._permissions:
-            return None
-        return RefusedRequestError(
-            f"This needs the permission {route.permission!r}. Ask an administrator for it."
-        )
 
     def _check_room(self) -> LooplineError | None:
         if self._inside < MOST_REQUESTS:
@@ -209,15 +282,42 @@ async def _nothing(_request: object) -> None:
 _UNDECLARED = GuardedRoute("/", _nothing, permission="undeclared")
 
 
-def _check_site(scope: Scope, headers: Headers, *, is_page: bool) -> LooplineError | None:
+def _refused(error: LooplineError) -> Response:
+    body = body_of(error)
+    return plain_error(error.status, body.pop("error_code"), body.pop("message"), **body)
+
+
+def _check_permission(permission: str, access: Access) -> None:
+    """Check that a caller may do this to anything at all; to what exactly, the store asks."""
+    needed = NEEDED.get(permission)
+    if needed is None or not may_do(widest_role(access), needed):
+        msg = f"This needs the permission {permission!r}. Ask an administrator for it."
+        raise ForbiddenError(msg)
+
+
+def _check_own_page(headers: Headers) -> None:
+    """Check that a browser's write comes from a page of this server; it was the same if any."""
+    if "origin" not in headers and headers.get("sec-fetch-site") != "same-origin":
+        msg = (
+            "A write that only a cookie vouches for must say where it comes from (Origin). Send a "
+            "token in Authorization instead."
+        )
+        raise RefusedRequestError(msg)
+
+
+def _check_site(scope: Scope, headers: Headers, own: str, *, is_page: bool) -> LooplineError | None:
     """Refuse what a web page of another site makes a browser send."""
     writes = scope["method"] not in SAFE_METHODS
     origin = headers.get("origin")
-    own = f"{scope['scheme']}://{headers.get('host', '')}"
     if origin is not None and writes and origin.lower() != own.lower():
         return RefusedRequestError(
             f"Requests from pages of {origin[:200]!r} are not taken. Use {own} itself."
         )
+    if is_page and writes:
+        try:
+            _check_own_page(headers)
+        except RefusedRequestError as error:
+            return error
     site = headers.get("sec-fetch-site", "none")
     if site in {"none", "same-origin"}:
         return None

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -22,9 +23,11 @@ from loopline.errors import ConflictError, ForbiddenError, InvalidInputError, Lo
 from loopline.server import DEFAULT_HOST, DEFAULT_PORT
 from loopline.server.app import create_app
 from loopline.server.gate import host_names
+from loopline.server.identity import Identity
 from loopline.server.janitor import Janitor
 from loopline.server.protocol import DeadlineProtocol
 from loopline.settings import find_home
+from loopline.store.sign_in import make_set_up_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,29 +50,38 @@ IDLE_S = 75
 BACKLOG = 2048
 
 
-def serve(
+def serve(  # noqa: PLR0913 - its options
     address: Address,
     *,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     insecure: bool = False,
+    auth: bool = False,
+    public_url: str = "",
+    tls: tuple[str, str] | None = None,
     allowed_hosts: Iterable[str] = (),
     stop: threading.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
+    on_set_up: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a store until SIGTERM, Ctrl-C or ``stop``; requests in flight are finished.
 
     Args:
         address: The home or database to serve.
-        host: Address to listen on; any but a loopback one needs ``insecure``.
+        host: Address to listen on; any but a loopback one needs ``auth`` or ``insecure``.
         port: Port to listen on; 0 takes any free one.
-        insecure: Listen beyond this machine although there is no authentication yet.
+        insecure: Listen beyond this machine although anybody may then do everything.
+        auth: Ask who everybody is, and let them do what their role says.
+        public_url: How others reach the server where that is not its own address, as behind a
+            proxy: ``"https://ml.example.com"``.
+        tls: Files of a certificate chain and of its key, in PEM.
         allowed_hosts: Further ``Host`` headers to answer, such as ``"ml.example.com:5050"``.
         stop: Set it to stop the server, from any thread.
         on_ready: Called with the server's URL once it answers.
+        on_set_up: Called, when there is no administrator yet, with the link that makes one.
 
     Raises:
-        ForbiddenError: For a bind beyond this machine without ``insecure``.
+        ForbiddenError: For a bind beyond this machine without ``auth`` or ``insecure``.
         ConflictError: When the port is in use.
         InvalidInputError: When the address is another server, or the host cannot be bound.
     """
@@ -79,22 +91,24 @@ def serve(
             "LOOPLINE_URI to serve the home."
         )
         raise InvalidInputError(msg)
-    if not insecure and not _is_loopback(host):
-        msg = (
-            f"Listening on {host} lets everyone who reaches this machine read and change "
-            "everything, because there is no authentication yet. Use --host 127.0.0.1 with an "
-            "SSH tunnel, or insist with --insecure."
-        )
-        raise ForbiddenError(msg)
+    named = frozenset(name.lower() for name in allowed_hosts)
+    if public_url:
+        named |= {_netloc(public_url)}
+    if not insecure:
+        _check_bind(host, auth=auth, named=named)
     listener = _bind(host, port)
     bound = listener.getsockname()[1]
     backend = open_backend(address)
+    assert isinstance(backend, LocalBackend)  # noqa: S101 - a server was refused above
     try:
         _try_files(backend)
         # On a wildcard bind nobody can know the names; --insecure takes that too.
         known = frozenset() if _is_wildcard(host) else host_names(host, bound)
-        named = frozenset(name.lower() for name in allowed_hosts)
-        app = create_app(backend, allowed_hosts=known | named)
+        identity = Identity(backend.store) if auth else None
+        app = create_app(
+            backend, allowed_hosts=known | named if known else named, identity=identity,
+            public_url=public_url,
+        )  # fmt: skip
         config = uvicorn.Config(
             app,
             http=DeadlineProtocol,
@@ -105,8 +119,13 @@ def serve(
             proxy_headers=False,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
         )
-        url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        url = f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{bound}"
+        link = make_set_up_link(backend.store) if auth else None
+        if link is not None and on_set_up is not None:
+            on_set_up(f"{public_url.rstrip('/') or url}{link}")
         server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
         janitor = Janitor(backend, adopt=_adopter(backend), sweep=_sweeper(backend))
         janitor.start()
@@ -117,6 +136,34 @@ def serve(
     finally:
         listener.close()
         backend.close()
+
+
+def _netloc(public_url: str) -> str:
+    parts = urlsplit(public_url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/"):
+        msg = f"{public_url!r} is no address of a server. Write it like https://ml.example.com."
+        raise InvalidInputError(msg)
+    return parts.netloc.lower()
+
+
+def _check_bind(host: str, *, auth: bool, named: frozenset[str]) -> None:
+    """Refuse to listen beyond this machine for everybody, or under names that nobody said."""
+    if _is_loopback(host):
+        return
+    if not auth:
+        msg = (
+            f"Listening on {host} lets everyone who reaches this machine read and change "
+            "everything. Ask who they are with --auth, use --host 127.0.0.1 with an SSH tunnel, or "
+            "insist with --insecure."
+        )
+        raise ForbiddenError(msg)
+    if _is_wildcard(host) and not named:
+        msg = (
+            f"On {host} a server cannot know under which names it is reached. Say them, such as "
+            "--allow-host ml.example.com:5050 or --public-url https://ml.example.com, or answer "
+            "to every name with --insecure."
+        )
+        raise ForbiddenError(msg)
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -39,7 +40,8 @@ class Threads:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a thread and wait for its result without blocking the event loop."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+        context = contextvars.copy_context()  # Whose request it is goes along into the thread.
+        return await loop.run_in_executor(self._pool, lambda: context.run(work, *args, **kwargs))
 
     async def read(self, work: Callable[[], T]) -> T:
         """Run ``work`` that only reads in a thread, a few at a time."""

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from loopline.server import wire
-from loopline.server.commits import Commits
+from loopline.server.callers import PermittedCommits
 from loopline.server.errors import plain_error
 from loopline.server.gate import GuardedRoute
 from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from loopline.backend.protocol import Backend
+    from loopline.server.commits import Commits
     from loopline.server.mlflow.rules import Rule
     from loopline.server.threads import Threads
 
@@ -53,7 +54,7 @@ _NOW, _BEFORE = "2.0/mlflow/", "2.0/preview/mlflow/"
 
 def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     """Make all routes; what MLflow has and this server has not is told so."""
-    commits = Commits(backend, threads)
+    commits = PermittedCommits(backend, threads)
     routes: list[GuardedRoute] = []
     for prefix in PREFIXES:
         routes += _rules(prefix, backend, threads, commits)

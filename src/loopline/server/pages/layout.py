@@ -23,12 +23,14 @@ TABS = (
 )
 
 
-def frame(page: Page, *, store: str) -> str:
+def frame(page: Page, *, store: str, who: str = "", bare: bool = False) -> str:
     """Put a page into its frame.
 
     Args:
         page: The page.
-        store: Where its content is kept, for the foot.
+        store: Where its content is kept, for the foot; empty: it is not told.
+        who: Who looks, if the server asks that.
+        bare: Leave out where else one could go.
     """
     head = tag(
         "head",
@@ -49,15 +51,36 @@ def frame(page: Page, *, store: str) -> str:
     body = tag(
         "body",
         link_to("#content", "Skip to the content", class_="skip"),
-        tag("header", brand, tag("nav", tabs, aria_label="Main"), class_="top"),
+        tag(
+            "header",
+            brand,
+            None if bare else tag("nav", tabs, aria_label="Main"),
+            _whose(who) if who else None,
+            class_="top",
+        ),
         tag("main", page.body, id="content"),
-        tag("footer", f"Loopline {installed_version()}, serving {store}", class_="foot"),
+        tag(
+            "footer",
+            f"Loopline {installed_version()}{f', serving {store}' if store else ''}",
+            class_="foot",
+        ),
     )
     return document(tag("html", join(head, body), lang="en"))
 
 
 def _script(name: str) -> Markup | None:
     return tag("script", src=asset_url(name), integrity=asset_hash(name)) if name else None
+
+
+def _whose(name: str) -> Markup:
+    """Who looks, and the way out."""
+    out = tag(
+        "form",
+        tag("button", "Sign out", type="submit", class_="plain"),
+        method="post",
+        action="/logout",
+    )
+    return tag("div", link_to("/me", name), out, class_="whose")
 
 
 def _refresh(seconds: int) -> Markup | None:

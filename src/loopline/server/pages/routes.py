@@ -13,6 +13,7 @@ from loopline.errors import NotFoundError
 from loopline.records.operations import ListArtifacts
 from loopline.server.assets import asset_hash
 from loopline.server.blobs import send_blob
+from loopline.server.callers import caller_now
 from loopline.server.errors import RETRY_AFTER_S, sentence_of
 from loopline.server.gate import CONTENT_POLICY, GuardedRoute
 from loopline.server.pages.errors import page_of_error
@@ -87,7 +88,9 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
         async def answer(request: Request) -> Response:
             def work() -> Response:
                 shown = page(_asked(request, pattern, backend))
-                made = _html(frame(shown, store=str(backend.address)))
+                who = caller_now().name
+                # Where a team's store is concerns those who run it.
+                made = _html(frame(shown, store="" if who else str(backend.address), who=who))
                 if shown.script:  # That one file, and not what else somebody may bring in here.
                     allowed = f"script-src '{asset_hash(shown.script)}'"
                     made.headers["Content-Security-Policy"] = f"{CONTENT_POLICY}; {allowed}"

@@ -1,0 +1,136 @@
+"""Whose request it is that the server works on, and a backend that asks that at every call.
+
+The gate says who asks; routes call the backend without a word about it. A call with nobody's name
+to it is a fault, not somebody who may do everything.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+from loopline.backend.local import LocalBackend
+from loopline.errors import NotFoundError
+from loopline.records import operations as ops
+from loopline.server.commits import Commits
+from loopline.store.callers import act_for
+from loopline.store.operations import carry_out
+from loopline.store.permits import IDENTITY, may_read_blob, may_write_facts, permit_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from loopline.backend.protocol import Backend
+    from loopline.records.facts import Batch, Fact, Receipt
+    from loopline.records.identity import Caller
+    from loopline.records.operations import Operation
+    from loopline.server.threads import Threads
+
+__all__ = ["PermittedCommits", "ServedBackend", "caller_now", "is_called_by"]
+
+R = TypeVar("R")
+
+_caller: ContextVar[Caller] = ContextVar("loopline_caller")
+
+#: Commands after which somebody may do other things than before.
+CHANGING_ACCESS = IDENTITY.union((ops.RenameModel, ops.DeleteModel))
+
+
+def is_called_by(caller: Caller) -> None:
+    """Say whose request the work from here on is for."""
+    _caller.set(caller)
+
+
+def caller_now() -> Caller:
+    """Tell whose request this is.
+
+    Raises:
+        RuntimeError: Nobody said so, which is a fault of the server.
+    """
+    try:
+        return _caller.get()
+    except LookupError:
+        msg = "A request has come past the gate."
+        raise RuntimeError(msg) from None
+
+
+class ServedBackend(LocalBackend):
+    """A server's backend: does for each caller what they may do.
+
+    Args:
+        inner: The backend of the machine; it stays its owner's to close.
+        on_change: Called when what somebody may do has changed.
+    """
+
+    def __init__(self, inner: LocalBackend, on_change: Callable[[], None] | None = None) -> None:
+        self.__dict__.update(vars(inner))  # The same store and the same files, under other rules.
+        self._on_change = on_change
+
+    def call(self, operation: Operation[R], *, key: str = "") -> R:
+        """Ask or command as the caller; see ``Backend.call``."""
+        answer = carry_out(self.store, operation, key=key, caller=caller_now())
+        if self._on_change is not None and type(operation) in CHANGING_ACCESS:
+            self._on_change()
+        return answer
+
+    def send(self, batch: Batch) -> Receipt:
+        """Ingest journaled facts of the caller; see ``Backend.send``."""
+        self.permit_facts(batch.facts)
+        return super().send(batch)
+
+    def permit_facts(self, facts: list[Fact]) -> None:
+        """Let facts of the caller through.
+
+        Raises:
+            ForbiddenError: The caller may not write them.
+            NotFoundError: The caller may not view what they are of.
+        """
+        caller = caller_now()
+        if may_write_facts(caller):
+            return
+        with self.store.read() as connection:
+            act_for(connection, caller)
+            permit_facts(connection, caller, facts)
+
+    def blob_size(self, sha256: str) -> int:
+        """Tell a blob's length; see ``Backend.blob_size``."""
+        self._permit_blob(sha256)
+        return super().blob_size(sha256)
+
+    def read_blob(self, sha256: str) -> Iterator[bytes]:
+        """Stream a blob; see ``Backend.read_blob``."""
+        self._permit_blob(sha256)
+        return super().read_blob(sha256)
+
+    def open_blob(self, sha256: str) -> BinaryIO:
+        """Open a blob, checked; see ``Backend.open_blob``."""
+        self._permit_blob(sha256)
+        return super().open_blob(sha256)
+
+    def _permit_blob(self, sha256: str) -> None:
+        caller = caller_now()
+        if caller.access is None:
+            return
+        with self.store.read() as connection:
+            if not may_read_blob(connection, caller, sha256):
+                msg = (
+                    f"No blob {sha256[:80]!r} that you may view. Ask for a run's file by its path."
+                )
+                raise NotFoundError(msg)
+
+
+class PermittedCommits(Commits):
+    """Commits facts of requests together, once each request's caller may write them."""
+
+    def __init__(self, backend: Backend, threads: Threads) -> None:
+        """Write to a backend from one of these threads."""
+        super().__init__(backend, threads)
+        self._backend = backend
+        self._permitting = threads
+
+    async def record(self, facts: list[Fact]) -> None:
+        """Take facts, all of them or none; see ``Commits.record``."""
+        if isinstance(self._backend, ServedBackend) and not may_write_facts(caller_now()):
+            await self._permitting.run(self._backend.permit_facts, facts)
+        await super().record(facts)

@@ -1,0 +1,488 @@
+"""Who may do what: each route says it, each operation asks it, and searches look no further."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.server.running import ask
+from tests.server.story import run_id
+from tests.server.team import Team, team_at
+
+from loopline.errors import ForbiddenError, NotFoundError
+from loopline.records import facts as f
+from loopline.records import flows
+from loopline.records import operations as ops
+from loopline.records.identity import Access, Caller, Role, Scope
+from loopline.records.operations import OPERATIONS
+from loopline.rules.access import NEEDED, may_do
+from loopline.server.app import create_app
+from loopline.server.gate import PERMISSIONS, PUBLIC, GuardedRoute
+from loopline.server.identity import Identity
+from loopline.settings import Address
+from loopline.store.callers import act_for
+from loopline.store.permits import FILTERED, TARGETS, permit, permit_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from loopline.backend.local import LocalBackend
+    from loopline.records.operations import Operation
+
+HIDDEN, SHOWN = run_id(1), run_id(2)
+NIGHT, DAY = "night shift", "day shift"
+CODE = flows.FlowCode(kind="import", entry="flow:flow")
+
+
+def _register_flow(project: str) -> ops.RegisterFlow:
+    return ops.RegisterFlow(
+        project=project, name="retrain", fingerprint="a" * 64, graph=flows.FlowGraph(), code=CODE
+    )
+
+
+def fill(backend: LocalBackend) -> dict[str, str]:
+    """Two of everything: what nobody is shown, and what the callers may have a role on."""
+    ids: dict[str, str] = {}
+    for name, run in ((NIGHT, HIDDEN), (DAY, SHOWN)):
+        ids[name] = backend.call(ops.CreateExperiment(name=name)).experiment_id
+        started = f.RunStarted(run_id=run, experiment=name, start_ms=1)
+        logged = f.ParamsLogged(run_id=run, params={"model": "gbm"})
+        file = f.ArtifactLogged(run_id=run, path="m/a", sha256="0" * 64, size_bytes=1, at_ms=1)
+        backend.call(ops.RecordFacts(facts=[started, logged, file]))
+        backend.call(ops.RegisterVersion(name=name, run_id=run, artifact_path="m"))
+        ids[f"{name} version"] = backend.call(_register_flow(name)).flow_version_id
+        made = backend.call(ops.CreateFlowRun(project=name, name="retrain", scheduled_ms=1))
+        ids[f"{name} run"] = made.flow_run_id
+    return ids
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    with team_at(tmp_path_factory.mktemp("team")) as team:
+        yield team
+
+
+@pytest.fixture(scope="module")
+def ids(team: Team) -> dict[str, str]:
+    return fill(team.owner)
+
+
+# --- routes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def routes(team: Team) -> list[GuardedRoute]:
+    identity = Identity(team.owner.store)
+    app = create_app(team.owner, allowed_hosts=frozenset(), identity=identity)
+    identity.close()
+    found = [route for route in app.routes if isinstance(route, GuardedRoute)]
+    assert len(found) == len(app.routes), "a route declares no permission"
+    return found
+
+
+def test_only_these_routes_ask_nobody_who_they_are(routes: list[GuardedRoute]) -> None:
+    public = {
+        (method, route.path)
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+        if route.permission == PUBLIC
+    }
+    assert {route.permission for route in routes} <= PERMISSIONS
+    assert public == {
+        ("GET", "/health"),
+        ("GET", "/version"),
+        ("GET", "/static/{version}/{name}"),
+        ("GET", "/login"),
+        ("POST", "/login"),
+        ("GET", "/set-up"),
+        ("POST", "/set-up"),
+    }
+
+
+def test_every_other_route_lets_in_nobody_unknown_and_nobody_too_weak(
+    team: Team, routes: list[GuardedRoute]
+) -> None:
+    weak = {
+        "nobody": (Role.NONE, team.member("nobody")),
+        "viewer": (Role.VIEWER, team.member("viewer", "viewer")),
+        "lidded": (Role.VIEWER, team.member("lidded", "admin", scope="read")),
+        "editor": (Role.EDITOR, team.member("editor", "editor")),
+    }
+    own_page = {"Sec-Fetch-Site": "same-origin"}
+    asked = 0
+    for route in routes:
+        if route.permission == PUBLIC:
+            continue
+        path = route.path
+        for name in route.param_convertors:
+            path = path.replace(f"{{{name}}}", "x").replace(f"{{{name}:path}}", "x")
+        for method in sorted(route.methods or ()):
+            answer = ask(team.url, method, path, b"", own_page)
+            is_page = route.is_page and method in {"GET", "HEAD"}
+            assert answer.status == (303 if is_page else 401), f"{method} {path} lets anybody in"
+            for name, (role, token) in weak.items():
+                if may_do(role, NEEDED[route.permission]):
+                    continue
+                signed = {"Authorization": f"Bearer {token}", **own_page}
+                status = ask(team.url, method, path, b"", signed).status
+                assert status == 403, f"{method} {path} lets {name} in"
+                asked += 1
+    assert asked > 300
+
+
+# --- operations ---------------------------------------------------------------------------------
+
+
+#: Operations that only a role on everything allows, whatever they name.
+WHOLE_STORE: set[type[Operation[Any]]] = {
+    ops.CreateExperiment,
+    ops.CreateModel,
+    ops.ImportExperiment,
+    ops.ImportModel,
+    ops.ImportVersion,
+    ops.SettleRuns,
+    ops.MaterialiseSchedules,
+    ops.ClaimFlowRun,
+    ops.RenewLease,
+    ops.ReleaseFlowRun,
+    ops.AddUser,
+    ops.ChangeUser,
+    ops.RemoveUser,
+    ops.InviteUser,
+    ops.ListUsers,
+    ops.ListGrants,
+    ops.ListAudit,
+    ops.VerifyAudit,
+}
+#: Operations on what is the caller's own.
+OWN: set[type[Operation[Any]]] = {ops.WhoAmI, ops.CreateToken, ops.RevokeToken, ops.ListTokens}
+
+
+def test_every_operation_is_about_something_or_about_everything() -> None:
+    groups: list[set[type[Operation[Any]]]] = [set(TARGETS), set(FILTERED), WHOLE_STORE, OWN]
+    assert set(OPERATIONS.values()) == set().union(*groups)
+    assert sum(map(len, groups)) == len(OPERATIONS), "an operation is in two of them"
+    assert {operation.permission for operation in OWN} == {"self"}
+
+
+def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
+    """One of each operation that is about something: about one of the two of everything."""
+    number, flow_run = ids[name], ids[f"{name} run"]
+    of_run = (
+        ops.GetRun, ops.DeleteRun, ops.RestoreRun, ops.ListArtifacts, ops.ListInputs,
+        ops.ListRunEvents, ops.ListRefused,
+    )  # fmt: skip
+    of_flow_run = (
+        ops.GetFlowRun, ops.GetFlowRunGraph, ops.ListTaskRuns, ops.ListFlowRunEvents, ops.GetLogs,
+        ops.CancelFlowRun,
+    )  # fmt: skip
+    of_model = (ops.GetModel, ops.DeleteModel, ops.ListVersions, ops.ListVersionEvents)
+    return [
+        ops.EnsureExperiment(name=name),
+        ops.GetExperiment(name=name),
+        ops.DeleteExperiment(experiment_id=number),
+        ops.RestoreExperiment(experiment_id=number),
+        ops.RenameExperiment(experiment_id=number, name="x"),
+        ops.SetExperimentTags(experiment_id=number, tags={}),
+        ops.RemoveExperimentTag(experiment_id=number, key="x"),
+        *(kind(run_id=run) for kind in of_run),
+        ops.GetMetricHistory(run_id=run, key="rmse"),
+        ops.GetMetricColumns(run_id=run, key="rmse"),
+        ops.DescribeRuns(run_ids=[run]),
+        ops.MoveRuns(run_ids=[run], experiment_id=number),
+        ops.CopyRun(run_id=run),
+        ops.RecordFacts(facts=[f.TagsSet(run_id=run, tags={"a": "b"})]),
+        ops.CloseLostRuns(writer="w" * 32 + name[0]),
+        *(kind(name=name) for kind in of_model),
+        ops.UpdateModel(name=name, description="x"),
+        ops.RenameModel(name=name, new_name="x"),
+        ops.SetModelTags(name=name, tags={}),
+        ops.RemoveModelTag(name=name, key="x"),
+        ops.RegisterVersion(name=name, run_id=run, artifact_path="m"),
+        ops.CopyVersion(name=name, version=1, to=name),
+        ops.UpdateVersion(name=name, version=1, description="x"),
+        ops.DeleteVersion(name=name, version=1),
+        ops.SetVersionTags(name=name, version=1, tags={}),
+        ops.RemoveVersionTag(name=name, version=1, key="x"),
+        ops.GetVersion(name=name, version=1),
+        ops.GetLatestVersions(names=[name]),
+        ops.ResolveModel(name=name, version=1),
+        ops.TransitionStage(name=name, version=1, stage="Staging"),
+        ops.SetAlias(name=name, alias="a", version=1),
+        ops.RemoveAlias(name=name, alias="a"),
+        _register_flow(name),
+        ops.GetFlow(flow_version_id=ids[f"{name} version"]),
+        ops.SetScheduleActive(project=name, name="retrain", active=False),
+        ops.CreateFlowRun(project=name, name="retrain"),
+        *(kind(flow_run_id=flow_run) for kind in of_flow_run),
+        ops.SetGrant(user="x", thing="experiment", name=number, role="viewer"),
+    ]
+
+
+def caller(ids: dict[str, str], role: Role, name: str = DAY) -> Caller:
+    """Make a caller with a role on one of the two of everything, and none on all."""
+    access = Access(experiments={int(ids[name]): role}, models={name: role}, projects={name: role})
+    return Caller(name="vera", how="token x", access=access)
+
+
+def outcome(backend: LocalBackend, who: Caller, operation: Operation[Any]) -> str:
+    """Tell whether an operation is let through."""
+    with backend.store.read() as connection:
+        act_for(connection, who)
+        try:
+            permit(connection, who, operation)
+        except ForbiddenError:
+            return "forbidden"
+        except NotFoundError:
+            return "not there"
+    return "let through"
+
+
+@pytest.fixture
+def writers(team: Team, ids: dict[str, str]) -> None:
+    """Let each run have a writer, as those of Loopline's own clients do."""
+    for name, run in ((NIGHT, HIDDEN), (DAY, SHOWN)):
+        written = f.TagsSet(run_id=run, tags={"written": "yes"})
+        batch = f.Batch(writer="w" * 32 + name[0], start=0, end=1, facts=[written])
+        assert ids
+        team.owner.send(batch)
+
+
+@pytest.mark.usefixtures("writers")
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR, Role.ADMIN])
+def test_a_role_on_one_thing_allows_what_it_says_there_and_nothing_elsewhere(
+    team: Team, ids: dict[str, str], role: Role
+) -> None:
+    who = caller(ids, role)
+    there, elsewhere = about(DAY, SHOWN, ids), about(NIGHT, HIDDEN, ids)
+    assert {type(operation) for operation in there} == set(TARGETS)
+    for operation in there:
+        enough = may_do(role, NEEDED[operation.permission])
+        expected = "let through" if enough else "forbidden"
+        assert outcome(team.owner, who, operation) == expected, operation
+    for operation in elsewhere:
+        assert outcome(team.owner, who, operation) == "not there", operation
+
+
+def test_what_is_not_there_and_what_may_not_be_seen_are_answered_alike(
+    team: Team, ids: dict[str, str]
+) -> None:
+    token = team.member("olga")
+    team.grant("olga", "experiment", ids[DAY], "editor")
+    status, hidden = team.call(token, ops.GetRun(run_id=HIDDEN))
+    _, absent = team.call(token, ops.GetRun(run_id=run_id(77)))
+    assert status == 404
+    assert hidden["message"].replace(HIDDEN, "…") == absent["message"].replace(run_id(77), "…")
+    status, hidden = team.call(token, ops.GetExperiment(name=NIGHT))
+    _, absent = team.call(token, ops.GetExperiment(name="nothing"))
+    assert hidden["message"].replace(NIGHT, "…") == absent["message"].replace("nothing", "…")
+    assert status == 404
+    # And it is let to what it has a role on.
+    assert team.call(token, ops.GetRun(run_id=SHOWN))[0] == 200
+    assert team.call(token, ops.DeleteRun(run_id=SHOWN))[0] == 200
+    assert team.call(token, ops.RestoreRun(run_id=SHOWN))[0] == 200
+    assert team.call(token, ops.CreateExperiment(name="of olga"))[0] == 403
+
+
+def test_children_elsewhere_do_not_come_along(team: Team, ids: dict[str, str]) -> None:
+    child = f.RunStarted(run_id=run_id(9), experiment=NIGHT, parent_run_id=SHOWN, start_ms=1)
+    team.owner.call(ops.RecordFacts(facts=[child]))
+    who = caller(ids, Role.EDITOR)
+    move = ops.MoveRuns(run_ids=[SHOWN], experiment_id=ids[DAY])
+    assert outcome(team.owner, who, move) == "not there"
+    copy = ops.CopyRun(run_id=SHOWN, with_children=True)
+    assert outcome(team.owner, who, copy) == "not there"
+    alone = ops.MoveRuns(run_ids=[SHOWN], experiment_id=ids[DAY], with_children=False)
+    assert outcome(team.owner, who, alone) == "let through"
+
+
+def test_facts_go_only_where_their_writer_may_edit(team: Team, ids: dict[str, str]) -> None:
+    who = caller(ids, Role.EDITOR)
+    new = run_id(44)
+    good: list[list[f.Fact]] = [
+        [f.TagsSet(run_id=SHOWN, tags={})],
+        [f.RunStarted(run_id=new, experiment=DAY, start_ms=1), f.TagsSet(run_id=new, tags={})],
+        [f.RunStarted(run_id=new, experiment_id=ids[DAY], start_ms=1)],
+        [f.FlowRunState(flow_run_id=ids[f"{DAY} run"], state=flows.StateKind.RUNNING, at_ms=1)],
+    ]
+    line = flows.LogLine(flow_run_id=ids[f"{NIGHT} run"], at_ms=1, level=20, message="x")
+    bad: list[list[f.Fact]] = [
+        [f.TagsSet(run_id=HIDDEN, tags={})],
+        [f.TagsSet(run_id=SHOWN, tags={}), f.RunEnded(run_id=HIDDEN, status="FINISHED", end_ms=1)],  # type: ignore[arg-type]
+        [f.TagsSet(run_id=new, tags={})],  # Nobody knows its run: it would go to Default.
+        [f.RunStarted(run_id=new, experiment=NIGHT, start_ms=1)],
+        [f.RunStarted(run_id=new, experiment="made by the way", start_ms=1)],
+        [f.RunStarted(run_id=new, start_ms=1)],
+        [f.RunStarted(run_id=HIDDEN, experiment=DAY, start_ms=1)],
+        [f.FlowRunState(flow_run_id="unknown", state=flows.StateKind.RUNNING, at_ms=1)],
+        [f.LogsWritten(lines=[line])],
+    ]
+    with team.owner.store.read() as connection:
+        for facts in good:
+            permit_facts(connection, who, facts)
+        for facts in bad:
+            with pytest.raises((ForbiddenError, NotFoundError)):
+                permit_facts(connection, who, facts)
+
+
+@pytest.mark.parametrize("path", ["runs/set-tag", "runs/log-metric", "runs/log-batch"])
+def test_mlflows_logging_asks_where_the_run_is(team: Team, ids: dict[str, str], path: str) -> None:
+    user = f"logs {path}".replace(" ", "-").replace("/", "-")
+    signed = {"Authorization": f"Bearer {team.member(user)}"}
+    team.grant(user, "experiment", ids[DAY], "editor")
+    fields = {"key": "rmse", "value": "4", "timestamp": 1, "tags": []}
+    for run, status in ((SHOWN, 200), (HIDDEN, 404)):
+        assert team.mlflow("POST", path, {"run_id": run, **fields}, **signed)[0] == status
+    team.grant(user, "experiment", ids[DAY], "viewer")
+    team.grant(user, "experiment", ids[NIGHT], "viewer")
+    for run in (SHOWN, HIDDEN):  # It counts at most five seconds later, here at once: see below.
+        with team.owner.store.read() as connection, pytest.raises(ForbiddenError):
+            permit_facts(connection, caller(ids, Role.VIEWER, DAY if run == SHOWN else NIGHT),
+                         [f.TagsSet(run_id=run, tags={})])  # fmt: skip
+
+
+# --- searches -----------------------------------------------------------------------------------
+
+
+def test_searches_counts_and_lists_look_only_at_what_may_be_seen(
+    team: Team, ids: dict[str, str]
+) -> None:
+    token = team.member("petra")
+    team.grant("petra", "experiment", ids[DAY], "viewer")
+    team.grant("petra", "model", DAY, "viewer")
+    team.grant("petra", "project", DAY, "viewer")
+
+    def asked(operation: Operation[Any]) -> Any:  # noqa: ANN401
+        status, answer = team.call(token, operation)
+        assert status == 200, answer
+        return answer
+
+    runs = asked(ops.SearchRuns(max_results=1))
+    assert [run["run_id"] for run in runs["runs"]] == [SHOWN]
+    assert not runs["next_page_token"], "the page was cut before what may be seen was found"
+    by_name = ops.SearchRuns(experiment_names=[NIGHT], experiment_ids=[ids[NIGHT], ids[DAY]])
+    assert [run["run_id"] for run in asked(by_name)["runs"]] == [SHOWN]
+    assert asked(ops.SearchRuns(experiment_ids=[ids[NIGHT]]))["runs"] == []
+    assert asked(ops.CountRuns()) == 1
+    assert asked(ops.CountRuns(experiment_names=[NIGHT], filter="params.model = 'gbm'")) == 0
+    assert asked(ops.SearchRunTable())["run_ids"] == [SHOWN]
+    assert [each["name"] for each in asked(ops.ListExperiments(include_deleted=True))] == [DAY]
+    assert [each["name"] for each in asked(ops.SearchExperiments())["experiments"]] == [DAY]
+    assert [each["name"] for each in asked(ops.ListModels())] == [DAY]
+    assert [each["name"] for each in asked(ops.SearchModels(max_results=1))["models"]] == [DAY]
+    versions = asked(ops.SearchVersions())["versions"]
+    assert [each["name"] for each in versions] == [DAY]
+    assert [each["project"] for each in asked(ops.ListFlows())] == [DAY]
+    flow_runs = asked(ops.ListFlowRuns(project="", with_unregistered=True))["flow_runs"]
+    assert {each["project"] for each in flow_runs} == {DAY}
+    assert asked(ops.ListFlowRuns(project=NIGHT))["flow_runs"] == []
+
+
+def test_lineage_tells_of_no_run_that_may_not_be_seen(team: Team, ids: dict[str, str]) -> None:
+    from loopline.records.tracking import Dataset
+
+    data = Dataset(name="trips", digest="d" * 64)
+    team.owner.call(ops.RecordFacts(facts=[f.InputLogged(run_id=HIDDEN, dataset=data)]))
+    token = team.member("rosa")
+    team.grant("rosa", "experiment", ids[DAY], "viewer")
+    status, uses = team.call(token, ops.GetDataUses(digests=["d" * 64]))
+    assert status == 200
+    assert (uses["runs"], uses["datasets"], uses["run_count"]) == ([], [], 0)
+    assert team.call(token, ops.FindSnapshot(digest="d" * 64)) == (200, None)
+    team.owner.call(ops.RecordFacts(facts=[f.InputLogged(run_id=SHOWN, dataset=data)]))
+    _, uses = team.call(token, ops.GetDataUses(digests=["d" * 64]))
+    assert [run["run_id"] for run in uses["runs"]] == [SHOWN]
+    assert uses["run_count"] == 1
+
+
+def test_pages_show_only_what_may_be_seen(team: Team, ids: dict[str, str]) -> None:
+    token = team.member("tilda")
+    team.grant("tilda", "experiment", ids[DAY], "viewer")
+    for path in ("/", "/runs", "/experiments", "/models", "/flows", "/flow-runs"):
+        page = team.get(path, token)
+        assert page.status == 200, path
+        assert NIGHT not in page.text, path
+    assert DAY in team.get("/experiments", token).text
+    hidden = team.get(f"/runs/{HIDDEN}", token)
+    assert hidden.status == 404
+    assert "html" in hidden.headers["Content-Type"]
+    nobody = team.get("/runs", team.member("ulla"))
+    assert (nobody.status, nobody.headers["Content-Type"][:9]) == (403, "text/html")
+
+
+def test_bytes_are_read_only_as_part_of_what_may_be_seen(
+    team: Team, ids: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "file"
+    folder.write_bytes(b"fares of the night")
+    sha256, size = team.owner.put_blob(folder)
+    of_night = f.ArtifactLogged(
+        run_id=HIDDEN, path="fares", sha256=sha256, size_bytes=size, at_ms=1
+    )
+    team.owner.call(ops.RecordFacts(facts=[of_night]))
+    token = team.member("wanda")
+    team.grant("wanda", "experiment", ids[DAY], "viewer")
+    path = f"/api/v1/blobs/{sha256}"
+    assert team.get(path, token).status == 404
+    assert ask(team.url, "HEAD", path, headers={"Authorization": f"Bearer {token}"}).status == 404
+    team.grant("wanda", "experiment", ids[NIGHT], "viewer")
+    assert team.get(path, team.token("wanda")).body == b"fares of the night"
+
+
+# --- who may give roles -------------------------------------------------------------------------
+
+
+def test_the_administrator_of_one_thing_gives_roles_on_it(team: Team, ids: dict[str, str]) -> None:
+    token = team.member("xenia")
+    team.grant("xenia", "model", DAY, "admin")
+    team.user("yara")
+    given = ops.SetGrant(user="yara", thing="model", name=DAY, role="editor")
+    assert team.call(token, given)[0] == 200
+    beyond = [
+        ops.SetGrant(user="yara", thing="model", name=NIGHT, role="viewer"),
+        ops.SetGrant(user="yara", thing="experiment", name=ids[DAY], role="viewer"),
+        ops.ChangeUser(name="xenia", role="admin"),
+        ops.ListUsers(),
+    ]
+    for operation in beyond:
+        assert team.call(token, operation)[0] in {403, 404}, operation
+
+
+def test_a_grant_follows_a_model_and_ends_with_it(team: Team) -> None:
+    team.owner.call(ops.CreateModel(name="short-lived"))
+    token = team.member("zora")
+    team.grant("zora", "model", "short-lived", "editor")
+    team.owner.call(ops.RenameModel(name="short-lived", new_name="renamed"))
+    assert team.call(token, ops.GetModel(name="renamed"))[0] == 200
+    team.owner.call(ops.DeleteModel(name="renamed"))
+    team.owner.call(ops.CreateModel(name="renamed"))
+    assert team.call(team.token("zora"), ops.GetModel(name="renamed"))[0] == 403
+    assert team.owner.call(ops.ListGrants(user="zora")) == []
+
+
+def test_a_token_is_a_lid_on_what_its_user_may_do(team: Team) -> None:
+    team.user("frida", "admin")
+    read, write = team.token("frida", "read"), team.token("frida", "write")
+    assert team.call(read, ops.ListModels())[0] == 200
+    assert team.call(read, ops.CreateModel(name="by read"))[0] == 403
+    assert team.call(write, ops.CreateModel(name="by write"))[0] == 200
+    assert team.call(write, ops.ListUsers())[0] == 403
+    assert team.call(write, ops.CreateToken(scope="admin"))[0] == 403
+    assert team.call(read, ops.CreateToken(scope="read"))[0] == 200
+    lidded = Access(role=Role.ADMIN, scope=Scope.READ)
+    who = Caller(name="frida", access=lidded)
+    assert outcome(team.owner, who, ops.DeleteRun(run_id=SHOWN)) == "forbidden"
+
+
+def test_a_server_that_asks_nobody_makes_no_accounts(tmp_path: Path) -> None:
+    from tests.server.running import running
+
+    from loopline.server.wire import JSON, encode
+
+    with running(Address("home", str(tmp_path / "home"))) as url:
+        body = encode(ops.AddUser(name="eve", role="admin"), JSON)
+        answer = ask(url, "POST", "/api/v1/ops/add-user", body, {"Content-Type": JSON})
+        assert answer.status == 403
+        assert "--auth" in answer.text
+        assert ask(url, "GET", "/me").status == 404
