@@ -14,6 +14,7 @@ from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.identity import Access, Caller, Role, Scope
+from loopline.records.logged_models import LoggedModelPoint, LoggedModelStatus
 from loopline.records.operations import OPERATIONS
 from loopline.rules.access import NEEDED, may_do
 from loopline.server.app import create_app
@@ -54,6 +55,8 @@ def fill(backend: LocalBackend) -> dict[str, str]:
         ids[f"{name} version"] = backend.call(_register_flow(name)).flow_version_id
         made = backend.call(ops.CreateFlowRun(project=name, name="retrain", scheduled_ms=1))
         ids[f"{name} run"] = made.flow_run_id
+        logged = ops.CreateLoggedModel(experiment_id=ids[name], name=name)
+        ids[f"{name} model"] = backend.call(logged).model_id
     return ids
 
 
@@ -177,6 +180,8 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.GetFlowRun, ops.GetFlowRunGraph, ops.ListTaskRuns, ops.ListFlowRunEvents, ops.GetLogs,
         ops.CancelFlowRun,
     )  # fmt: skip
+    of_logged_model = (ops.GetLoggedModel, ops.DeleteLoggedModel, ops.ListLoggedModelFiles)
+    logged: dict[str, Any] = {"model_id": ids[f"{name} model"]}
     of_model = (ops.GetModel, ops.DeleteModel, ops.ListVersions, ops.ListVersionEvents)
     return [
         ops.EnsureExperiment(name=name),
@@ -193,6 +198,13 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.MoveRuns(run_ids=[run], experiment_id=number),
         ops.CopyRun(run_id=run),
         ops.RecordFacts(facts=[f.TagsSet(run_id=run, tags={"a": "b"})]),
+        ops.CreateLoggedModel(experiment_id=number, name="x"),
+        ops.FinishLoggedModel(**logged, status=LoggedModelStatus.READY),
+        ops.SetLoggedModelTags(**logged, tags={}),
+        ops.RemoveLoggedModelTag(**logged, key="x"),
+        ops.LogLoggedModelParams(**logged, params={}),
+        *(kind(**logged) for kind in of_logged_model),
+        ops.ListRunModels(run_id=run),
         ops.CloseLostRuns(writer="w" * 32 + name[0]),
         *(kind(name=name) for kind in of_model),
         ops.UpdateModel(name=name, description="x"),
@@ -285,6 +297,22 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_answered_alike(
     assert team.call(token, ops.CreateExperiment(name="of olga"))[0] == 403
 
 
+def test_a_version_is_made_only_of_what_may_be_seen(team: Team, ids: dict[str, str]) -> None:
+    who = caller(ids, Role.EDITOR)
+    for logged, run, expected in (
+        (f"{DAY} model", "", "let through"),
+        (f"{NIGHT} model", "", "not there"),
+        (f"{NIGHT} model", SHOWN, "not there"),
+        (f"{DAY} model", HIDDEN, "not there"),
+    ):
+        made = ops.RegisterVersion(name=DAY, run_id=run, logged_model_id=ids[logged])
+        assert outcome(team.owner, who, made) == expected, made
+    new = ops.RegisterVersion(name="of nobody yet", run_id=SHOWN, artifact_path="m")
+    assert outcome(team.owner, who, new) == "forbidden"
+    copy = ops.CopyVersion(name=NIGHT, version=1, to=DAY)
+    assert outcome(team.owner, who, copy) == "not there"
+
+
 def test_children_elsewhere_do_not_come_along(team: Team, ids: dict[str, str]) -> None:
     child = f.RunStarted(run_id=run_id(9), experiment=NIGHT, parent_run_id=SHOWN, start_ms=1)
     team.owner.call(ops.RecordFacts(facts=[child]))
@@ -306,6 +334,18 @@ def test_facts_go_only_where_their_writer_may_edit(team: Team, ids: dict[str, st
         [f.RunStarted(run_id=new, experiment_id=ids[DAY], start_ms=1)],
         [f.FlowRunState(flow_run_id=ids[f"{DAY} run"], state=flows.StateKind.RUNNING, at_ms=1)],
     ]
+    point: dict[str, Any] = {"key": "rmse", "value": 1.0, "timestamp_ms": 1}
+    model, other = ids[f"{DAY} model"], ids[f"{NIGHT} model"]
+    measured = LoggedModelPoint(**point, model_id=model, run_id=SHOWN)
+    elsewhere = [
+        LoggedModelPoint(**point, model_id=other, run_id=SHOWN),
+        LoggedModelPoint(**point, model_id=model, run_id=HIDDEN),
+    ]
+    file: dict[str, Any] = {"path": "a", "sha256": "0" * 64, "size_bytes": 1, "at_ms": 1}
+    good += [
+        [f.LoggedModelMeasured(points=[measured])],
+        [f.LoggedModelFile(model_id=model, **file)],
+    ]
     line = flows.LogLine(flow_run_id=ids[f"{NIGHT} run"], at_ms=1, level=20, message="x")
     bad: list[list[f.Fact]] = [
         [f.TagsSet(run_id=HIDDEN, tags={})],
@@ -317,6 +357,9 @@ def test_facts_go_only_where_their_writer_may_edit(team: Team, ids: dict[str, st
         [f.RunStarted(run_id=HIDDEN, experiment=DAY, start_ms=1)],
         [f.FlowRunState(flow_run_id="unknown", state=flows.StateKind.RUNNING, at_ms=1)],
         [f.LogsWritten(lines=[line])],
+        *([f.LoggedModelMeasured(points=[measured, point])] for point in elsewhere),
+        [f.LoggedModelFile(model_id=other, **file)],
+        [f.LoggedModelFile(model_id="m-unknown", **file)],
     ]
     with team.owner.store.read() as connection:
         for facts in good:
@@ -371,6 +414,9 @@ def test_searches_counts_and_lists_look_only_at_what_may_be_seen(
     assert [each["name"] for each in asked(ops.SearchExperiments())["experiments"]] == [DAY]
     assert [each["name"] for each in asked(ops.ListModels())] == [DAY]
     assert [each["name"] for each in asked(ops.SearchModels(max_results=1))["models"]] == [DAY]
+    logged = asked(ops.SearchLoggedModels(max_results=1))["models"]
+    assert [each["name"] for each in logged] == [DAY]
+    assert asked(ops.SearchLoggedModels(experiment_ids=[ids[NIGHT]]))["models"] == []
     versions = asked(ops.SearchVersions())["versions"]
     assert [each["name"] for each in versions] == [DAY]
     assert [each["project"] for each in asked(ops.ListFlows())] == [DAY]
