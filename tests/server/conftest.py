@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -13,6 +14,8 @@ from loopline.settings import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 
 class Served(NamedTuple):
@@ -33,3 +36,22 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         # The story's running run has no writer that gives signs of life.
         patch.setattr("loopline.server.janitor.SILENT_S", 3600.0)
         yield Served(url, flow_runs, home)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    found = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
+    if found is None:
+        pytest.fail("This test needs a browser: apt-get install -y chromium fonts-dejavu-core")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--disable-dev-shm-usage", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()

@@ -78,7 +78,7 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.RemoveAlias(name="fares", alias="best"), "model/fares"
     yield ops.DeleteVersion(**first), "version/fares/1"
     yield ops.DeleteModel(name="fares"), "model/fares"
-    logged = {"model_id": "m-" + "1" * 32}
+    logged: dict[str, Any] = {"model_id": "m-" + "1" * 32}
     team.owner.call(ops.CreateLoggedModel(experiment_id="1", **logged))
     yield ops.SetLoggedModelTags(**logged, tags={"k": "v"}), f"logged-model/{logged['model_id']}"
     yield ops.RemoveLoggedModelTag(**logged, key="k"), f"logged-model/{logged['model_id']}"

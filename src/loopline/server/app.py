@@ -21,9 +21,9 @@ from loopline.server.health import Health
 from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.routes import error_page, page_routes
+from loopline.server.pages.sign_in_routes import Door, SignInPages
 from loopline.server.resumable import resumable_routes
 from loopline.server.route_index import Direct, RouteIndex
-from loopline.server.pages.sign_in_routes import Door, SignInPages
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
 from loopline.store.run_memo import RunMemo

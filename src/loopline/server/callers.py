@@ -6,11 +6,13 @@ to it is a fault, not somebody who may do everything.
 
 from __future__ import annotations
 
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import NotFoundError
+from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.server.commits import Commits
 from loopline.store.callers import act_for
@@ -34,7 +36,12 @@ R = TypeVar("R")
 _caller: ContextVar[Caller] = ContextVar("loopline_caller")
 
 #: Commands after which somebody may do other things than before.
-CHANGING_ACCESS = IDENTITY.union((ops.RenameModel, ops.DeleteModel))
+CHANGING_ACCESS = IDENTITY.union((ops.RenameModel, ops.DeleteModel, ops.MoveRuns))
+
+#: Facts that are of their run and of nothing else.
+OF_ONE_RUN = (f.MetricPoints, f.ParamsLogged, f.TagsSet, f.TagRemoved, f.ArtifactLogged, f.RunEnded)
+#: Seconds for which a look counts whether somebody may write to a run, and how many are kept.
+FRESH_S, MOST_WRITABLE = 5.0, 10_000
 
 
 def is_called_by(caller: Caller) -> None:
@@ -66,12 +73,15 @@ class ServedBackend(LocalBackend):
     def __init__(self, inner: LocalBackend, on_change: Callable[[], None] | None = None) -> None:
         self.__dict__.update(vars(inner))  # The same store and the same files, under other rules.
         self._on_change = on_change
+        self._writable: dict[tuple[str, str, str], float] = {}
 
     def call(self, operation: Operation[R], *, key: str = "") -> R:
         """Ask or command as the caller; see ``Backend.call``."""
         answer = carry_out(self.store, operation, key=key, caller=caller_now())
-        if self._on_change is not None and type(operation) in CHANGING_ACCESS:
-            self._on_change()
+        if type(operation) in CHANGING_ACCESS:
+            self._writable.clear()
+            if self._on_change is not None:
+                self._on_change()
         return answer
 
     def send(self, batch: Batch) -> Receipt:
@@ -86,12 +96,32 @@ class ServedBackend(LocalBackend):
             ForbiddenError: The caller may not write them.
             NotFoundError: The caller may not view what they are of.
         """
-        caller = caller_now()
-        if may_write_facts(caller):
+        if self.are_permitted(facts):
             return
+        caller = caller_now()
         with self.store.read() as connection:
             act_for(connection, caller)
             permit_facts(connection, caller, facts)
+        runs = _runs_of(facts)
+        if len(self._writable) + len(runs) > MOST_WRITABLE:
+            self._writable.clear()
+        until = time.monotonic() + FRESH_S
+        self._writable.update(
+            dict.fromkeys(((caller.name, caller.how, run) for run in runs), until)
+        )
+
+    def are_permitted(self, facts: list[Fact]) -> bool:
+        """Tell without a look into the store whether the caller may write facts.
+
+        Who logs to one run asks the store once in a few seconds, and not for every point.
+        """
+        caller = caller_now()
+        if may_write_facts(caller):
+            return True
+        runs, now = _runs_of(facts), time.monotonic()
+        return bool(runs) and all(
+            self._writable.get((caller.name, caller.how, run), 0.0) > now for run in runs
+        )
 
     def blob_size(self, sha256: str) -> int:
         """Tell a blob's length; see ``Backend.blob_size``."""
@@ -120,6 +150,16 @@ class ServedBackend(LocalBackend):
                 raise NotFoundError(msg)
 
 
+def _runs_of(facts: list[Fact]) -> set[str]:
+    """Name the runs that facts are of; none where a fact says more than what its run is."""
+    runs: set[str] = set()
+    for fact in facts:
+        if not isinstance(fact, OF_ONE_RUN):
+            return set()
+        runs.add(fact.run_id)
+    return runs
+
+
 class PermittedCommits(Commits):
     """Commits facts of requests together, once each request's caller may write them."""
 
@@ -131,6 +171,6 @@ class PermittedCommits(Commits):
 
     async def record(self, facts: list[Fact]) -> None:
         """Take facts, all of them or none; see ``Commits.record``."""
-        if isinstance(self._backend, ServedBackend) and not may_write_facts(caller_now()):
+        if isinstance(self._backend, ServedBackend) and not self._backend.are_permitted(facts):
             await self._permitting.run(self._backend.permit_facts, facts)
         await super().record(facts)

@@ -238,8 +238,7 @@ class SignInPages:
         return self._page(shown, who=caller.name)
 
     def _page(self, shown: Page, status: int = 200, *, who: str = "") -> Response:
-        store = str(self._backend.address) if who else ""
-        text = frame(shown, store=store, who=who, bare=not who)
+        text = frame(shown, store="", who=who, bare=not who)
         return Response(text, status, media_type="text/html; charset=utf-8")
 
 
