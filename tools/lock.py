@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 PROJECT = "pyproject.toml"
-BASE = [f"--extra={extra}" for extra in ("buckets", "dask", "data", "demo", "gcs", "postgres")]
+BASE_EXTRAS = ("buckets", "dask", "data", "demo", "gcs", "oidc", "postgres")
+BASE = [f"--extra={extra}" for extra in BASE_EXTRAS]
 BASE += ["--group=dev"]
 TORCH = ["--extra=lightning", "--extra=transformers", "--group=torch"]
 FOR_GPUS = ("cuda-", "nvidia-", "triton==")

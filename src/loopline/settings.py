@@ -40,6 +40,13 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_SYSTEM_METRICS_EVERY_S": "Seconds between two samples of system metrics (10).",
     "LOOPLINE_ADOPT_EVERY_S": "Seconds between two looks for journals of dead processes (10).",
     "LOOPLINE_TOKEN": "API token with which to sign in to a server.",
+    "LOOPLINE_OIDC_ISSUER": "URL of an OpenID Connect provider by which people sign in to "
+    "`loopline server --auth`.",
+    "LOOPLINE_OIDC_CLIENT_ID": "What the server is called there.",
+    "LOOPLINE_OIDC_CLIENT_SECRET": "The server's secret there; without it: a public client.",
+    "LOOPLINE_OIDC_ROLES": "Roles by group, such as ml-admins=admin,ml=editor,*=viewer.",
+    "LOOPLINE_OIDC_GROUPS_CLAIM": "Where the ID token tells the groups (groups).",
+    "LOOPLINE_OIDC_SCOPES": "What is asked for (openid profile email).",
     "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
     "MLFLOW_TRACKING_USERNAME": "User to sign in to a server as, when LOOPLINE_TOKEN is not set.",
     "MLFLOW_TRACKING_PASSWORD": "That user's password, or a token of its.",

@@ -20,6 +20,7 @@ from loopline.server.gate import PUBLIC, Gate, GuardedRoute
 from loopline.server.health import Health
 from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
+from loopline.server.pages.oidc_routes import oidc_routes, start_url
 from loopline.server.pages.routes import error_page, page_routes
 from loopline.server.pages.sign_in_routes import Door, SignInPages
 from loopline.server.resumable import resumable_routes
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from loopline.backend.local import LocalBackend
     from loopline.backend.protocol import Backend
     from loopline.server.identity import Identity
+    from loopline.server.oidc import Oidc
 
 __all__ = ["create_app"]
 
@@ -46,6 +48,7 @@ def create_app(
     allowed_hosts: frozenset[str],
     identity: Identity | None = None,
     public_url: str = "",
+    oidc: Oidc | None = None,
 ) -> Starlette:
     """Make the ASGI application of a server.
 
@@ -55,6 +58,7 @@ def create_app(
             empty answers every host, which only ``--insecure`` may ask for.
         identity: Tells who asks; None: everybody may do everything.
         public_url: How browsers reach the server, where that is not its own address.
+        oidc: Who else can vouch for people.
     """
     threads = Threads()
     backend.store.memo = RunMemo()
@@ -69,7 +73,10 @@ def create_app(
     ]
     if identity is not None:
         door = Door(identity, threads, secure=public_url.startswith("https:"))
-        routes += SignInPages(backend, threads, door).routes()
+        outside = None if oidc is None else (oidc.called, start_url)
+        routes += SignInPages(backend, threads, door, outside=outside).routes()
+        if oidc is not None:
+            routes += oidc_routes(oidc, door, threads, public_url=public_url)
     routes += page_routes(backend, threads)
 
     @asynccontextmanager

@@ -174,8 +174,12 @@ class Identity:
             self.tries.forget(name, address)
             return known
         self.tries.note(name, address)
-        self._note(add_sign_in_row, name, "password", address, "sign-in-failed")
+        self.note_failure(name, "password", address)
         return None
+
+    def note_failure(self, name: str, how: str, address: str) -> None:
+        """Tell in the audit log that somebody was not let in."""
+        self._note(add_sign_in_row, name, how, address, "sign-in-failed")
 
     def forget(self) -> None:
         """Look everybody up again: what somebody may do has changed."""

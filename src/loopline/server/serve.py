@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from loopline.backend.protocol import Backend
+    from loopline.server.oidc import Oidc
     from loopline.settings import Address
 
 __all__ = ["serve"]
@@ -96,6 +97,7 @@ def serve(  # noqa: PLR0913 - its options
         named |= {_netloc(public_url)}
     if not insecure:
         _check_bind(host, auth=auth, named=named)
+    oidc = _outside() if auth else None
     listener = _bind(host, port)
     bound = listener.getsockname()[1]
     backend = open_backend(address)
@@ -107,7 +109,7 @@ def serve(  # noqa: PLR0913 - its options
         identity = Identity(backend.store) if auth else None
         app = create_app(
             backend, allowed_hosts=known | named if known else named, identity=identity,
-            public_url=public_url,
+            public_url=public_url, oidc=oidc,
         )  # fmt: skip
         config = uvicorn.Config(
             app,
@@ -136,6 +138,14 @@ def serve(  # noqa: PLR0913 - its options
     finally:
         listener.close()
         backend.close()
+
+
+def _outside() -> Oidc | None:
+    """Make what lets people sign in elsewhere, if the environment names a provider."""
+    from loopline.server.oidc import Oidc, provider_from
+
+    provider = provider_from()
+    return None if provider is None else Oidc(provider)
 
 
 def _netloc(public_url: str) -> str:

@@ -22,7 +22,7 @@ from loopline.server.pages.sign_in import me_page, set_up_page, sign_in_page
 from loopline.store.sign_in import end_session, find_link, start_session, use_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -122,7 +122,8 @@ class SignInPages:
         backend: Where the tokens of whoever looks are.
         threads: Where it is asked.
         door: Lets browsers in and out.
-        outside: Names and addresses of others who can vouch for somebody.
+        outside: Who else can vouch for somebody, and where a browser goes for that, which
+            depends on where it is to go on to.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class SignInPages:
         threads: Threads,
         door: Door,
         *,
-        outside: Sequence[tuple[str, str]] = (),
+        outside: tuple[str, Callable[[str], str]] | None = None,
     ) -> None:
         self._backend = backend
         self._threads = threads
@@ -155,7 +156,7 @@ class SignInPages:
     async def login(self, request: Request) -> Response:
         """Ask who somebody is."""
         then = safe_next(request.query_params.get("next", "/"))
-        return self._page(sign_in_page(then=then, outside=self._outside))
+        return self._page(sign_in_page(then=then, outside=self._others(then)))
 
     async def try_login(self, request: Request) -> Response:
         """Look at a name and password."""
@@ -170,11 +171,17 @@ class SignInPages:
                 return await self._door.let_in(request, known.name, how="password", then=then)
         except TooManyTriesError as error:
             wrong, status, wait = str(error), error.status, error.retry_after_s
-        shown = sign_in_page(then=then, name=name, wrong=wrong, outside=self._outside)
+        shown = sign_in_page(then=then, name=name, wrong=wrong, outside=self._others(then))
         answer = self._page(shown, status)
         if wait:
             answer.headers["Retry-After"] = str(wait)
         return answer
+
+    def _others(self, then: str) -> list[tuple[str, str]]:
+        if self._outside is None:
+            return []
+        name, url = self._outside
+        return [(name, url(then))]
 
     async def set_up(self, request: Request) -> Response:
         """Ask for a password."""
