@@ -22,7 +22,8 @@ from loopline.server.gate import PERMISSIONS, PUBLIC, GuardedRoute
 from loopline.server.identity import Identity
 from loopline.settings import Address
 from loopline.store.callers import act_for
-from loopline.store.permits import FILTERED, TARGETS, permit, permit_facts
+from loopline.store.permit_targets import TARGETS
+from loopline.store.permits import FILTERED, permit, permit_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,6 +206,7 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.LogLoggedModelParams(**logged, params={}),
         *(kind(**logged) for kind in of_logged_model),
         ops.ListRunModels(run_id=run),
+        ops.ListRunUses(run_ids=[run]),
         ops.CloseLostRuns(writer="w" * 32 + name[0]),
         *(kind(name=name) for kind in of_model),
         ops.UpdateModel(name=name, description="x"),
@@ -438,10 +440,13 @@ def test_lineage_tells_of_no_run_that_may_not_be_seen(team: Team, ids: dict[str,
     assert status == 200
     assert (uses["runs"], uses["datasets"], uses["run_count"]) == ([], [], 0)
     assert team.call(token, ops.FindSnapshot(digest="d" * 64)) == (200, None)
+    assert team.call(token, ops.ListDatasets()) == (200, [])
     team.owner.call(ops.RecordFacts(facts=[f.InputLogged(run_id=SHOWN, dataset=data)]))
     _, uses = team.call(token, ops.GetDataUses(digests=["d" * 64]))
     assert [run["run_id"] for run in uses["runs"]] == [SHOWN]
     assert uses["run_count"] == 1
+    _, datasets = team.call(token, ops.ListDatasets(experiment_ids=[ids[NIGHT], ids[DAY]]))
+    assert [each["experiment_id"] for each in datasets] == [ids[DAY]]
 
 
 def test_pages_show_only_what_may_be_seen(team: Team, ids: dict[str, str]) -> None:

@@ -123,15 +123,15 @@ class ServedBackend(LocalBackend):
             self._writable.get((caller.name, caller.how, run), 0.0) > now for run in runs
         )
 
-    def blob_size(self, sha256: str) -> int:
+    def blob_size(self, sha256: str, *, keep: bool = False) -> int:
         """Tell a blob's length; see ``Backend.blob_size``."""
         self._permit_blob(sha256)
-        return super().blob_size(sha256)
+        return super().blob_size(sha256, keep=keep)
 
-    def read_blob(self, sha256: str) -> Iterator[bytes]:
+    def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob; see ``Backend.read_blob``."""
         self._permit_blob(sha256)
-        return super().read_blob(sha256)
+        return super().read_blob(sha256, start=start, end=end)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Open a blob, checked; see ``Backend.open_blob``."""

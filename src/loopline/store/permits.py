@@ -1,80 +1,42 @@
-"""What each operation is about, and whether its caller may do it there.
+"""Whether a caller may do an operation.
 
 Whoever may do a thing to everything is let through without a look. For the others each operation
-names the things it touches; one that is not in the tables below is about the whole store, and is
-theirs only by a role on everything. What a caller may not view is answered as what is not there.
+names the things it touches (``permit_targets``); one that names none is about the whole store, and
+is theirs only by a role on everything. What a caller may not view is answered as what is not there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from loopline.errors import ForbiddenError, NotFoundError
 from loopline.records import operations as ops
-from loopline.records.identity import Access, Role, Thing
-from loopline.rules.access import (
-    NEEDED,
-    may_do,
-    parse_thing,
-    role_on,
-    role_on_everything,
-    widest_role,
-)
+from loopline.records.identity import Role
+from loopline.rules.access import NEEDED, may_do, role_on, role_on_everything, widest_role
 from loopline.store import schema
-from loopline.store.experiments import parse_id
-from loopline.store.moving import descendants
+from loopline.store.permit_targets import TARGETS, Need, needs_of_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from sqlalchemy import Connection
 
     from loopline.records.facts import Fact
-    from loopline.records.identity import Caller
+    from loopline.records.identity import Access, Caller
     from loopline.records.operations import Operation
 
 __all__ = [
     "FILTERED",
     "IDENTITY",
-    "TARGETS",
-    "Need",
     "may_read_blob",
     "may_write_facts",
     "permit",
     "permit_facts",
 ]
 
-_experiment = schema.experiment
 _run = schema.run
-_flow_run = schema.flow_run
-_version = schema.flow_version
-_flow = schema.flow
-#: Values in one statement; SQLite takes at most 32,766.
-TOGETHER = 500
-#: Where facts go whose run nobody has heard of.
-DEFAULT_EXPERIMENT = 0
-
-
-class Need(NamedTuple):
-    """A role that an operation needs on one thing.
-
-    Attributes:
-        thing: Kind of thing.
-        name: Number of an experiment, or name of a model or project; None: it is not there.
-        role: What is needed.
-        said: What the caller asked for, in words.
-    """
-
-    thing: Thing
-    name: int | str | None
-    role: Role
-    said: str
-
-
-#: The whole store: only a role on everything is enough.
-_Needs = list[Need] | None
 
 #: Queries that look only at what their caller may view.
 FILTERED: frozenset[type[Operation[Any]]] = frozenset(
@@ -82,6 +44,7 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.CountRuns,
         ops.FindSnapshot,
         ops.GetDataUses,
+        ops.ListDatasets,
         ops.ListExperiments,
         ops.ListFlowRuns,
         ops.ListFlows,
@@ -145,7 +108,7 @@ def permit_facts(connection: Connection, caller: Caller, facts: Iterable[Fact]) 
     access = caller.access
     if access is None or may_write_facts(caller):
         return
-    needs = _facts(connection, facts, Role.EDITOR)
+    needs = needs_of_facts(connection, facts, Role.EDITOR)
     if needs is None:
         raise _too_weak("everything", Role.EDITOR, role_on_everything(access))
     _check(access, needs)
@@ -207,312 +170,3 @@ def may_read_blob(connection: Connection, caller: Caller, sha256: str) -> bool:
 
 def _seen(roles: Any) -> list[Any]:  # noqa: ANN401 - roles by number or by name
     return [name for name, role in roles.items() if may_do(role, Role.VIEWER)]
-
-
-# --- what operations are about ------------------------------------------------------------------
-
-
-def _experiment_by_id(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return [_need_experiment(call.experiment_id, role)]
-
-
-def _need_experiment(experiment_id: str, role: Role) -> Need:
-    number = parse_id(experiment_id)
-    return Need(
-        Thing.EXPERIMENT, None if number < 0 else number, role, f"experiment {experiment_id!r}"
-    )
-
-
-def _number_of(connection: Connection, name: str) -> int | None:
-    query = select(_experiment.c.id).where(_experiment.c.name == name)
-    found = connection.execute(query).scalar_one_or_none()
-    return None if found is None else int(found)
-
-
-def _get_experiment(connection: Connection, call: ops.GetExperiment, role: Role) -> _Needs:
-    if call.experiment_id:
-        return _experiment_by_id(connection, call, role)
-    return [
-        Need(Thing.EXPERIMENT, _number_of(connection, call.name), role, f"experiment {call.name!r}")
-    ]
-
-
-def _into(connection: Connection, experiment_id: str, name: str, role: Role) -> _Needs:
-    """Where runs go: an experiment that must be made first is nobody's yet."""
-    if experiment_id:
-        return [_need_experiment(experiment_id, role)]
-    number = _number_of(connection, name)
-    return (
-        None if number is None else [Need(Thing.EXPERIMENT, number, role, f"experiment {name!r}")]
-    )
-
-
-def _ensure_experiment(connection: Connection, call: ops.EnsureExperiment, role: Role) -> _Needs:
-    return _into(connection, "", call.name, role)
-
-
-def _experiments_of(connection: Connection, run_ids: Iterable[str]) -> dict[str, int]:
-    """Tell which experiments runs are in; those that are not there are left out."""
-    found: dict[str, int] = {}
-    wanted = sorted(set(run_ids))
-    for start in range(0, len(wanted), TOGETHER):
-        query = select(_run.c.run_id, _run.c.experiment_id).where(
-            _run.c.run_id.in_(wanted[start : start + TOGETHER])
-        )
-        found.update((run_id, int(number)) for run_id, number in connection.execute(query).all())
-    return found
-
-
-def _runs(connection: Connection, run_ids: Iterable[str], role: Role) -> list[Need]:
-    wanted = list(run_ids)
-    numbers = _experiments_of(connection, wanted)
-    return [Need(Thing.EXPERIMENT, numbers.get(run_id), role, f"run {run_id}") for run_id in wanted]
-
-
-def _run_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return _runs(connection, [call.run_id], role)
-
-
-def _runs_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return _runs(connection, call.run_ids, role)
-
-
-def _with_descendants(connection: Connection, run_ids: list[str], *, all_too: bool) -> list[str]:
-    """Name runs and, if they come along, the runs started inside them."""
-    if not all_too:
-        return run_ids
-    inside = (descendants(connection, run_id) for run_id in run_ids)
-    return [*run_ids, *(row.run_id for rows in inside for row in rows)]
-
-
-def _move_runs(connection: Connection, call: ops.MoveRuns, role: Role) -> _Needs:
-    into = _into(connection, call.experiment_id, call.experiment, role)
-    moved = _with_descendants(connection, call.run_ids, all_too=call.with_children)
-    return None if into is None else [*into, *_runs(connection, moved, role)]
-
-
-def _copy_run(connection: Connection, call: ops.CopyRun, role: Role) -> _Needs:
-    copied = _with_descendants(connection, [call.run_id], all_too=call.with_children)
-    if not call.experiment_id and not call.experiment:
-        return _runs(connection, copied, role)
-    into = _into(connection, call.experiment_id, call.experiment, role)
-    return None if into is None else [*into, *_runs(connection, copied, Role.VIEWER)]
-
-
-def _runs_of_writer(connection: Connection, call: ops.CloseLostRuns, role: Role) -> _Needs:
-    if not call.writer:
-        return None
-    link = schema.writer_run
-    query = (
-        select(_run.c.experiment_id)
-        .join(link, link.c.run_pk == _run.c.pk)
-        .where(link.c.writer == call.writer)
-        .distinct()
-    )
-    return [
-        Need(Thing.EXPERIMENT, int(number), role, f"experiment {number}")
-        for number in connection.execute(query).scalars()
-    ]
-
-
-def _record_facts(connection: Connection, call: ops.RecordFacts, role: Role) -> _Needs:
-    return _facts(connection, call.facts, role)
-
-
-def _facts(connection: Connection, facts: Iterable[Fact], role: Role) -> _Needs:
-    """Find what facts are of: the run's experiment, the one it starts in, the flow's project."""
-    from loopline.records import facts as f
-
-    run_ids: set[str] = set()
-    starts: set[tuple[str, str]] = set()
-    started: set[str] = set()
-    flow_run_ids: set[str] = set()
-    model_ids: set[str] = set()
-    for fact in facts:
-        match fact:
-            case f.RunStarted():
-                run_ids.add(fact.run_id)
-                started.add(fact.run_id)
-                name = fact.experiment or ("" if fact.experiment_id else "Default")
-                starts.add((fact.experiment_id, name))
-            case f.FlowRunState() | f.TaskRunState():
-                flow_run_ids.add(fact.flow_run_id)
-            case f.LoggedModelFile():
-                model_ids.add(fact.model_id)
-            case f.LoggedModelMeasured():
-                model_ids.update(point.model_id for point in fact.points)
-                run_ids.update(point.run_id for point in fact.points)
-            case f.LogsWritten():
-                flow_run_ids.update(line.flow_run_id for line in fact.lines)
-            case f.Unreadable():
-                pass
-            case _:
-                run_ids.add(fact.run_id)
-    needs: list[Need] = []
-    for experiment_id, name in sorted(starts):
-        into = _into(connection, experiment_id, name, role)
-        if into is None:
-            return None
-        needs += into
-    numbers = _experiments_of(connection, run_ids)
-    if run_ids - numbers.keys() - started:
-        numbers[""] = DEFAULT_EXPERIMENT
-    for number in sorted(set(numbers.values())):
-        needs.append(Need(Thing.EXPERIMENT, number, role, f"experiment {number}"))
-    needs += _logged_models(connection, model_ids, role)
-    return needs + _flow_runs(connection, flow_run_ids, role)
-
-
-def _logged_models(connection: Connection, model_ids: Iterable[str], role: Role) -> list[Need]:
-    table = schema.logged_model
-    wanted = sorted(set(model_ids))
-    numbers: dict[str, int] = {}
-    for start in range(0, len(wanted), TOGETHER):
-        query = select(table.c.model_id, table.c.experiment_id).where(
-            table.c.model_id.in_(wanted[start : start + TOGETHER])
-        )
-        numbers.update((model_id, int(number)) for model_id, number in connection.execute(query))
-    return [
-        Need(Thing.EXPERIMENT, numbers.get(model_id), role, f"logged model {model_id}")
-        for model_id in wanted
-    ]
-
-
-def _logged_model_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return _logged_models(connection, [call.model_id], role)
-
-
-def _model(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return [Need(Thing.MODEL, call.name, role, f"model {call.name!r}")]
-
-
-def _models(_connection: Connection, call: ops.GetLatestVersions, role: Role) -> _Needs:
-    return [Need(Thing.MODEL, name, role, f"model {name!r}") for name in call.names]
-
-
-def _is_model(connection: Connection, name: str) -> bool:
-    query = select(schema.model.c.name).where(schema.model.c.name == name)
-    return connection.execute(query).first() is not None
-
-
-def _register(connection: Connection, call: ops.RegisterVersion, role: Role) -> _Needs:
-    if not _is_model(connection, call.name):
-        return None
-    needs = [Need(Thing.MODEL, call.name, role, f"model {call.name!r}")]
-    if call.run_id:
-        needs += _runs(connection, [call.run_id], Role.VIEWER)
-    if call.logged_model_id:
-        needs += _logged_models(connection, [call.logged_model_id], Role.VIEWER)
-    return needs
-
-
-def _copy_version(connection: Connection, call: ops.CopyVersion, role: Role) -> _Needs:
-    if not _is_model(connection, call.to):
-        return None
-    return [
-        Need(Thing.MODEL, call.name, Role.VIEWER, f"model {call.name!r}"),
-        Need(Thing.MODEL, call.to, role, f"model {call.to!r}"),
-    ]
-
-
-def _project(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return [Need(Thing.PROJECT, call.project, role, f"project {call.project!r}")]
-
-
-def _flow_or_version(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    if not call.flow_version_id:
-        return _project(connection, call, role)
-    query = (
-        select(_flow.c.project)
-        .join(_version, _version.c.flow_id == _flow.c.id)
-        .where(_version.c.flow_version_id == call.flow_version_id)
-    )
-    project = connection.execute(query).scalar_one_or_none()
-    return [Need(Thing.PROJECT, project, role, f"flow version {call.flow_version_id}")]
-
-
-def _flow_runs(connection: Connection, flow_run_ids: Iterable[str], role: Role) -> list[Need]:
-    wanted = sorted(set(flow_run_ids))
-    projects: dict[str, str] = {}
-    for start in range(0, len(wanted), TOGETHER):
-        query = select(_flow_run.c.flow_run_id, _flow_run.c.project).where(
-            _flow_run.c.flow_run_id.in_(wanted[start : start + TOGETHER])
-        )
-        projects.update(tuple(row) for row in connection.execute(query).all())
-    return [Need(Thing.PROJECT, projects.get(each), role, f"flow run {each}") for each in wanted]
-
-
-def _flow_run_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
-    return _flow_runs(connection, [call.flow_run_id], role)
-
-
-def _granted_on(_connection: Connection, call: ops.SetGrant, role: Role) -> _Needs:
-    thing = parse_thing(call.thing)
-    if thing is Thing.EXPERIMENT:
-        return [_need_experiment(call.name, role)]
-    return [Need(thing, call.name, role, f"{thing.value} {call.name!r}")]
-
-
-TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] = {
-    ops.EnsureExperiment: _ensure_experiment,
-    ops.GetExperiment: _get_experiment,
-    ops.DeleteExperiment: _experiment_by_id,
-    ops.RestoreExperiment: _experiment_by_id,
-    ops.RenameExperiment: _experiment_by_id,
-    ops.SetExperimentTags: _experiment_by_id,
-    ops.RemoveExperimentTag: _experiment_by_id,
-    ops.GetRun: _run_by_id,
-    ops.DeleteRun: _run_by_id,
-    ops.RestoreRun: _run_by_id,
-    ops.GetMetricHistory: _run_by_id,
-    ops.GetMetricColumns: _run_by_id,
-    ops.ListArtifacts: _run_by_id,
-    ops.ListInputs: _run_by_id,
-    ops.ListRunEvents: _run_by_id,
-    ops.ListRefused: _run_by_id,
-    ops.DescribeRuns: _runs_by_id,
-    ops.MoveRuns: _move_runs,
-    ops.CopyRun: _copy_run,
-    ops.RecordFacts: _record_facts,
-    ops.CloseLostRuns: _runs_of_writer,
-    ops.CreateLoggedModel: _experiment_by_id,
-    ops.FinishLoggedModel: _logged_model_by_id,
-    ops.GetLoggedModel: _logged_model_by_id,
-    ops.DeleteLoggedModel: _logged_model_by_id,
-    ops.SetLoggedModelTags: _logged_model_by_id,
-    ops.RemoveLoggedModelTag: _logged_model_by_id,
-    ops.LogLoggedModelParams: _logged_model_by_id,
-    ops.ListLoggedModelFiles: _logged_model_by_id,
-    ops.ListRunModels: _run_by_id,
-    ops.GetModel: _model,
-    ops.UpdateModel: _model,
-    ops.RenameModel: _model,
-    ops.DeleteModel: _model,
-    ops.SetModelTags: _model,
-    ops.RemoveModelTag: _model,
-    ops.RegisterVersion: _register,
-    ops.CopyVersion: _copy_version,
-    ops.UpdateVersion: _model,
-    ops.DeleteVersion: _model,
-    ops.SetVersionTags: _model,
-    ops.RemoveVersionTag: _model,
-    ops.GetVersion: _model,
-    ops.ListVersions: _model,
-    ops.GetLatestVersions: _models,
-    ops.ResolveModel: _model,
-    ops.TransitionStage: _model,
-    ops.SetAlias: _model,
-    ops.RemoveAlias: _model,
-    ops.ListVersionEvents: _model,
-    ops.RegisterFlow: _project,
-    ops.GetFlow: _flow_or_version,
-    ops.SetScheduleActive: _project,
-    ops.CreateFlowRun: _flow_or_version,
-    ops.GetFlowRun: _flow_run_by_id,
-    ops.GetFlowRunGraph: _flow_run_by_id,
-    ops.ListTaskRuns: _flow_run_by_id,
-    ops.ListFlowRunEvents: _flow_run_by_id,
-    ops.GetLogs: _flow_run_by_id,
-    ops.CancelFlowRun: _flow_run_by_id,
-    ops.SetGrant: _granted_on,
-}
