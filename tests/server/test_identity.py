@@ -7,7 +7,7 @@ import http.client
 import re
 import time
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -388,6 +388,22 @@ def test_the_first_start_makes_the_administrator_and_no_password_is_there_before
 def test_listening_for_everybody_needs_names(tmp_path: Path, options: dict[str, bool]) -> None:
     with pytest.raises(ForbiddenError, match=r"--allow-host|--auth"):
         serve(Address("home", str(tmp_path)), host="0.0.0.0", port=0, **options)  # type: ignore[arg-type]  # noqa: S104
+
+
+def test_a_server_for_everybody_is_reached_by_the_names_it_was_told(tmp_path: Path) -> None:
+    links: list[str] = []
+    options: dict[str, Any] = {
+        "host": "0.0.0.0", "auth": True, "allowed_hosts": ["box:5050"],  # noqa: S104
+        "on_set_up": links.append,
+    }  # fmt: skip
+    with running(Address("home", str(tmp_path / "home")), **options) as url:
+        port = url.rpartition(":")[2]
+        assert links[0].startswith("http://box:5050/set-up?link=")
+        for host, status in (
+            ("box:5050", 200), (f"127.0.0.1:{port}", 200), (f"0.0.0.0:{port}", 403), ("box", 403),
+        ):  # fmt: skip
+            answer = ask(f"http://127.0.0.1:{port}", "GET", "/health", headers={"Host": host})
+            assert answer.status == status, host
 
 
 @pytest.mark.parametrize("url", ["ml.example.com", "ftp://x", "https://", "https://x/below"])

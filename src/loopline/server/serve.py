@@ -106,9 +106,11 @@ def serve(  # noqa: PLR0913 - its options
         _try_files(backend)
         # On a wildcard bind nobody can know the names; --insecure takes that too.
         known = frozenset() if _is_wildcard(host) else host_names(host, bound)
+        if auth and named and not known:  # From this machine it is reached by its own names, too.
+            known = host_names("127.0.0.1", bound)
         identity = Identity(backend.store) if auth else None
         app = create_app(
-            backend, allowed_hosts=known | named if known else named, identity=identity,
+            backend, allowed_hosts=known | named, identity=identity,
             public_url=public_url, oidc=oidc,
         )  # fmt: skip
         config = uvicorn.Config(
@@ -127,7 +129,10 @@ def serve(  # noqa: PLR0913 - its options
         url = f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{bound}"
         link = make_set_up_link(backend.store) if auth else None
         if link is not None and on_set_up is not None:
-            on_set_up(f"{public_url.rstrip('/') or url}{link}")
+            reached = url
+            if _is_wildcard(host) and named:
+                reached = f"http{'s' if tls else ''}://{min(named)}"
+            on_set_up(f"{public_url.rstrip('/') or reached}{link}")
         server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
         janitor = Janitor(backend, adopt=_adopter(backend), sweep=_sweeper(backend))
         janitor.start()
