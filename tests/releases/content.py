@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from tests.server import story
 
+from loopline.backend.local import LocalBackend
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.logged_models import LoggedModelPoint, ModelRole
+from loopline.store.sign_in import start_session
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
@@ -54,6 +56,16 @@ def fill(backend: Backend, folder: Path) -> None:
     _log_model(backend)
     asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
     backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
+    _let_in(backend)
+
+
+def _let_in(backend: Backend) -> None:
+    backend.call(ops.AddUser(name="vera", role="viewer"))
+    backend.call(ops.SetGrant(user="vera", thing="model", name=story.MODEL, role="editor"))
+    backend.call(ops.CreateToken(user="vera", name="laptop", scope="write"))
+    backend.call(ops.InviteUser(name="vera"))
+    assert isinstance(backend, LocalBackend)
+    start_session(backend.store, "vera", how="password", address="10.0.0.7")
 
 
 def _log_model(backend: Backend) -> None:
@@ -106,6 +118,10 @@ def content_of(backend: Backend) -> dict[str, Any]:
             for model in models
         },
         "logged_models": call(ops.SearchLoggedModels()),
+        "users": call(ops.ListUsers()),
+        "tokens": call(ops.ListTokens(everybody=True)),
+        "grants": call(ops.ListGrants()),
+        "audit": [call(ops.ListAudit()).rows, call(ops.VerifyAudit())],
         "flows": [call(ops.GetFlow(project=flow.project, name=flow.name)) for flow in flows],
         "flow_runs": {run.flow_run_id: _flow_run(backend, run.flow_run_id) for run in flow_runs},
     }
