@@ -6,6 +6,7 @@ import base64
 import http.client
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -231,22 +232,49 @@ def test_wrong_passwords_are_counted_and_then_not_looked_at(
 def test_an_address_has_so_many_tries_whatever_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = tries.Tries()
     for number in range(tries.MOST_OF_ADDRESS):
-        counted.check(f"user{number}", "10.0.0.9")
-        counted.note(f"user{number}", "10.0.0.9")
+        counted.begin(f"user{number}", "10.0.0.9")
     with pytest.raises(Exception, match="Too many") as refused:
-        counted.check("another", "10.0.0.9")
+        counted.begin("another", "10.0.0.9")
     assert getattr(refused.value, "status", 0) == 429
-    counted.check("another", "10.0.0.8")
+    counted.begin("another", "10.0.0.8")
     later = time.monotonic() + tries.WINDOW_S + 1
     monkeypatch.setattr("loopline.server.tries.time.monotonic", lambda: later)
-    counted.check("another", "10.0.0.9")
+    counted.begin("another", "10.0.0.9")
+
+
+def test_right_passwords_are_not_counted() -> None:
+    counted = tries.Tries()
+    for number in range(1_000):
+        counted.begin(f"user{number % 100}", "10.0.0.9")
+        counted.was_right(f"user{number % 100}", "10.0.0.9")
+
+
+def test_wrong_passwords_that_come_at_once_are_no_more_than_others(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+
+    def slow(password: str, _kept: str) -> bool:
+        looked_at.append(password)
+        time.sleep(0.2)
+        return False
+
+    monkeypatch.setattr("loopline.server.identity.is_password", slow)
+    with ThreadPoolExecutor(30) as pool:
+        answers = pool.map(
+            lambda number: ask(team.url, "GET", READ, headers=basic("ana", f"{WRONG}{number}")),
+            range(30),
+        )
+        statuses = [answer.status for answer in answers]
+    assert len(looked_at) == statuses.count(401) == tries.MOST_OF_BOTH
+    assert statuses.count(429) == 30 - tries.MOST_OF_BOTH
 
 
 def test_the_memory_for_tries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries, "MOST_KEYS", 100)
     counted = tries.Tries()
     for number in range(1_000):
-        counted.note(f"{number}" * 1_000, f"10.0.0.{number}")
+        counted.begin(f"{number}" * 1_000, f"10.0.0.{number}")
     assert len(counted._times) <= 100
     assert max(len(user) for user, _ in counted._times) <= tries.MOST_NAME
 

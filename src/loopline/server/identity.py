@@ -168,12 +168,11 @@ class Identity:
         Raises:
             TooManyTriesError: Too many were wrong before this one.
         """
-        self.tries.check(name, address)
+        self.tries.begin(name, address)
         known = find_user(self.store, name)
         if is_password(password, "" if known is None else known.password):
-            self.tries.forget(name, address)
+            self.tries.was_right(name, address)
             return known
-        self.tries.note(name, address)
         self.note_failure(name, "password", address)
         return None
 

@@ -28,15 +28,18 @@ class Tries:
         self._times: dict[Key, deque[float]] = {}
         self._lock = threading.Lock()
 
-    def check(self, user: str, address: str) -> None:
-        """Refuse to look at another password.
+    def begin(self, user: str, address: str) -> None:
+        """Count a password that is about to be looked at, before it is known to be wrong.
+
+        A thousand that come at one moment are so no more than those that come one by one.
 
         Raises:
-            TooManyTriesError: Too many were wrong; it says for how long.
+            TooManyTriesError: Too many were wrong, and it is not looked at; it says for how long.
         """
         now = time.monotonic()
+        keys = _keys(user, address)
         with self._lock:
-            for key, most in _keys(user, address):
+            for key, most in keys:
                 times = self._times.get(key)
                 if times is None:
                     continue
@@ -46,20 +49,19 @@ class Tries:
                     del self._times[key]
                 elif len(times) >= most:
                     raise TooManyTriesError(max(1, round(times[-most] + WINDOW_S - now)))
-
-    def note(self, user: str, address: str) -> None:
-        """Count a wrong password."""
-        now = time.monotonic()
-        with self._lock:
-            for key, most in _keys(user, address):
+            for key, most in keys:
                 if key not in self._times and len(self._times) >= MOST_KEYS:
                     del self._times[next(iter(self._times))]
                 self._times.setdefault(key, deque(maxlen=most)).append(now)
 
-    def forget(self, user: str, address: str) -> None:
-        """Forget what one user did wrong from one address: it knows its password."""
+    def was_right(self, user: str, address: str) -> None:
+        """Take back a count, and forget what one user did wrong from one address."""
+        both, *others = (key for key, _ in _keys(user, address))
         with self._lock:
-            self._times.pop((user[:MOST_NAME], address), None)
+            self._times.pop(both, None)
+            for key in others:
+                if times := self._times.get(key):
+                    times.pop()
 
 
 def _keys(user: str, address: str) -> tuple[tuple[Key, int], ...]:
