@@ -77,14 +77,14 @@ def test_a_point_that_comes_again_before_it_is_settled_or_after_counts_once(
 
 def test_a_process_that_opens_the_store_later_finds_what_waited(taxi: LocalBackend) -> None:
     taxi.record_together([points("taxi", 4.0)])
-    other = LocalBackend(taxi.address, home=taxi.blobs.root.parent)
+    other = LocalBackend(taxi.address, home=taxi.staging.parent)
     assert other.call(ops.SearchRuns(filter="metrics.rmse = 4")).runs[0].run_id == "taxi"
     other.close()
 
 
 def test_a_run_that_another_process_has_deleted_takes_nothing_more(taxi: LocalBackend) -> None:
     assert taxi.record_together([points("taxi", 4.0)]) == [None]
-    other = LocalBackend(taxi.address, home=taxi.blobs.root.parent)
+    other = LocalBackend(taxi.address, home=taxi.staging.parent)
     other.call(ops.DeleteRun(run_id="taxi"))
     other.close()
 

@@ -130,6 +130,7 @@ __all__ = [
     "CreateLoggedModel",
     "CreateModel",
     "CreateToken",
+    "DeleteArtifacts",
     "DeleteExperiment",
     "DeleteLoggedModel",
     "DeleteModel",
@@ -301,6 +302,22 @@ class ListArtifacts(Operation[list[Artifact]], frozen=True, kw_only=True):
     run_id: str
     path: str = ""
     recursive: bool = False
+
+
+class DeleteArtifacts(Operation[int], frozen=True, kw_only=True):
+    """Take back files of a run or logged model; answers how many.
+
+    Attributes:
+        run_id: Of the run; empty: they are of the logged model.
+        model_id: Of the logged model.
+        path: A file, or a folder with all below it; empty: all there are.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    run_id: str = ""
+    model_id: str = ""
+    path: str = ""
 
 
 class ListInputs(Operation[list[RunInput]], frozen=True, kw_only=True):

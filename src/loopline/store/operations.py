@@ -12,6 +12,7 @@ from loopline.records import operations as ops
 from loopline.records.identity import Caller
 from loopline.records.operations import Operation, answer_type, name_of
 from loopline.store import (
+    artifacts,
     audit,
     experiment_commands,
     experiments,
@@ -82,6 +83,7 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.GetMetricColumns: get_metric_columns,
     ops.GetMetricHistory: get_metric_history,
     ops.ListArtifacts: runs.list_artifacts,
+    ops.DeleteArtifacts: artifacts.delete_artifacts,
     ops.ListInputs: runs.list_inputs,
     ops.ListRunEvents: runs.list_run_events,
     ops.ListRefused: runs.list_refused,

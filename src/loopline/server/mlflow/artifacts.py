@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from loopline.server.commits import Commits
     from loopline.server.threads import Threads
 
-__all__ = ["ARTIFACTS", "VERSIONS_AT", "Place", "artifact_routes", "file_answer", "parse_place"]
+__all__ = [
+    "ARTIFACTS",
+    "VERSIONS_AT",
+    "Place",
+    "artifact_routes",
+    "check_owner",
+    "file_answer",
+    "find_file",
+    "logged",
+    "parse_place",
+]
 
 #: First part of the addresses of model versions; experiments are numbers.
 VERSIONS_AT = "versions"
@@ -116,7 +126,12 @@ def _below(backend: Backend, place: Place) -> list[Artifact]:
     return children(files, place.path)
 
 
-def _find(backend: Backend, place: Place) -> Artifact:
+def find_file(backend: Backend, place: Place) -> Artifact:
+    """Find a file.
+
+    Raises:
+        NotFoundError: There is none.
+    """
     if place.path:
         folder, _, name = place.path.rpartition("/")
         for file in _below(backend, place._replace(path=folder)):
@@ -127,7 +142,7 @@ def _find(backend: Backend, place: Place) -> Artifact:
     raise NotFoundError(msg)
 
 
-def _check_owner(backend: Backend, place: Place) -> None:
+def check_owner(backend: Backend, place: Place) -> None:
     """Find what a file is to belong to, before its bytes are taken."""
     if place.model_id:
         backend.call(ops.GetLoggedModel(model_id=place.model_id))
@@ -135,7 +150,8 @@ def _check_owner(backend: Backend, place: Place) -> None:
         backend.call(ops.GetRun(run_id=place.run_id))
 
 
-def _logged(place: Place, sha256: str, size: int) -> f.Fact:
+def logged(place: Place, sha256: str, size: int) -> f.Fact:
+    """Make the fact that bytes that are kept are a file now."""
     now_ms = time.time_ns() // 1_000_000
     if place.model_id:
         return f.LoggedModelFile(
@@ -159,9 +175,9 @@ def artifact_routes(
                 "it was registered."
             )
             raise InvalidInputError(msg)
-        await threads.run(_check_owner, backend, place)
+        await threads.run(check_owner, backend, place)
         sha256, size = await receive_blob(request, backend, threads)
-        await commits.record([_logged(place, sha256, size)])
+        await commits.record([logged(place, sha256, size)])
         return Response(b"{}", media_type=wire.JSON)
 
     async def get(request: Request) -> Response:
@@ -172,10 +188,19 @@ def artifact_routes(
         return await _send(request, Place("", path, model_id=request.path_params["model_id"]))
 
     async def _send(request: Request, place: Place) -> Response:
-        file = await threads.run(_find, backend, place)
+        file = await threads.run(find_file, backend, place)
         name = place.path.rpartition("/")[2]
         kind = guess_type(name)[0] or "application/octet-stream"
         return await send_blob(request, file.sha256, backend, threads, name=name, media_type=kind)
+
+    async def delete(request: Request) -> Response:
+        place = parse_place(request.path_params["path"])
+        if place.version is not None:
+            msg = "The files of a model version stay as it was registered. Delete the version."
+            raise InvalidInputError(msg)
+        what = ops.DeleteArtifacts(run_id=place.run_id, model_id=place.model_id, path=place.path)
+        await threads.run(backend.call, what)
+        return Response(b"{}", media_type=wire.JSON)
 
     async def listed(request: Request) -> Response:
         place = parse_place(request.query_params.get("path", ""))
@@ -197,6 +222,7 @@ def artifact_routes(
         GuardedRoute(base, listed, methods=["GET"], permission="view"),
         GuardedRoute(f"{base}/{{path:path}}", get, methods=["GET"], permission="view"),
         GuardedRoute(f"{base}/{{path:path}}", put, methods=["PUT"], permission="edit"),
+        GuardedRoute(f"{base}/{{path:path}}", delete, methods=["DELETE"], permission="edit"),
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from loopline.server.callers import PermittedCommits
 from loopline.server.errors import plain_error
 from loopline.server.gate import GuardedRoute
 from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
+from loopline.server.mlflow.direct import DirectFiles, direct_routes
 from loopline.server.mlflow.experiments import EXPERIMENTS
 from loopline.server.mlflow.logged_models import LOGGED_MODELS
 from loopline.server.mlflow.logging import LOGGING
@@ -55,13 +56,14 @@ _NOW, _BEFORE = "2.0/mlflow/", "2.0/preview/mlflow/"
 def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     """Make all routes; what MLflow has and this server has not is told so."""
     commits = PermittedCommits(backend, threads)
+    files = DirectFiles(backend)
     routes: list[GuardedRoute] = []
     for prefix in PREFIXES:
         routes += _rules(prefix, backend, threads, commits)
         routes += artifact_routes(backend, threads, commits, prefix)
-        routes.append(
-            GuardedRoute(f"{prefix}/3.0/mlflow/server-info", _server_info, permission="view")
-        )
+        routes += direct_routes(backend, threads, commits, files, prefix)
+        info = _server_info(files, threads)
+        routes.append(GuardedRoute(f"{prefix}/3.0/mlflow/server-info", info, permission="view"))
     routes += _rules("/api", backend, threads, commits, before=_NOW, instead=_BEFORE)
     for prefix in PREFIXES:
         routes += [
@@ -120,13 +122,18 @@ def _asker(
     return answer
 
 
-async def _server_info(_request: Request) -> Response:
-    info: dict[str, Any] = {
-        "store_type": "SqlStore",
-        "workspaces_enabled": False,
-        "multipart_uploads_enabled": False,
-    }
-    return Response(wire.encode(info, wire.JSON), media_type=wire.JSON)
+def _server_info(files: DirectFiles, threads: Threads) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        is_direct = await threads.run(files.find) is not None
+        info: dict[str, Any] = {
+            "store_type": "SqlStore",
+            "workspaces_enabled": False,
+            "multipart_uploads_enabled": is_direct,
+            "multipart_downloads_enabled": is_direct,
+        }
+        return Response(wire.encode(info, wire.JSON), media_type=wire.JSON)
+
+    return answer
 
 
 async def _unsupported(request: Request) -> Response:
