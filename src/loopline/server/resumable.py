@@ -39,6 +39,7 @@ __all__ = ["BUSY", "OFFSET", "resumable_routes"]
 OFFSET, BUSY = "Upload-Offset", "Upload-Busy"
 _HEX = frozenset("0123456789abcdef")
 _SHA256_LENGTH = 64
+_MOST_DIGITS = 18
 
 
 def resumable_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
@@ -112,7 +113,7 @@ def _path(request: Request, backend: Backend) -> Path:
 
 def _start(request: Request) -> int:
     text = request.headers.get(OFFSET, "")
-    if not text.isascii() or not text.isdecimal():
+    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
         msg = f"Say in {OFFSET} where the upload goes on: HEAD of this address tells."
         raise InvalidInputError(msg)
     return int(text)

@@ -26,6 +26,8 @@ from loopline.server.mlflow.requests import Call, read_call, required
 from loopline.server.uploads import staging_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from starlette.requests import Request
 
     from loopline.backend.protocol import Backend
@@ -122,7 +124,7 @@ def direct_routes(
     backend: Backend, threads: Threads, commits: Commits, files: DirectFiles, prefix: str
 ) -> list[GuardedRoute]:
     """Make the routes that give addresses of the bucket, and take what was sent there."""
-    finishing: dict[str, asyncio.Task[None]] = {}
+    finishing = _Once()
 
     async def create(request: Request) -> Response:
         call = await read_call(request, _Begin)
@@ -151,12 +153,7 @@ def direct_routes(
             )
             await commits.record([logged(place, sha256, size)])
 
-        # A client whose patience is at its end asks again while the first is still at it.
-        task = finishing.get(call.upload_id)
-        if task is None:
-            task = finishing[call.upload_id] = asyncio.ensure_future(finish())
-            task.add_done_callback(lambda _: finishing.pop(call.upload_id, None))
-        await asyncio.shield(task)
+        await finishing.do((call.upload_id, text), finish)
         return _answer({})
 
     async def abort(request: Request) -> Response:
@@ -204,6 +201,29 @@ def direct_routes(
         GuardedRoute(f"{urls}-download-url", download_url, methods=["POST"], permission="view"),
         GuardedRoute(f"{urls}-upload-url", upload_url, methods=["POST"], permission="edit"),
     ]  # fmt: skip
+
+
+class _Once:
+    """Does a thing once for all who ask for it while it is being done.
+
+    A client whose patience is at its end asks again while the server is still at it.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+
+    async def do(self, key: object, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do ``work``, or wait for whoever does it; it goes on when the client has gone."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(work())
+            task.add_done_callback(lambda done: self._forget(key, done))
+        await asyncio.shield(task)
+
+    def _forget(self, key: object, done: asyncio.Task[None]) -> None:
+        del self._tasks[key]
+        if not done.cancelled():
+            done.exception()  # Whoever still waits is told; it may be that nobody does.
 
 
 def _target(request: Request, local_path: str) -> tuple[Place, str]:
