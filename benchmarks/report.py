@@ -30,6 +30,7 @@ SCRIPTS = {
     "frame": "bench_frame",
     "history": "bench_history",
     "whole": "bench_whole_process",
+    "artifacts": "bench_artifacts",
 }
 
 HEAD = """\

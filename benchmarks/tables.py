@@ -96,7 +96,7 @@ def verdicts(claim: Claim, result: Result) -> list[str]:
         if each.most_times_bare is not None and limit:
             lines.append(
                 f"- {each.head}: {value / limit:.1f} times the limit, claimed "
-                f"≤ {each.most_times_bare:.0f} times: {told(value / limit <= each.most_times_bare)}"
+                f"≤ {each.most_times_bare:g} times: {told(value / limit <= each.most_times_bare)}"
             )
     better = [text for each in claim.measures if (text := ahead(each, ours, rows))]
     return lines + better

@@ -11,10 +11,12 @@ import os
 import random
 import sqlite3
 import struct
+import subprocess
 import time
 from array import array
 from typing import TYPE_CHECKING
 
+from artifact_works import make_file
 from protocol import (
     HISTORY_POINTS,
     PARAMS,
@@ -169,6 +171,18 @@ def _search(folder: Path, count: int) -> dict[str, float]:
     return {"newest_ms": wall_ms(ask("pk DESC")), "ordered_ms": wall_ms(ask("rmse"))}
 
 
+def artifacts(folder: Path) -> dict[str, float]:
+    """Copy a file and hash the copy: up and down alike."""
+    big = make_file(folder / "big")
+
+    def both() -> None:
+        subprocess.run(["cp", big, folder / "copy"], check=True)
+        subprocess.run(["sha256sum", folder / "copy"], check=True, stdout=subprocess.DEVNULL)
+
+    took_s = 1 / rate(1, both)
+    return dict.fromkeys(("up_s", "down_s", "own_up_s", "own_down_s"), took_s)
+
+
 if __name__ == "__main__":
     main(
         {
@@ -182,5 +196,6 @@ if __name__ == "__main__":
             "history": history,
             "search": search,
             "search_million": search_million,
+            "artifacts": artifacts,
         }
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
+from artifact_works import free_address, make_file, measure, served
 from protocol import (
     HISTORY_POINTS,
     PARAMS,
@@ -255,6 +257,30 @@ def frame(folder: Path) -> dict[str, float]:
     return {"frame_s": wall_ms(work, repeats=3) / 1e3}
 
 
+def artifacts(folder: Path) -> dict[str, float]:
+    """Send a file through ``loopline server`` and back, by plain HTTP and by our own client."""
+    from loopline.backend.downloads import download_blob
+    from loopline.backend.http import HttpBackend
+    from loopline.records.facts import RunStarted
+    from loopline.records.operations import RecordFacts
+    from loopline.settings import Address
+
+    address = free_address()
+    port = address.partition(":")[2]
+    command = [sys.executable, "-m", "loopline.cli", "server", "--port", port]
+    with served([*command, "--uri", str(folder / "home")], address, folder) as process:
+        client = HttpBackend(Address("http", f"http://{address}"))
+        client.call(RecordFacts(facts=[RunStarted(run_id="1" * 32, experiment="x", start_ms=1)]))
+        url = f"http://{address}/api/2.0/mlflow-artifacts/artifacts/1/{'1' * 32}/artifacts"
+        found = measure(url, process.pid, folder)
+        own = make_file(folder / "own")
+        own_up_s = 1 / rate(1, lambda: client.put_blob(own))
+        sha256, _ = client.put_blob(own)
+        own_down_s = 1 / rate(1, lambda: download_blob(client, sha256, folder / "back"))
+        client.close()
+    return {**found, "own_up_s": own_up_s, "own_down_s": own_down_s}
+
+
 if __name__ == "__main__":
     os.environ["LOOPLINE_NO_CAPTURE"] = "1"
     os.environ["LOOPLINE_SYSTEM_METRICS"] = "0"
@@ -270,6 +296,7 @@ if __name__ == "__main__":
             "history": history,
             "search": search,
             "search_million": search_million,
+            "artifacts": artifacts,
             "frame": frame,
         }
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from artifact_works import free_address, measure, served
 from filled_runs import EXPERIMENTS, insert_history, insert_runs
 from mlflow_works import MlflowWorks
 from protocol import HISTORY_POINTS, main
@@ -38,5 +40,18 @@ def fill_history(folder: Path, run_id: str) -> None:
     insert_history(folder / "mlflow.db", run_id, HISTORY_POINTS, extra={})
 
 
+def artifacts(folder: Path) -> dict[str, float]:
+    """Send a file through ``mlflow server`` to its folder of artifacts, and back."""
+    address = free_address()
+    host, _, port = address.partition(":")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", port]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--artifacts-destination", str(folder / "kept")]
+    with served(command, address, folder) as process:
+        url = f"http://{address}/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts"
+        return measure(url, process.pid, folder)
+
+
 if __name__ == "__main__":
-    main(MlflowWorks(open_store, fill_runs, fill_history).all())
+    works = MlflowWorks(open_store, fill_runs, fill_history).all()
+    main({**works, "artifacts": artifacts})
