@@ -61,9 +61,7 @@ def prefix_in(served: Served, monkeypatch: pytest.MonkeyPatch) -> str:
 def deaf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """Give the address of a bucket that ignores conditions."""
     with deaf_s3(tmp_path) as served:
-        for name, value in served.environment.items():
-            monkeypatch.setenv(name, value)
-        yield served.url
+        yield prefix_in(served, monkeypatch)
 
 
 @pytest.fixture(params=["folder", *BUCKETS])

@@ -46,7 +46,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def s3(folder: Path) -> Iterator[Served]:
-    """Serve S3 with moto, which heeds conditions."""
+    """Serve S3 with moto, which heeds conditions; all of a process's have the same buckets."""
     del folder
     with _moto(lambda application: application) as served:
         yield served
@@ -86,7 +86,6 @@ def _moto(wrap: Callable[[Any], Any]) -> Iterator[Served]:
     try:
         yield Served(f"s3://{BUCKET}", environment)
     finally:
-        _ask("POST", f"{endpoint}/moto-api/reset")
         server.stop()
 
 
