@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["ObstoreObjects", "open_bucket", "translated"]
 
 CHUNK_BYTES = 1 << 20
-#: Parts of a long object, and how many are on their way at once: 32 MB of memory at most.
-PART_BYTES, PARTS = 8 << 20, 4
+#: Parts of a long object, the smallest that S3 takes, and how many are on their way at once: some
+#: 30 MB of memory in all.
+PART_BYTES, PARTS = 5 << 20, 4
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 
 
