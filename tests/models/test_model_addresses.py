@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loopline.errors import InvalidInputError
 from loopline.models.address import (
     FolderAddress,
+    LoggedModelAddress,
     RegistryAddress,
     RunAddress,
     parse_model_address,
@@ -25,6 +26,10 @@ from loopline.models.address import (
         ),
         ("models:/taxifare_model@champion", RegistryAddress("taxifare_model", alias="champion")),
         ("models:/taxifare_model/latest", RegistryAddress("taxifare_model", latest=True)),
+        ("models:/m-0123abcd", LoggedModelAddress("m-0123abcd")),
+        ("models:/m-0123abcd/", LoggedModelAddress("m-0123abcd")),
+        ("models:/m-fare/3", RegistryAddress("m-fare", version=3)),
+        ("models:/m-fare@best", RegistryAddress("m-fare", alias="best")),
         ("runs:/0123abcd/model", RunAddress("0123abcd", "model")),
         ("runs:/0123abcd/models/fare/", RunAddress("0123abcd", "models/fare")),
         ("models/fare", FolderAddress("models/fare")),

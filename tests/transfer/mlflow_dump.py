@@ -68,8 +68,55 @@ def run_of(client: Any, run: Any, experiment: str) -> dict[str, Any]:
             )
             for one in run.inputs.dataset_inputs
         ),
+        "models": outputs_of(run),
         "files": sorted(files_of(client, info.run_id)),
     }
+
+
+def outputs_of(run: Any) -> list[tuple[str, str, int]]:
+    """Write down the logged models that a run read and made."""
+    read = getattr(run.inputs, "model_inputs", None) or []
+    made = getattr(getattr(run, "outputs", None), "model_outputs", None) or []
+    return sorted(
+        [*(("input", one.model_id, 0) for one in read)]
+        + [("output", one.model_id, one.step) for one in made]
+    )
+
+
+def logged_models_of(client: Any, mlflow: Any, experiments: dict[str, str]) -> dict[str, Any]:
+    """Write down the logged models, of MLflow 3, with the last point measured on each data."""
+    if mlflow.__version__ < "3":
+        return {}
+    found = {}
+    for each in experiments:
+        for model in pages(client.search_logged_models, experiment_ids=[each], max_results=50):
+            points: dict[tuple[str, str, str], Any] = {}
+            for point in model.metrics or []:
+                key = (point.key, point.dataset_name or "", point.dataset_digest or "")
+                last = (point.step, point.timestamp, repr(point.value), point.run_id)
+                points[key] = max(last, points.get(key, last))
+            artifacts = client.list_logged_model_artifacts
+            waiting, files = [None], []
+            while waiting:
+                for file in artifacts(model.model_id, waiting.pop()):
+                    if file.is_dir:
+                        waiting.append(file.path)
+                    else:
+                        files.append((file.path, file.file_size or 0))
+            found[model.model_id] = {
+                "experiment": experiments[model.experiment_id],
+                "name": model.name,
+                "type": model.model_type or "",
+                "status": str(model.status),
+                "source run": model.source_run_id or "",
+                "created": model.creation_timestamp,
+                "updated": model.last_updated_timestamp,
+                "params": model.params,
+                "tags": {k: v for k, v in model.tags.items() if k != "mlflow.modelVersions"},
+                "points": sorted([*key, *last] for key, last in points.items()),
+                "files": sorted(files),
+            }
+    return found
 
 
 def model_of(mlflow: Any, client: Any, model: Any) -> dict[str, Any]:
@@ -127,6 +174,7 @@ def main(uri: str, target: str) -> None:
         "runs": {
             run.info.run_id: run_of(client, run, names[run.info.experiment_id]) for run in runs
         },
+        "logged models": logged_models_of(client, mlflow, names),
         "models": {
             model.name: model_of(mlflow, client, model)
             for model in pages(client.search_registered_models, max_results=100)

@@ -84,6 +84,29 @@ def log_other_runs(mlflow: Any, client: Any, experiment: str, model: Any, points
         log_model(mlflow, model, "model")
 
 
+def log_models(mlflow: Any, client: Any, experiment: str, model: Any) -> None:
+    """Log models as MLflow 3 has them: measured, read by a run, without a run, and deleted."""
+    data = mlflow.data.from_numpy(importlib.import_module("numpy").zeros((3, 2)), name="held_out")
+    with mlflow.start_run(run_name="measured"):
+        info = mlflow.sklearn.log_model(
+            model, name="measured", params={"alpha": 1}, model_type="regressor", step=7,
+            pip_requirements=["scikit-learn"],
+        )  # fmt: skip
+        mlflow.log_metric("mae", 1.5, step=1, model_id=info.model_id)
+        # At step 0, for MLflow's folders take every point on data of a run's metric for one.
+        mlflow.log_metric("mae", 1.25, step=0, model_id=info.model_id, dataset=data)
+        mlflow.log_metric("nothing", math.nan, model_id=info.model_id)
+    client.set_logged_model_tags(info.model_id, {"stage": "dev", "ключ": "☂"})
+    with mlflow.start_run(run_name="reads a model") as run:
+        read = importlib.import_module("mlflow.entities").LoggedModelInput
+        client.log_inputs(run.info.run_id, models=[read(model_id=info.model_id)])
+    loose = mlflow.create_external_model(name="loose", experiment_id=experiment, params={"a": "b"})
+    client.finalize_logged_model(loose.model_id, "READY")
+    mlflow.initialize_logged_model(name="pending", experiment_id=experiment)
+    gone = mlflow.create_external_model(name="gone", experiment_id=experiment)
+    client.delete_logged_model(gone.model_id)
+
+
 def main(uri: str, points: int) -> None:
     """Fill an empty store."""
     warnings.simplefilter("ignore")
@@ -97,6 +120,8 @@ def main(uri: str, points: int) -> None:
     model, table, fares = train()
     log_best_run(mlflow, client, model, table, fares)
     log_other_runs(mlflow, client, experiment, model, points)
+    if mlflow.__version__ >= "3":
+        log_models(mlflow, client, experiment, model)
     in_trash = client.create_run(gone, run_name="in the trash")
     client.log_param(in_trash.info.run_id, "k", "v")
     client.set_terminated(in_trash.info.run_id)

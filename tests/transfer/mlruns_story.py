@@ -86,6 +86,54 @@ class Mlruns:
         self.texts(folder / "artifacts", files or {})
         return folder
 
+    def logged_model(  # noqa: PLR0913 - what a logged model has
+        self,
+        experiment: Path,
+        model_id: str,
+        *,
+        name: str = "fare",
+        run_id: str | None = None,
+        status: str = "READY",
+        stage: str = "active",
+        params: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+        metrics: dict[str, str] | None = None,
+        files: dict[str, str] | None = None,
+    ) -> Path:
+        folder = experiment / "models" / model_id
+        self.meta(
+            folder,
+            artifact_location=f"file://{folder / 'artifacts'}",
+            creation_timestamp=BEGAN_MS + 11,
+            experiment_id=experiment.name,
+            last_updated_timestamp=BEGAN_MS + 12,
+            lifecycle_stage=stage,
+            model_id=model_id,
+            model_type="regressor",
+            name=name,
+            source_run_id=run_id,
+            status=status,
+            status_message=None,
+        )
+        self.texts(folder / "params", params or {})
+        self.texts(folder / "tags", tags or {})
+        self.texts(folder / "metrics", metrics or {})
+        self.texts(folder / "artifacts", files or {})
+        return folder
+
+    def used(self, run: Path, model_id: str, *, step: int | None = None) -> None:
+        """Let a run have read a logged model; with a step: have made it."""
+        read = step is None
+        self.meta(
+            run / ("inputs" if read else "outputs") / model_id,
+            destination_id=run.name,
+            destination_type="RUN" if read else "MODEL_OUTPUT",
+            source_id=model_id,
+            source_type="MODEL" if read else "RUN_OUTPUT",
+            tags={},
+            **({} if read else {"step": step}),
+        )
+
     def version(self, name: str, number: int, run: Path, *, stage: str = "None") -> Path:
         gone = stage == "Deleted_Internal"
         location = f"file://{run / 'artifacts' / 'model'}"

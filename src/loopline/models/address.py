@@ -1,4 +1,4 @@
-"""Addresses of models: ``models:/name/3``, ``runs:/<id>/model``, or a folder."""
+"""Addresses of models: ``models:/name/3``, ``models:/m-<id>``, ``runs:/<id>/model``, a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from urllib.parse import unquote, urlsplit
 from loopline.errors import InvalidInputError
 from loopline.records.registry import Stage
 
-__all__ = ["FolderAddress", "RegistryAddress", "RunAddress", "parse_model_address"]
+__all__ = [
+    "FolderAddress",
+    "LoggedModelAddress",
+    "RegistryAddress",
+    "RunAddress",
+    "parse_model_address",
+]
+
+#: What ids of logged models begin with, and no version of a registered model: that has a slash.
+LOGGED = "m-"
 
 
 class RegistryAddress(NamedTuple):
@@ -21,8 +30,14 @@ class RegistryAddress(NamedTuple):
     latest: bool = False
 
 
+class LoggedModelAddress(NamedTuple):
+    """A logged model, by its id."""
+
+    model_id: str
+
+
 class RunAddress(NamedTuple):
-    """A folder among a run's artifacts."""
+    """A folder among a run's artifacts, or the name of a logged model that the run made."""
 
     run_id: str
     path: str
@@ -34,7 +49,9 @@ class FolderAddress(NamedTuple):
     path: str
 
 
-def parse_model_address(uri: str) -> RegistryAddress | RunAddress | FolderAddress:
+def parse_model_address(
+    uri: str,
+) -> RegistryAddress | LoggedModelAddress | RunAddress | FolderAddress:
     """Tell what a model's address means.
 
     Raises:
@@ -55,9 +72,11 @@ def parse_model_address(uri: str) -> RegistryAddress | RunAddress | FolderAddres
     return FolderAddress(uri)
 
 
-def _parse_registry(uri: str, rest: str) -> RegistryAddress:
+def _parse_registry(uri: str, rest: str) -> RegistryAddress | LoggedModelAddress:
     name, slash, choice = rest.partition("/")
     if not slash:
+        if name.startswith(LOGGED) and "@" not in name:
+            return LoggedModelAddress(name)
         name, at, alias = rest.rpartition("@")  # A name may hold one, an alias may not.
         if name and at and alias:
             return RegistryAddress(name, alias=alias)
@@ -78,7 +97,7 @@ def _unreadable(uri: str) -> InvalidInputError:
     stages = ", ".join(stage.value for stage in Stage)
     msg = (
         f"{uri!r} is no address of a model. Write models:/NAME/3, models:/NAME/STAGE (a stage is "
-        f"one of {stages}), models:/NAME/latest, models:/NAME@ALIAS, runs:/RUN_ID/model, or the "
-        "path of a folder."
+        f"one of {stages}), models:/NAME/latest, models:/NAME@ALIAS, models:/m-ID, "
+        "runs:/RUN_ID/model, or the path of a folder."
     )
     return InvalidInputError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from hashlib import sha256
@@ -10,9 +11,20 @@ from typing import TYPE_CHECKING
 
 from loopline.backend.recorder import get_recorder
 from loopline.errors import IntegrityError, NotFoundError, UnsupportedError
-from loopline.models.address import FolderAddress, RunAddress, parse_model_address
+from loopline.models.address import (
+    FolderAddress,
+    LoggedModelAddress,
+    RunAddress,
+    parse_model_address,
+)
 from loopline.models.mlmodel import FILE_NAME, inside, read_mlmodel
-from loopline.records.operations import GetModel, ListArtifacts, ResolveModel
+from loopline.records.operations import (
+    GetModel,
+    ListArtifacts,
+    ListLoggedModelFiles,
+    ResolveModel,
+    SearchLoggedModels,
+)
 from loopline.records.tracking import Artifact
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import check_artifact_path
@@ -22,11 +34,13 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
     from loopline.models.address import RegistryAddress
     from loopline.models.mlmodel import MLModel
+    from loopline.records.logged_models import LoggedModel
     from loopline.records.registry import ModelVersion
 
-__all__ = ["fetch_flavor", "fetch_folder"]
+__all__ = ["fetch_flavor", "fetch_folder", "find_logged_model"]
 
 _CHUNK = 1 << 20
+_RUN_ID = re.compile(r"[\w-]+\Z")
 
 
 def fetch_flavor(model_uri: str | Path, flavor: str) -> tuple[Path, MLModel]:
@@ -63,8 +77,12 @@ def fetch_folder(model_uri: str | Path) -> Path:
         path = Path(address.path).expanduser()
         return path.parent if path.name == FILE_NAME else path
     recorder = get_recorder()
-    if isinstance(address, RunAddress):
-        files = _run_files(address)
+    if isinstance(address, RunAddress | LoggedModelAddress):
+        files = (
+            _run_files(recorder, address)
+            if isinstance(address, RunAddress)
+            else _logged_model_files(recorder, address.model_id)
+        )
         digest = manifest_digest((file.path, file.sha256) for file in files)
     else:
         resolved = recorder.call(_resolve(address))
@@ -99,10 +117,13 @@ def _resolve(address: RegistryAddress) -> ResolveModel:
     return ResolveModel(name=address.name, version=model.latest_version)
 
 
-def _run_files(address: RunAddress) -> list[Artifact]:
-    """List the files of a model of a run, with paths inside the model's folder."""
+def _run_files(recorder: Recorder, address: RunAddress) -> list[Artifact]:
+    """List the files of a model of a run, with paths inside the model's folder.
+
+    A folder among the run's files comes first, then the newest logged model of that name.
+    """
     folder = check_artifact_path(address.path)
-    found = get_recorder().call(ListArtifacts(run_id=address.run_id, path=folder, recursive=True))
+    found = recorder.call(ListArtifacts(run_id=address.run_id, path=folder, recursive=True))
     files = [
         Artifact(
             path=file.path.removeprefix(f"{folder}/"),
@@ -112,10 +133,34 @@ def _run_files(address: RunAddress) -> list[Artifact]:
         for file in found
         if not file.is_dir
     ]
-    if not files:
+    if files:
+        return files
+    model = find_logged_model(recorder, address)
+    if model is None:
         msg = (
             f"Run {address.run_id} has no model {folder!r}. See what it has with "
             f"`loopline artifacts list {address.run_id}`."
+        )
+        raise NotFoundError(msg)
+    return _logged_model_files(recorder, model.model_id)
+
+
+def find_logged_model(recorder: Recorder, address: RunAddress) -> LoggedModel | None:
+    """Find the newest logged model of a name that a run made; None when there is none."""
+    if not _RUN_ID.match(address.run_id) or "'" in address.path:
+        return None  # No filter could say it, and no logged model has such a name.
+    filter_ = f"source_run_id = '{address.run_id}' AND name = '{address.path}'"
+    page = recorder.call(SearchLoggedModels(filter=filter_, max_results=1))
+    return page.models[0] if page.models else None
+
+
+def _logged_model_files(recorder: Recorder, model_id: str) -> list[Artifact]:
+    """List the files of a logged model."""
+    files = recorder.call(ListLoggedModelFiles(model_id=model_id, recursive=True))
+    if not files:
+        msg = (
+            f"Logged model {model_id} has no files: its upload has not ended, or failed. Log the "
+            "model again."
         )
         raise NotFoundError(msg)
     return files

@@ -31,7 +31,7 @@ def load_model(model_uri: str | Path, *, allow_pickle: bool = False) -> Any:  # 
 
     Args:
         model_uri: ``models:/name/3``, ``models:/name/Production``, ``models:/name@alias``,
-            ``runs:/<run id>/model``, or the path of a folder.
+            ``models:/m-<id>`` (a logged model), ``runs:/<run id>/model``, or the path of a folder.
         allow_pickle: Allow code from the file to run, where its format needs that.
 
     Raises:

@@ -4,8 +4,9 @@
 
     manifest.json        format, counts, and the SHA-256 and length of every other .jsonl file
     experiments.jsonl    an experiment a line
-    runs.jsonl           a run a line, with params, tags, inputs, files and history
+    runs.jsonl           a run a line, with params, tags, inputs, models, files and history
     metrics.jsonl        up to 10,000 points of one metric of one run a line, in their order
+    logged_models.jsonl  a logged model a line, with params, tags, points and files
     models.jsonl         a registered model a line, with its versions and their history
     blobs/ab/abcdef…     the bytes of files, named by their SHA-256
 
@@ -16,6 +17,7 @@ Lines are JSON. Numbers that JSON has no word for are the strings ``"NaN"``, ``"
 from __future__ import annotations
 
 from loopline.records.base import Record
+from loopline.records.logged_models import LoggedModel, RunModel
 from loopline.records.registry import ModelVersion, RegisteredModel, VersionEvent
 from loopline.records.tracking import Artifact, Run, RunEvent, RunInput
 
@@ -26,8 +28,10 @@ __all__ = [
     "MANIFEST",
     "VERSION",
     "ArchivedFile",
+    "LoggedModelLine",
     "Manifest",
     "ModelLine",
+    "ModelPoint",
     "PointsLine",
     "RunLine",
     "VersionLine",
@@ -38,7 +42,13 @@ FORMAT = "loopline archive"
 VERSION = 1
 MANIFEST = "manifest.json"
 BLOBS = "blobs"
-LINES = ("experiments.jsonl", "runs.jsonl", "metrics.jsonl", "models.jsonl")
+LINES = (
+    "experiments.jsonl",
+    "runs.jsonl",
+    "metrics.jsonl",
+    "logged_models.jsonl",
+    "models.jsonl",
+)
 
 
 class ArchivedFile(Record, frozen=True, kw_only=True):
@@ -72,6 +82,7 @@ class RunLine(Record, frozen=True, kw_only=True):
     run: Run
     artifacts: list[Artifact] = []
     inputs: list[RunInput] = []
+    models: list[RunModel] = []
     events: list[RunEvent] = []
 
 
@@ -83,6 +94,26 @@ class PointsLine(Record, frozen=True, kw_only=True):
     steps: list[int]
     timestamps_ms: list[int]
     values: list[float | str]
+
+
+class ModelPoint(Record, frozen=True, kw_only=True):
+    """A point that a run measured on a logged model."""
+
+    key: str
+    value: float | str
+    step: int = 0
+    timestamp_ms: int
+    run_id: str
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+class LoggedModelLine(Record, frozen=True, kw_only=True):
+    """A logged model; its points stand beside it, for they may have no number in JSON."""
+
+    model: LoggedModel
+    points: list[ModelPoint] = []
+    files: list[Artifact] = []
 
 
 class VersionLine(Record, frozen=True, kw_only=True):

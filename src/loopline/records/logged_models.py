@@ -197,6 +197,7 @@ class SearchLoggedModels(Operation[LoggedModelPage], frozen=True, kw_only=True):
         order_by: Newest first when empty.
         max_results: 1 to 1,000.
         page_token: From the page before.
+        lifecycle: ``"active"``, ``"deleted"`` or ``"all"``.
     """
 
     experiment_ids: list[str] = []
@@ -205,6 +206,7 @@ class SearchLoggedModels(Operation[LoggedModelPage], frozen=True, kw_only=True):
     order_by: list[LoggedModelOrder] = []
     max_results: int = 100
     page_token: str = ""
+    lifecycle: str = "active"
 
 
 class SetLoggedModelTags(Operation[LoggedModel], frozen=True, kw_only=True):

@@ -113,8 +113,10 @@ from loopline.records.tracking import (
     RunTable,
 )
 from loopline.records.transfer_operations import (
+    DescribeLoggedModels,
     DescribeRuns,
     ImportExperiment,
+    ImportLoggedModel,
     ImportModel,
     ImportVersion,
     SettleRuns,
@@ -135,6 +137,7 @@ __all__ = [
     "DeleteLoggedModel",
     "DeleteModel",
     "DeleteVersion",
+    "DescribeLoggedModels",
     "DescribeRuns",
     "EnsureExperiment",
     "FinishLoggedModel",
@@ -144,6 +147,7 @@ __all__ = [
     "GetModel",
     "GetVersion",
     "ImportExperiment",
+    "ImportLoggedModel",
     "ImportModel",
     "ImportVersion",
     "InviteUser",

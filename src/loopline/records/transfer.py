@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from loopline.records.base import Lifecycle, Record
+from loopline.records.logged_models import LoggedModel, RunModel
 from loopline.records.tracking import Artifact, Run, RunEvent, RunInput, RunStatus
 
-__all__ = ["Exported", "LeftOut", "Report", "Row", "RunDescription", "RunSettlement"]
+__all__ = [
+    "Exported",
+    "LeftOut",
+    "LoggedModelDescription",
+    "Report",
+    "Row",
+    "RunDescription",
+    "RunSettlement",
+]
 
 
 class RunDescription(Record, frozen=True, kw_only=True):
@@ -13,14 +22,23 @@ class RunDescription(Record, frozen=True, kw_only=True):
 
     Attributes:
         artifacts: Every file, by path.
+        models: Logged models that it read or made.
         writers: Ids of the writers that answer for the run's being alive.
     """
 
     run: Run
     artifacts: list[Artifact] = []
     inputs: list[RunInput] = []
+    models: list[RunModel] = []
     events: list[RunEvent] = []
     writers: list[str] = []
+
+
+class LoggedModelDescription(Record, frozen=True, kw_only=True):
+    """Everything a store has of a logged model, with every file by path."""
+
+    model: LoggedModel
+    files: list[Artifact] = []
 
 
 class RunSettlement(Record, frozen=True, kw_only=True):

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from loopline.records.logged_models import LoggedModel
 from loopline.records.operation import Operation
 from loopline.records.registry import ModelVersion, RegisteredModel, VersionEvent
 from loopline.records.tracking import Artifact, Experiment
-from loopline.records.transfer import RunDescription, RunSettlement
+from loopline.records.transfer import LoggedModelDescription, RunDescription, RunSettlement
 
-__all__ = ["DescribeRuns", "ImportExperiment", "ImportModel", "ImportVersion", "SettleRuns"]
+__all__ = [
+    "DescribeLoggedModels",
+    "DescribeRuns",
+    "ImportExperiment",
+    "ImportLoggedModel",
+    "ImportModel",
+    "ImportVersion",
+    "SettleRuns",
+]
 
 
 class DescribeRuns(Operation[list[RunDescription]], frozen=True, kw_only=True):
     """Get everything but metric points of those of some runs that exist, deleted ones too."""
 
     run_ids: list[str]
+
+
+class DescribeLoggedModels(Operation[list[LoggedModelDescription]], frozen=True, kw_only=True):
+    """Get everything of those of some logged models that exist, deleted ones too."""
+
+    model_ids: list[str]
 
 
 class ImportExperiment(Operation[Experiment], frozen=True, kw_only=True):
@@ -42,6 +57,25 @@ class SettleRuns(Operation[int], frozen=True, kw_only=True):
     permission: ClassVar[str] = "admin"
     runs: list[RunSettlement]
     writer: str = ""
+
+
+class ImportLoggedModel(Operation[LoggedModel], frozen=True, kw_only=True):
+    """Make a logged model as it was elsewhere, or add what is new to it.
+
+    That its files became complete, and that it was deleted, is always followed.
+
+    Attributes:
+        model: As it was, of an experiment that is here, with its points; what was registered from
+            it is told by the versions.
+        files: Its files by path; their bytes are in the blob store.
+        update: Where both have a value, the given one counts.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "admin"
+    model: LoggedModel
+    files: list[Artifact] = []
+    update: bool = False
 
 
 class ImportVersion(Operation[ModelVersion], frozen=True, kw_only=True):

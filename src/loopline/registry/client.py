@@ -175,28 +175,43 @@ class RegistryClient(ExperimentClient):
         create_model: bool = True,
     ) -> ModelVersion:
         """Make the next version of a model, as ``loopline.register_model`` does it."""
-        from loopline.models.address import RegistryAddress, RunAddress, parse_model_address
+        from loopline.models.address import (
+            LoggedModelAddress,
+            RegistryAddress,
+            RunAddress,
+            parse_model_address,
+        )
+        from loopline.models.fetch import find_logged_model
 
         address = parse_model_address(model_uri)
         if isinstance(address, RegistryAddress):
             return self._copy(
                 address, name, tags=tags, description=description, create_model=create_model
             )
-        if not isinstance(address, RunAddress):
+        model_id = address.model_id if isinstance(address, LoggedModelAddress) else ""
+        if isinstance(address, RunAddress):
+            files = ops.ListArtifacts(run_id=address.run_id, path=address.path)
+            if not self.recorder.call(files):
+                logged = find_logged_model(self.recorder, address)
+                model_id = logged.model_id if logged else ""
+        elif not model_id:
             msg = (
                 f"{model_uri!r} is a folder, and a version is made from a run's model. Log it "
                 "first, with loopline.sklearn.log_model(model, registered_model_name=...) or the "
                 "like."
             )
             raise InvalidInputError(msg)
-        if run_id not in {"", address.run_id}:
+        if isinstance(address, RunAddress) and run_id not in {"", address.run_id}:
             msg = f"{model_uri!r} is not of run {run_id!r}. Leave run_id out."
             raise InvalidInputError(msg)
         return self.recorder.call(
             ops.RegisterVersion(
                 name=name,
-                run_id=address.run_id,
-                artifact_path=address.path,
+                run_id=address.run_id if isinstance(address, RunAddress) else run_id,
+                artifact_path=address.path
+                if isinstance(address, RunAddress) and not model_id
+                else "",
+                logged_model_id=model_id,
                 description=description or "",
                 tags=as_texts(tags),
                 run_link=run_link,

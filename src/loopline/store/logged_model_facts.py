@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from loopline.records import facts as f
+    from loopline.records.logged_models import LoggedModelPoint
 
-__all__ = ["LoggedModelFacts"]
+__all__ = ["LoggedModelFacts", "check_point", "point_row"]
 
 #: An entry of PostgreSQL's indexes has room for 2,704 bytes, all names of a point together.
 MAX_DATASET_NAME_BYTES, MAX_DIGEST_BYTES = 1000, 100
@@ -38,22 +39,8 @@ class LoggedModelFacts:
         """Take points measured on logged models; the same again is the same point."""
         rows = []
         for point in fact.points:
-            check_key("metric", point.key)
-            check_id("run id", point.run_id)
-            _check_bytes("name of a dataset", point.dataset_name, MAX_DATASET_NAME_BYTES)
-            _check_bytes("digest of a dataset", point.dataset_digest, MAX_DIGEST_BYTES)
-            rows.append(
-                {
-                    "model_pk": self._pk(point.model_id),
-                    "key": point.key,
-                    "dataset_name": point.dataset_name,
-                    "dataset_digest": point.dataset_digest,
-                    "run_id": point.run_id,
-                    "step": point.step,
-                    "timestamp_ms": point.timestamp_ms,
-                    "value": None if math.isnan(point.value) else point.value,
-                }
-            )
+            check_point(point)
+            rows.append(point_row(self._pk(point.model_id), point))
         for row in rows:
             self._points[tuple(row[name] for name in _POINT_KEY)] = row
 
@@ -84,6 +71,32 @@ class LoggedModelFacts:
 
 
 _POINT_KEY = tuple(column.name for column in schema.logged_model_metric.primary_key)
+
+
+def check_point(point: LoggedModelPoint) -> None:
+    """Check that a point can be kept.
+
+    Raises:
+        InvalidInputError: It cannot.
+    """
+    check_key("metric", point.key)
+    check_id("run id", point.run_id)
+    _check_bytes("name of a dataset", point.dataset_name, MAX_DATASET_NAME_BYTES)
+    _check_bytes("digest of a dataset", point.dataset_digest, MAX_DIGEST_BYTES)
+
+
+def point_row(model_pk: int, point: LoggedModelPoint) -> dict[str, Any]:
+    """Make the row of a point."""
+    return {
+        "model_pk": model_pk,
+        "key": point.key,
+        "dataset_name": point.dataset_name,
+        "dataset_digest": point.dataset_digest,
+        "run_id": point.run_id,
+        "step": point.step,
+        "timestamp_ms": point.timestamp_ms,
+        "value": None if math.isnan(point.value) else point.value,
+    }
 
 
 def _check_bytes(what: str, text: str, most: int) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import ColumnElement, and_, case, cast, exists, func, literal, not_, or_, select
 
-from loopline.records.base import Lifecycle
 from loopline.records.identity import Thing
 from loopline.records.logged_models import LoggedModelPage
 from loopline.rules.logged_model_filters import (
@@ -17,6 +16,7 @@ from loopline.rules.logged_model_filters import (
 from loopline.store import schema
 from loopline.store.callers import only_visible
 from loopline.store.experiments import parse_id
+from loopline.store.lifecycle import parse_lifecycle
 from loopline.store.logged_models import logged_model_records
 from loopline.store.page_tokens import stamp_of
 from loopline.store.paging import Key, check_count, read_page
@@ -57,8 +57,12 @@ def search_logged_models(
 ) -> LoggedModelPage:
     """Search logged models: one statement, and four for every 500 found."""
     check_count(call.max_results, MOST)
-    query = select(_model).where(_model.c.lifecycle == Lifecycle.ACTIVE)
-    query = query.where(*only_visible(connection, Thing.EXPERIMENT, _model.c.experiment_id))
+    query = select(_model).where(
+        *only_visible(connection, Thing.EXPERIMENT, _model.c.experiment_id)
+    )
+    lifecycle = parse_lifecycle(call.lifecycle)
+    if lifecycle is not None:
+        query = query.where(_model.c.lifecycle == lifecycle)
     if call.experiment_ids:
         numbers = [parse_id(each) for each in call.experiment_ids]
         query = query.where(_model.c.experiment_id.in_(numbers))
@@ -66,7 +70,8 @@ def search_logged_models(
     if node is not None:
         query = query.where(condition(node, lambda each: _holds(each, call.datasets)))
     asked = msgspec.to_builtins(
-        (call.experiment_ids, call.filter, call.datasets, call.order_by), order="deterministic"
+        (call.experiment_ids, call.filter, call.datasets, call.order_by, call.lifecycle),
+        order="deterministic",
     )
     rows, token = read_page(
         connection,

@@ -34,6 +34,7 @@ from loopline.store import (
     search,
     tokens,
     transfer,
+    transfer_logged_models,
     transfer_registry,
     users,
 )
@@ -144,8 +145,10 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.ReleaseFlowRun: leases.release_flow_run,
     ops.CancelFlowRun: leases.cancel_flow_run,
     ops.DescribeRuns: transfer.describe_runs,
+    ops.DescribeLoggedModels: transfer_logged_models.describe_logged_models,
     ops.ImportExperiment: transfer.import_experiment,
     ops.SettleRuns: transfer.settle_runs,
+    ops.ImportLoggedModel: transfer_logged_models.import_logged_model,
     ops.ImportVersion: transfer_registry.import_version,
     ops.ImportModel: transfer_registry.import_model,
     ops.AddUser: users.add_user,

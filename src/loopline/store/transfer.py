@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from loopline.errors import InvalidInputError
 from loopline.records.base import Lifecycle
+from loopline.records.logged_models import ModelRole, RunModel
 from loopline.records.operations import GetExperiment
 from loopline.records.tracking import Artifact, Dataset, RunEvent, RunInput, RunStatus
 from loopline.records.transfer import RunDescription
@@ -53,6 +54,17 @@ INPUTS = (
     .where(schema.run_input.c.run_pk.in_(bindparam("pks", expanding=True)))
     .order_by(schema.run_input.c.run_pk, schema.dataset.c.id, schema.run_input.c.context)
 )
+#: Logged models that some runs read or made.
+MODELS = (
+    select(schema.run_model)
+    .where(schema.run_model.c.run_pk.in_(bindparam("pks", expanding=True)))
+    .order_by(
+        schema.run_model.c.run_pk,
+        schema.run_model.c.role,
+        schema.run_model.c.step,
+        schema.run_model.c.model_id,
+    )
+)
 #: Changes of status of some runs, oldest first.
 EVENTS = (
     select(schema.run_event)
@@ -78,7 +90,7 @@ SETTLE = (
 def describe_runs(
     _store: Store, connection: Connection, call: ops.DescribeRuns
 ) -> list[RunDescription]:
-    """Get everything but metric points of those of some runs that exist: five look-ups in all."""
+    """Get everything but metric points of those of some runs that exist: six look-ups in all."""
     if len(call.run_ids) > MOST_RUNS:
         msg = f"{len(call.run_ids):,} runs were asked for; ask for {MOST_RUNS:,} at a time."
         raise InvalidInputError(msg)
@@ -92,6 +104,10 @@ def describe_runs(
     for row in connection.execute(INPUTS, pks):
         dataset = msgspec.json.decode(row.document, type=Dataset)
         inputs.setdefault(row.run_pk, []).append(RunInput(dataset=dataset, context=row.context))
+    models: dict[int, list[RunModel]] = {}
+    for row in connection.execute(MODELS, pks):
+        model = RunModel(model_id=row.model_id, role=ModelRole(row.role), step=row.step)
+        models.setdefault(row.run_pk, []).append(model)
     events: dict[int, list[RunEvent]] = {}
     for row in connection.execute(EVENTS, pks):
         status = RunStatus(row.status)
@@ -105,6 +121,7 @@ def describe_runs(
             run=run,
             artifacts=artifacts.get(row.pk, []),
             inputs=inputs.get(row.pk, []),
+            models=models.get(row.pk, []),
             events=events.get(row.pk, []),
             writers=writers.get(row.pk, []),
         )

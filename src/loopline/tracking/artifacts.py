@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import InvalidInputError, NotFoundError
-from loopline.records.operations import GetModel, ListArtifacts, ResolveModel
+from loopline.records.operations import (
+    GetModel,
+    ListArtifacts,
+    ListLoggedModelFiles,
+    ResolveModel,
+)
 from loopline.records.tracking import Artifact
 from loopline.rules.names import check_artifact_path
 from loopline.tracking import media
@@ -32,6 +38,7 @@ __all__ = [
     "run_uri",
 ]
 
+_LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}\Z")
 FORMS = "runs:/RUN_ID/PATH, models:/NAME/VERSION/PATH or a path on this machine"
 
 
@@ -59,7 +66,7 @@ def parse_artifact_address(uri: str) -> ArtifactAddress:
     if found and scheme == "runs" and parts:
         return ArtifactAddress(run_id=parts[0], path="/".join(parts[1:]))
     if found and scheme == "models" and parts:
-        length = 1 if "@" in parts[0] else 2
+        length = 1 if "@" in parts[0] or _LOGGED_MODEL.match(parts[0]) else 2
         return ArtifactAddress(
             model="models:/" + "/".join(parts[:length]), path="/".join(parts[length:])
         )
@@ -204,11 +211,9 @@ def _files(recorder: Recorder, address: ArtifactAddress) -> tuple[list[Artifact]
     else:
         path = check_artifact_path(address.path) if address.path else ""
         files = recorder.call(ListArtifacts(run_id=address.run_id, path="", recursive=True))
-    found = [
-        file
-        for file in files
-        if not file.is_dir and (not path or file.path == path or file.path.startswith(f"{path}/"))
-    ]
+    found = _below(files, path)
+    if not found and path and not address.model:
+        found = _below(_of_logged_model(recorder, address.run_id, path), path)
     if not found and (path or address.model):
         where = address.model or f"Run {address.run_id}"
         msg = f"{where} has no file or folder {path!r}. See what a run has with list_artifacts."
@@ -216,10 +221,36 @@ def _files(recorder: Recorder, address: ArtifactAddress) -> tuple[list[Artifact]
     return found, path
 
 
+def _below(files: list[Artifact], path: str) -> list[Artifact]:
+    return [
+        file
+        for file in files
+        if not file.is_dir and (not path or file.path == path or file.path.startswith(f"{path}/"))
+    ]
+
+
+def _of_logged_model(recorder: Recorder, run_id: str, path: str) -> list[Artifact]:
+    """List the files of the logged model that a path begins with, as if they were the run's."""
+    from loopline.models.address import RunAddress
+    from loopline.models.fetch import find_logged_model
+
+    name = path.partition("/")[0]
+    model = find_logged_model(recorder, RunAddress(run_id, name))
+    if model is None:
+        return []
+    files = recorder.call(ListLoggedModelFiles(model_id=model.model_id, recursive=True))
+    return [
+        Artifact(path=f"{name}/{file.path}", sha256=file.sha256, size_bytes=file.size_bytes)
+        for file in files
+    ]
+
+
 def _model_files(recorder: Recorder, uri: str) -> list[Artifact]:
-    from loopline.models.address import RegistryAddress, parse_model_address
+    from loopline.models.address import LoggedModelAddress, RegistryAddress, parse_model_address
 
     address = parse_model_address(uri)
+    if isinstance(address, LoggedModelAddress):
+        return recorder.call(ListLoggedModelFiles(model_id=address.model_id, recursive=True))
     if not isinstance(address, RegistryAddress):
         msg = f"{uri!r} is no address of files. Write {FORMS}."
         raise InvalidInputError(msg)

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from loopline.blobs.local import check_sha256
 from loopline.errors import IntegrityError, InvalidInputError
@@ -17,11 +18,13 @@ from loopline.records.archive import (
     LINES,
     MANIFEST,
     VERSION,
+    LoggedModelLine,
     Manifest,
     ModelLine,
     PointsLine,
     RunLine,
 )
+from loopline.records.logged_models import LoggedModelPoint
 from loopline.records.tracking import Experiment
 from loopline.rules.points import Points
 from loopline.transfer.numbers import number_of
@@ -30,6 +33,7 @@ from loopline.transfer.source import (
     Series,
     SourceExperiment,
     SourceFile,
+    SourceLoggedModel,
     SourceModel,
     SourceRun,
     SourceVersion,
@@ -54,7 +58,7 @@ class _Head(msgspec.Struct):
 
 
 class _RunHead(msgspec.Struct):
-    """Whose run is on a line."""
+    """Whose run, or logged model, is on a line."""
 
     experiment_id: str
 
@@ -63,6 +67,12 @@ class _RunLineHead(msgspec.Struct):
     """The part of a run's line that says where it belongs."""
 
     run: _RunHead
+
+
+class _ModelLineHead(msgspec.Struct):
+    """The part of a logged model's line that says where it belongs."""
+
+    model: _RunHead
 
 
 class _Blobs:
@@ -113,6 +123,7 @@ class ArchiveSource:
         self._identity = sha256(content).hexdigest()
         self._offsets: dict[str, list[int]] = {}
         self._run_offsets: dict[str, list[int]] = {}
+        self._model_offsets: dict[str, list[int]] = {}
         known = {file.path: file for file in manifest.files}
         for name in LINES:
             if name not in known or self._check(name) != known[name].sha256:
@@ -127,6 +138,7 @@ class ArchiveSource:
         digest = sha256()
         head = msgspec.json.Decoder(_Head)
         run_head = msgspec.json.Decoder(_RunLineHead)
+        model_head = msgspec.json.Decoder(_ModelLineHead)
         try:
             with (self._folder / name).open("rb") as file:
                 offset = 0
@@ -137,6 +149,9 @@ class ArchiveSource:
                     elif name == "runs.jsonl":
                         experiment_id = run_head.decode(line).run.experiment_id
                         self._run_offsets.setdefault(experiment_id, []).append(offset)
+                    elif name == "logged_models.jsonl":
+                        experiment_id = model_head.decode(line).model.experiment_id
+                        self._model_offsets.setdefault(experiment_id, []).append(offset)
                     offset += len(line)
         except (OSError, msgspec.MsgspecError):
             return ""
@@ -214,6 +229,7 @@ class ArchiveSource:
             params=run.params,
             tags=run.tags,
             inputs=line.inputs,
+            models=line.models,
             place=_Blobs(self._folder / BLOBS, line.artifacts),
             events=line.events,
         )
@@ -232,6 +248,34 @@ class ArchiveSource:
                 points.values.extend(map(number_of, line.values))
             if key:
                 yield Series(run.run_id, key, points)
+
+    def logged_models(
+        self, experiment: SourceExperiment, together: int
+    ) -> Iterator[list[SourceLoggedModel]]:
+        """Read the logged models of an experiment."""
+        offsets = self._model_offsets.get(experiment.experiment_id, [])
+        lines = self._at("logged_models.jsonl", offsets, LoggedModelLine)
+        while some := list(map(self._logged_model, islice(lines, together))):
+            yield some
+
+    def _logged_model(self, line: LoggedModelLine) -> SourceLoggedModel:
+        points = [
+            LoggedModelPoint(
+                model_id=line.model.model_id,
+                key=point.key,
+                value=number_of(point.value),
+                step=point.step,
+                timestamp_ms=point.timestamp_ms,
+                run_id=point.run_id,
+                dataset_name=point.dataset_name,
+                dataset_digest=point.dataset_digest,
+            )
+            for point in line.points
+        ]
+        return SourceLoggedModel(
+            model=replace(line.model, metrics=points),
+            place=_Blobs(self._folder / BLOBS, line.files),
+        )
 
     # --- registry ------------------------------------------------------------------------------
 

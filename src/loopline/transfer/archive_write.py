@@ -21,8 +21,10 @@ from loopline.records.archive import (
     LINES,
     MANIFEST,
     ArchivedFile,
+    LoggedModelLine,
     Manifest,
     ModelLine,
+    ModelPoint,
     PointsLine,
     RunLine,
     VersionLine,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from loopline.backend.protocol import Backend
     from loopline.records.tracking import Artifact, Run
-    from loopline.records.transfer import RunDescription
+    from loopline.records.transfer import LoggedModelDescription, RunDescription
     from loopline.transfer.selection import Selection
 
 __all__ = ["write_archive"]
@@ -138,7 +140,11 @@ class _Writer:
             for key in known.run.metrics:
                 self._points(selection, known.run, key, lines["metrics.jsonl"])
             self._watch(known.run.run_id)
-        for chosen in selection.models(run_ids):
+        model_ids: set[str] = set()
+        for logged in selection.logged_models():
+            model_ids.add(logged.model.model_id)
+            lines["logged_models.jsonl"].add(self._logged_model(logged))
+        for chosen in selection.models(run_ids, model_ids):
             versions = []
             for one in chosen.versions:
                 self._blobs(one.files)
@@ -168,8 +174,30 @@ class _Writer:
             run=replace(run, metrics={}),
             artifacts=known.artifacts,
             inputs=known.inputs,
+            models=known.models,
             events=known.events,
         )
+
+    def _logged_model(self, logged: LoggedModelDescription) -> LoggedModelLine:
+        model = logged.model
+        self._blobs(logged.files)
+        self._count("logged models")
+        self._count("files", len(logged.files))
+        points = [
+            ModelPoint(
+                key=point.key,
+                value=word_of(point.value),
+                step=point.step,
+                timestamp_ms=point.timestamp_ms,
+                run_id=point.run_id,
+                dataset_name=point.dataset_name,
+                dataset_digest=point.dataset_digest,
+            )
+            for point in model.metrics
+        ]
+        # What was registered from it is told by the versions.
+        plain = replace(model, metrics=[], registrations=[])
+        return LoggedModelLine(model=plain, points=points, files=logged.files)
 
     def _points(self, selection: Selection, run: Run, key: str, lines: _Lines) -> None:
         points = selection.points(run, key)

@@ -19,6 +19,7 @@ from loopline.records.operations import (
 )
 from loopline.records.tracking import Experiment
 from loopline.transfer import plan
+from loopline.transfer.logged_models import LoggedModelsImport
 from loopline.transfer.models import ModelsImport
 from loopline.transfer.road import Road
 from loopline.transfer.run_files import FilesImport
@@ -118,6 +119,7 @@ class _Import:
             self._tally,
             on_points=lambda count: self._moved(points=count),
         )
+        self._logged_models = LoggedModelsImport(source, backend, self._files, self._tally, options)
         self._ids: dict[str, str] = {}
 
     def close(self) -> None:
@@ -140,7 +142,8 @@ class _Import:
         models = ModelsImport(
             self._source, self._backend, self._uploads, self._tally, self._options
         )
-        models.everything(runs if self._options.experiments else None, self._files.folders)
+        chosen_only = bool(self._options.experiments)
+        models.everything(runs if chosen_only else None, self._logged_models.found)
         for what, count in self._source.counts().items():
             read = self._tally.of_source(what)
             if read != count:
@@ -193,6 +196,7 @@ class _Import:
         for runs in self._source.runs(given, TOGETHER):
             ids |= {run.run_id for run in runs}
             self._tried(runs, given.name)
+        self._logged_models.of(given, here)
         if not self._options.dry_run:
             here = self._put_experiment(given, given.lifecycle)
         self._count_experiment(given, here, was_here=given.name in self._known)
@@ -267,8 +271,13 @@ class _Import:
             self._settle(runs, before)
             after = {known.run.run_id: known for known in self._backend.call(ask)}
         for run in runs:
-            self._count_run(run, before.get(run.run_id), after.get(run.run_id))
-            self._files.count(run, files[run.run_id], before.get(run.run_id), after.get(run.run_id))
+            pair = before.get(run.run_id), after.get(run.run_id)
+            self._count_run(run, *pair)
+            self._files.count(
+                f"Run {run.run_id}",
+                files[run.run_id],
+                *(known.artifacts if known else [] for known in pair),
+            )
         self._series.count(series, before, after, complain=not dry)
         self._moved(runs=len(runs))
 
@@ -311,6 +320,13 @@ class _Import:
         here = {plan.input_key(item) for item in after.inputs} if after else set()
         had = {plan.input_key(item) for item in before.inputs} if before else set()
         tally.count("inputs", len(inputs), len(inputs & here), len(inputs - had))
+        used = {(model.role, model.model_id): model.step for model in run.models}
+        uses = {(model.role, model.model_id): model.step for model in after.models} if after else {}
+        used_before = {(model.role, model.model_id) for model in before.models} if before else set()
+        if used:
+            equal = sum(uses.get(key) == step for key, step in used.items())
+            new = len(used.keys() - used_before)
+            tally.count("links to logged models", len(used), equal, new)
         if after is not None and not self._options.dry_run:
             self._compare_attributes(run, after)
 

@@ -109,7 +109,7 @@ class _Writer:
                     run_ids.add(known.run.run_id)
                     self._run(connection, selection, known)
                     self._watch(known.run.run_id)
-                for chosen in selection.models(run_ids):
+                for chosen in selection.models(run_ids, set()):
                     self._model(connection, chosen)
         finally:
             engine.dispose()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from loopline.records.base import Lifecycle
+from loopline.records.logged_models import LoggedModelStatus
 from loopline.records.registry import Stage, VersionStatus
 from loopline.records.tracking import RunInput, RunStatus
 from loopline.rules.mlflow_datasets import dataset_of
@@ -25,6 +26,7 @@ __all__ = [
     "champions_of",
     "dataset_input",
     "lifecycle_of",
+    "logged_model_status",
     "origin_of",
     "stage_of",
     "status_of",
@@ -49,6 +51,12 @@ _VERSION_STATUS_NUMBERS = {
     1: VersionStatus.PENDING_REGISTRATION,
     2: VersionStatus.FAILED_REGISTRATION,
     3: VersionStatus.READY,
+}
+_LOGGED_MODEL_STATUSES = {
+    "1": LoggedModelStatus.PENDING,
+    "2": LoggedModelStatus.READY,
+    "3": LoggedModelStatus.FAILED,
+    "UPLOAD_FAILED": LoggedModelStatus.FAILED,
 }
 _LOGGED_MODEL = re.compile(r"models:/+(m-[^/]+)/?\Z")
 _RUN_MODEL = re.compile(r"runs:/+([^/]+)/(.+)\Z")
@@ -75,6 +83,14 @@ def status_of(value: object) -> RunStatus:
         return _STATUS_NUMBERS.get(value, RunStatus.RUNNING)
     text = str(value or "").upper()
     return RunStatus(text) if text in RunStatus.__members__ else RunStatus.RUNNING
+
+
+def logged_model_status(value: object) -> LoggedModelStatus:
+    """Read whether a logged model is complete: a number in databases and a word elsewhere."""
+    text = str(value or "").upper().removeprefix("LOGGED_MODEL_")
+    if text in LoggedModelStatus.__members__:
+        return LoggedModelStatus(text)
+    return _LOGGED_MODEL_STATUSES.get(text, LoggedModelStatus.PENDING)
 
 
 def lifecycle_of(value: object) -> Lifecycle:

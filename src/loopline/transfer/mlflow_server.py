@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_facts import (
     CONTEXT,
     PARENT,
     champions_of,
     dataset_input,
     lifecycle_of,
+    logged_model_status,
     origin_of,
     stage_of,
     status_of,
     status_of_version,
 )
 from loopline.transfer.mlflow_history import read_series
-from loopline.transfer.mlflow_rest import Rest
+from loopline.transfer.mlflow_rest import Rest, number_of
 from loopline.transfer.mlflow_server_files import LoggedModelPlace, RunPlace, place_at
 from loopline.transfer.source import (
-    LoggedModel,
     Note,
     SourceExperiment,
+    SourceLoggedModel,
     SourceModel,
     SourceRun,
     SourceVersion,
@@ -39,7 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["ServerSource"]
 
 PAGE = 1000
-OF_MODELS = "the run that logged the model keeps its own; Loopline has none of a model's"
+#: Servers give at most so many logged models at a time.
+MODELS_PAGE = 50
 
 
 class ServerSource:
@@ -100,7 +104,6 @@ class ServerSource:
 
     def runs(self, experiment: SourceExperiment, together: int) -> Iterator[list[SourceRun]]:
         """Read the runs of an experiment, the oldest first: what is new comes at the end."""
-        models = self._logged_models(experiment)
         ask = partial(self._rest.post, "runs/search")
         query = {
             "experiment_ids": [experiment.experiment_id],
@@ -111,7 +114,7 @@ class ServerSource:
         some: list[SourceRun] = []
         seen: set[str] = set()
         for item in _pages(ask, "runs", query):
-            run = self._run(item, experiment, models)
+            run = self._run(item, experiment)
             if run.run_id in seen:
                 continue  # A page has moved because somebody is writing.
             seen.add(run.run_id)
@@ -122,12 +125,7 @@ class ServerSource:
         if some:
             yield some
 
-    def _run(
-        self,
-        item: dict[str, Any],
-        experiment: SourceExperiment,
-        models: dict[str, list[LoggedModel]],
-    ) -> SourceRun:
+    def _run(self, item: dict[str, Any], experiment: SourceExperiment) -> SourceRun:
         info, data = item["info"], item.get("data", {})
         run_id = str(info.get("run_id") or info.get("run_uuid"))
         tags = _texts(data.get("tags"))
@@ -149,12 +147,10 @@ class ServerSource:
             tags=tags,
             inputs=list(self._inputs(item.get("inputs", {}))),
             place=place_at(self._rest, uri, RunPlace(self._rest, run_id), self._artifacts),
-            models=models.get(run_id, []),
+            models=_used(item),
         )
 
     def _inputs(self, inputs: dict[str, Any]) -> Iterator[RunInput]:
-        others = len(inputs.get("model_inputs", []))
-        self._note("inputs that are models", others, "Loopline keeps data versions as inputs")
         for item in inputs.get("dataset_inputs", []):
             tags = _texts(item.get("tags"))
             context = tags.pop(CONTEXT, "")
@@ -166,39 +162,57 @@ class ServerSource:
             }
             yield dataset_input(words, context)
 
-    def _logged_models(self, experiment: SourceExperiment) -> dict[str, list[LoggedModel]]:
+    def logged_models(
+        self, experiment: SourceExperiment, together: int
+    ) -> Iterator[list[SourceLoggedModel]]:
+        """Read the logged models of an experiment; a server does not tell the deleted ones."""
         ask = partial(self._rest.post, "logged-models/search")
-        query = {"experiment_ids": [experiment.experiment_id], "max_results": 50}
-        found: dict[str, list[LoggedModel]] = {}
+        query = {"experiment_ids": [experiment.experiment_id], "max_results": MODELS_PAGE}
         try:
-            for item in _pages(ask, "models", query):
-                model = self._logged_model(item)
-                found.setdefault(model.run_id, []).append(model)
+            items = list(_pages(ask, "models", query))
         except (NotFoundError, InvalidInputError):
-            return {}  # A server before MLflow 3.
-        for models in found.values():
-            models.sort(key=lambda model: (model.created_ms, model.model_id))
-        return found
+            return  # A server before MLflow 3.
+        models = iter({str(item["info"]["model_id"]): item for item in items}.values())
+        while some := list(islice(models, together)):
+            yield [self._logged_model(item, experiment) for item in some]
 
-    def _logged_model(self, item: dict[str, Any]) -> LoggedModel:
+    def _logged_model(
+        self, item: dict[str, Any], experiment: SourceExperiment
+    ) -> SourceLoggedModel:
         info, data = item["info"], item.get("data", {})
-        for what, count in (
-            ("params", len(data.get("params", []))),
-            ("tags", len(info.get("tags", []))),
-            ("metrics", len(data.get("metrics", []))),
-        ):
-            self._note(f"{what} of logged models", count, OF_MODELS)
-        model_id, run_id = str(info["model_id"]), str(info.get("source_run_id") or "")
-        if not run_id:
-            why = "no run made them, so their files are kept only with a registered version"
-            self._note("logged models without a run", 1, why)
-        place = LoggedModelPlace(self._rest, model_id)
-        return LoggedModel(
+        model_id = str(info["model_id"])
+        created_ms = int(info.get("creation_timestamp_ms") or 0)
+        points = [
+            LoggedModelPoint(
+                model_id=model_id,
+                key=str(point["key"]),
+                value=number_of(point.get("value", 0.0)),
+                step=int(point.get("step") or 0),
+                timestamp_ms=int(point.get("timestamp") or 0),
+                run_id=str(point.get("run_id") or info.get("source_run_id") or ""),
+                dataset_name=str(point.get("dataset_name") or ""),
+                dataset_digest=str(point.get("dataset_digest") or ""),
+            )
+            for point in data.get("metrics", [])
+        ]
+        model = LoggedModel(
             model_id=model_id,
+            experiment_id=experiment.experiment_id,
             name=str(info.get("name") or "model"),
-            run_id=run_id,
-            place=place_at(self._rest, str(info.get("artifact_uri") or ""), place, self._artifacts),
-            created_ms=int(info.get("creation_timestamp_ms") or 0),
+            model_type=str(info.get("model_type") or ""),
+            source_run_id=str(info.get("source_run_id") or ""),
+            status=logged_model_status(info.get("status")),
+            status_message=str(info.get("status_message") or ""),
+            created_ms=created_ms,
+            updated_ms=int(info.get("last_updated_timestamp_ms") or created_ms),
+            params=_texts(data.get("params")),
+            tags=_texts(info.get("tags")),
+            metrics=points,
+        )
+        place = LoggedModelPlace(self._rest, model_id)
+        uri = str(info.get("artifact_uri") or "")
+        return SourceLoggedModel(
+            model=model, place=place_at(self._rest, uri, place, self._artifacts)
         )
 
     def series(self, runs: list[SourceRun]) -> Iterator[Series]:
@@ -289,6 +303,17 @@ class ServerSource:
     def _note(self, what: str, count: int, why: str) -> None:
         if count:
             self._notes.append(Note(what, count, why))
+
+
+def _used(item: dict[str, Any]) -> list[RunModel]:
+    """Read which logged models a run read and made."""
+    read = item.get("inputs", {}).get("model_inputs", [])
+    made = item.get("outputs", {}).get("model_outputs", [])
+    return [
+        RunModel(model_id=str(one["model_id"]), role=role, step=int(one.get("step") or 0))
+        for role, some in ((ModelRole.INPUT, read), (ModelRole.OUTPUT, made))
+        for one in some
+    ]
 
 
 def _get(rest: Rest, path: str, query: dict[str, Any]) -> dict[str, Any]:

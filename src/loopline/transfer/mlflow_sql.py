@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
+from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_database import MlflowDatabase, optional
 from loopline.transfer.mlflow_facts import (
     CONTEXT,
     PARENT,
     dataset_input,
     lifecycle_of,
+    logged_model_status,
     status_of,
 )
 from loopline.transfer.mlflow_sql_registry import (
@@ -26,7 +28,7 @@ from loopline.transfer.mlflow_sql_registry import (
 )
 from loopline.transfer.places import is_local, local_path, place_of
 from loopline.transfer.points import ordered
-from loopline.transfer.source import LoggedModel, Note, SourceExperiment, SourceRun
+from loopline.transfer.source import Note, SourceExperiment, SourceLoggedModel, SourceRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +158,7 @@ class SqlSource:
         params = self._texts("params", ids)
         tags = self._texts("tags", ids)
         inputs = self._inputs(ids)
-        models = self._logged_models(ids)
+        models = self._used(ids)
         runs = []
         for row in rows:
             own = tags.get(row.run_uuid, {})
@@ -207,8 +209,6 @@ class SqlSource:
             for row in self._database.of_runs("inputs", "destination_id", ids)
             if row.destination_type == "RUN"
         ]
-        others = sum(row.source_type != "DATASET" for row in links)
-        self._note("inputs that are models", others, "Loopline keeps data versions as inputs")
         links = [row for row in links if row.source_type == "DATASET"]
         if not links:
             return {}
@@ -245,21 +245,85 @@ class SqlSource:
                 )
         return found
 
-    def _logged_models(self, ids: list[str]) -> dict[str, list[LoggedModel]]:
-        rows = list(self._database.of_runs("logged_models", "source_run_id", ids))
-        found: dict[str, list[LoggedModel]] = {}
-        for row in sorted(rows, key=lambda row: (row.creation_timestamp_ms, row.model_id)):
-            found.setdefault(row.source_run_id, []).append(
-                LoggedModel(
+    def _used(self, ids: list[str]) -> dict[str, list[RunModel]]:
+        """Read which logged models runs read and made: rows of one table, seen from both ends."""
+        found: dict[str, list[RunModel]] = {}
+        for row in self._database.of_runs("inputs", "destination_id", ids):
+            if (row.source_type, row.destination_type) == ("MODEL", "RUN"):
+                used = RunModel(model_id=row.source_id, role=ModelRole.INPUT)
+                found.setdefault(row.destination_id, []).append(used)
+        if "logged_models" not in self._database.tables:
+            return found  # MLflow before 3.
+        of = self._database.table("inputs")
+        outputs = of.c.source_type == "RUN_OUTPUT"  # Which comes first in the primary key.
+        query = select(of).where(outputs, of.c.source_id.in_(ids))
+        for row in self._database.rows(query):
+            made = RunModel(
+                model_id=row.destination_id, role=ModelRole.OUTPUT, step=int(row.step or 0)
+            )
+            found.setdefault(row.source_id, []).append(made)
+        return found
+
+    # --- logged models -------------------------------------------------------------------------
+
+    def logged_models(
+        self, experiment: SourceExperiment, together: int
+    ) -> Iterator[list[SourceLoggedModel]]:
+        """Read the logged models of an experiment, in the order of their ids."""
+        if "logged_models" not in self._database.tables:
+            return  # MLflow before 3.
+        of = self._database.table("logged_models")
+        query = (
+            select(of)
+            .where(of.c.experiment_id == int(experiment.experiment_id))
+            .order_by(of.c.model_id)
+            .limit(together)
+        )
+        last = ""
+        while rows := list(self._database.rows(query.where(of.c.model_id > last))):
+            last = rows[-1].model_id
+            yield self._whole_models(rows)
+
+    def _whole_models(self, rows: list[Any]) -> list[SourceLoggedModel]:
+        ids = [row.model_id for row in rows]
+        texts: dict[str, dict[str, dict[str, str]]] = {"param": {}, "tag": {}}
+        for kind, own in texts.items():
+            for row in self._database.of_runs(f"logged_model_{kind}s", "model_id", ids):
+                key, value = getattr(row, f"{kind}_key"), getattr(row, f"{kind}_value")
+                own.setdefault(row.model_id, {})[key] = value or ""
+        points: dict[str, list[LoggedModelPoint]] = {}
+        for row in self._database.of_runs("logged_model_metrics", "model_id", ids):
+            points.setdefault(row.model_id, []).append(
+                LoggedModelPoint(
                     model_id=row.model_id,
-                    name=row.name,
-                    run_id=row.source_run_id,
-                    place=place_of(
-                        row.artifact_location, bases=self._bases, moved_to=self._artifacts
-                    ),
-                    created_ms=row.creation_timestamp_ms,
+                    key=row.metric_name,
+                    value=nan if row.metric_value is None else row.metric_value,
+                    step=row.metric_step,
+                    timestamp_ms=row.metric_timestamp_ms,
+                    run_id=row.run_id,
+                    dataset_name=row.dataset_name or "",
+                    dataset_digest=row.dataset_digest or "",
                 )
             )
+        found = []
+        for row in rows:
+            model = LoggedModel(
+                model_id=row.model_id,
+                experiment_id=str(row.experiment_id),
+                name=row.name,
+                model_type=row.model_type or "",
+                source_run_id=row.source_run_id or "",
+                status=logged_model_status(row.status),
+                status_message=row.status_message or "",
+                lifecycle=lifecycle_of(row.lifecycle_stage),
+                created_ms=row.creation_timestamp_ms,
+                updated_ms=row.last_updated_timestamp_ms,
+                params=texts["param"].get(row.model_id, {}),
+                tags=texts["tag"].get(row.model_id, {}),
+                metrics=points.get(row.model_id, []),
+            )
+            place = place_of(row.artifact_location, bases=self._bases, moved_to=self._artifacts)
+            found.append(SourceLoggedModel(model=model, place=place))
         return found
 
     # --- metrics -------------------------------------------------------------------------------
@@ -303,6 +367,10 @@ class SqlSource:
             of = self._database.table(name)
             joined = of.join(runs, of.c.run_uuid == runs.c.run_uuid)
             found[what] = self._count(select(func.count()).select_from(joined).where(chosen))
+        if "logged_models" in self._database.tables:
+            of = self._database.table("logged_models")
+            where = of.c.experiment_id.in_([int(number) for number in self._chosen])
+            found["logged models"] = self._count(select(func.count()).select_from(of).where(where))
         return found
 
     def _count(self, query: Select[Any]) -> int:
@@ -322,21 +390,8 @@ class SqlSource:
                 "say where they are now with --artifacts FOLDER"
             )
             self._note("runs without a folder of files", count, why)
-        loose = self._loose_models()
-        why = "no run made them, so their files are kept only with a registered version"
-        self._note("logged models without a run", loose, why)
         self._notes += tables_left(self._database)
         return self._notes
-
-    def _loose_models(self) -> int:
-        if "logged_models" not in self._database.tables:
-            return 0
-        of = self._database.table("logged_models")
-        query = select(func.count()).where(
-            of.c.source_run_id.is_(None),
-            of.c.experiment_id.in_([int(number) for number in self._chosen]),
-        )
-        return self._count(query)
 
     def _note(self, what: str, count: int, why: str) -> None:
         if count:

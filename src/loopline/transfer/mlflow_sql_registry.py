@@ -37,6 +37,9 @@ KNOWN_TABLES = {
     "inputs",
     "job_locks",
     "latest_metrics",
+    "logged_model_metrics",
+    "logged_model_params",
+    "logged_model_tags",
     "logged_models",
     "metrics",
     "model_version_tags",
@@ -52,12 +55,8 @@ KNOWN_TABLES = {
 }
 #: Columns of versions that old MLflow does not have.
 LATER = ("storage_location", "model_id", "run_link", "status_message")
-OF_MODELS = "the run that logged the model keeps its own; Loopline has none of a model's"
 #: What people call the rows of tables that are left alone.
 WORDS = {
-    "logged_model_metrics": ("metrics of logged models", OF_MODELS),
-    "logged_model_params": ("params of logged models", OF_MODELS),
-    "logged_model_tags": ("tags of logged models", OF_MODELS),
     "trace_info": ("traces", "Loopline keeps no traces"),
 }
 #: Tables that say more of rows which are counted already.

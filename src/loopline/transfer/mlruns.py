@@ -7,22 +7,25 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
+from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_facts import (
     CONTEXT,
     PARENT,
     dataset_input,
     lifecycle_of,
+    logged_model_status,
     status_of,
 )
 from loopline.transfer.mlruns_files import (
     folders_in,
+    model_points_of_file,
     points_of_file,
     read_meta,
     texts_below,
 )
 from loopline.transfer.mlruns_registry import read_models
 from loopline.transfer.places import Folder, is_local, local_path, place_of
-from loopline.transfer.source import LoggedModel, Note, SourceExperiment, SourceRun
+from loopline.transfer.source import Note, SourceExperiment, SourceLoggedModel, SourceRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +131,6 @@ class MlrunsSource:
     def runs(self, experiment: SourceExperiment, together: int) -> Iterator[list[SourceRun]]:
         """Read the runs of an experiment."""
         folder = self._folders[experiment.experiment_id]
-        models = self._logged_models(folder)
         datasets = {
             path.name: meta
             for path in folders_in(folder / "datasets")
@@ -138,7 +140,7 @@ class MlrunsSource:
         runs = (
             run
             for path in self._run_folders(experiment)
-            if (run := self._run(path, experiment, datasets, models)) is not None
+            if (run := self._run(path, experiment, datasets)) is not None
         )
         while some := list(islice(runs, together)):
             yield some
@@ -148,7 +150,6 @@ class MlrunsSource:
         folder: Path,
         experiment: SourceExperiment,
         datasets: dict[str, dict[str, Any]],
-        models: dict[str, list[LoggedModel]],
     ) -> SourceRun | None:
         meta = self._meta(folder, "runs")
         if meta is None:
@@ -172,7 +173,7 @@ class MlrunsSource:
             tags=tags,
             inputs=list(self._inputs(folder, datasets)),
             place=self._place(uri, folder / "artifacts"),
-            models=models.get(run_id, []),
+            models=list(self._used(folder)),
         )
 
     def _place(self, uri: str, inside: Path) -> Place:
@@ -191,8 +192,11 @@ class MlrunsSource:
             if meta is None:
                 continue
             dataset = datasets.get(str(meta.get("source_id")))
-            if meta.get("source_type") != "DATASET" or dataset is None:
-                self._note("inputs that are models", 1, "Loopline keeps data versions as inputs")
+            if meta.get("source_type") == "MODEL":
+                continue
+            if dataset is None:
+                why = "what they say they read is not in the store"
+                self._note("inputs", 1, why, is_missing=True)
                 continue
             tags = {str(key): str(value) for key, value in (meta.get("tags") or {}).items()}
             context = tags.pop(CONTEXT, "")
@@ -203,32 +207,66 @@ class MlrunsSource:
             }
             yield dataset_input(words, context)
 
-    def _logged_models(self, experiment: Path) -> dict[str, list[LoggedModel]]:
-        """Read the logged models of an experiment, by the run that made them, oldest first."""
-        found: dict[str, list[LoggedModel]] = {}
-        for folder in folders_in(experiment / "models"):
-            meta = self._meta(folder, "logged models")
-            if meta is None:
-                continue
-            for what in ("params", "tags", "metrics"):
-                count = sum(1 for _ in texts_below(folder / what))
-                why = "the run that logged the model keeps its own; Loopline has none of a model's"
-                self._note(f"{what} of logged models", count, why)
-            run_id = str(meta.get("source_run_id") or "")
-            model = LoggedModel(
-                model_id=str(meta.get("model_id") or folder.name),
-                name=str(meta.get("name") or "model"),
-                run_id=run_id,
-                place=self._place(str(meta.get("artifact_location") or ""), folder / "artifacts"),
-                created_ms=int(meta.get("creation_timestamp") or 0),
-            )
-            if not run_id:
-                why = "no run made them, so their files are kept only with a registered version"
-                self._note("logged models without a run", 1, why)
-            found.setdefault(run_id, []).append(model)
-        for models in found.values():
-            models.sort(key=lambda model: (model.created_ms, model.model_id))
-        return found
+    def _used(self, run: Path) -> Iterator[RunModel]:
+        """Read which logged models a run read and made."""
+        for name, role in (("inputs", ModelRole.INPUT), ("outputs", ModelRole.OUTPUT)):
+            for path in folders_in(run / name):
+                try:
+                    meta = read_meta(path)
+                except InvalidInputError as error:
+                    if role == ModelRole.OUTPUT:  # Inputs that cannot be read are noted already.
+                        self._note(name, 1, str(error), is_missing=True)
+                    continue
+                if role == ModelRole.OUTPUT or meta.get("source_type") == "MODEL":
+                    step = int(meta.get("step") or 0)
+                    yield RunModel(model_id=str(meta["source_id"]), role=role, step=step)
+
+    def logged_models(
+        self, experiment: SourceExperiment, together: int
+    ) -> Iterator[list[SourceLoggedModel]]:
+        """Read the logged models of an experiment."""
+        folders = folders_in(self._folders[experiment.experiment_id] / "models")
+        models = (
+            model
+            for folder in folders
+            if (model := self._logged_model(folder, experiment.experiment_id)) is not None
+        )
+        while some := list(islice(models, together)):
+            yield some
+
+    def _logged_model(self, folder: Path, experiment_id: str) -> SourceLoggedModel | None:
+        meta = self._meta(folder, "logged models")
+        if meta is None:
+            return None
+        model_id = str(meta.get("model_id") or folder.name)
+        points: list[LoggedModelPoint] = []
+        unreadable = 0
+        for path in sorted((folder / "metrics").rglob("*")):
+            if path.is_file():
+                key = path.relative_to(folder / "metrics").as_posix()
+                some, wrong = model_points_of_file(path, model_id, key)
+                points += some
+                unreadable += wrong
+        why = "such as are left by a process that was killed while it wrote"
+        self._note("unreadable lines of metrics of logged models", unreadable, why)
+        created_ms = int(meta.get("creation_timestamp") or 0)
+        model = LoggedModel(
+            model_id=model_id,
+            experiment_id=experiment_id,
+            name=str(meta.get("name") or "model"),
+            model_type=str(meta.get("model_type") or ""),
+            source_run_id=str(meta.get("source_run_id") or ""),
+            status=logged_model_status(meta.get("status")),
+            status_message=str(meta.get("status_message") or ""),
+            lifecycle=lifecycle_of(meta.get("lifecycle_stage")),
+            created_ms=created_ms,
+            updated_ms=int(meta.get("last_updated_timestamp") or created_ms),
+            params=dict(texts_below(folder / "params")),
+            tags=dict(texts_below(folder / "tags")),
+            metrics=points,
+        )
+        place = self._place(str(meta.get("artifact_location") or ""), folder / "artifacts")
+        return SourceLoggedModel(model=model, place=place)
 
     def _count_traces(self, experiment: Path) -> None:
         count = len(list(folders_in(experiment / "traces")))

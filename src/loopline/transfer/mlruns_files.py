@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
+from loopline.records.logged_models import LoggedModelPoint
 from loopline.transfer.points import ordered
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
     from loopline.transfer.source import Series
 
-__all__ = ["folders_in", "points_of_file", "read_meta", "texts_below"]
+__all__ = ["folders_in", "model_points_of_file", "points_of_file", "read_meta", "texts_below"]
+
+#: Words of a point of a logged model: timestamp, value, step, run, and of a data version, which
+#: may follow, the name and the digest.
+POINT_WORDS, DATASET_WORDS = 4, 2
 
 
 def folders_in(folder: Path) -> Iterator[Path]:
@@ -84,6 +89,38 @@ def points_of_file(path: Path, run_id: str, key: str) -> tuple[Series | None, in
     if not values:
         return None, unreadable
     return ordered(run_id, key, steps, timestamps, values), unreadable
+
+
+def model_points_of_file(path: Path, model_id: str, key: str) -> tuple[list[LoggedModelPoint], int]:
+    """Read a metric of a logged model: ``timestamp value step run [dataset digest]`` a line.
+
+    Returns:
+        The points, and how many lines cannot be read.
+    """
+    points: list[LoggedModelPoint] = []
+    unreadable = 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.strip().split(" ")
+        rest = words[POINT_WORDS:]
+        try:
+            if len(words) < POINT_WORDS or len(rest) == 1:
+                raise ValueError  # noqa: TRY301 - told of below like any other
+            point = LoggedModelPoint(
+                model_id=model_id,
+                key=key,
+                value=float(words[1]),
+                step=int(words[2]),
+                timestamp_ms=int(words[0]),
+                run_id=words[3],
+                # A name may have spaces in it, a digest has none.
+                dataset_name=" ".join(rest[:-1]),
+                dataset_digest=rest[-1] if len(rest) >= DATASET_WORDS else "",
+            )
+        except ValueError:
+            unreadable += bool(line.strip())
+            continue
+        points.append(point)
+    return points, unreadable
 
 
 def _line_by_line(lines: list[str]) -> tuple[list[int], list[float], list[int], int]:

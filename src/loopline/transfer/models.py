@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records.operations import (
+    DescribeLoggedModels,
     GetRun,
     ImportModel,
     ImportVersion,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loopline.backend.protocol import Backend
+    from loopline.records.transfer import LoggedModelDescription
     from loopline.transfer.importer import Options
     from loopline.transfer.source import Source, SourceModel, SourceVersion
     from loopline.transfer.tally import Tally
@@ -57,25 +60,28 @@ class ModelsImport:
         self._tally = tally
         self._options = options
 
-    def everything(self, runs: set[str] | None, folders: Mapping[str, tuple[str, str]]) -> None:
+    def everything(self, runs: set[str] | None, logged_models: set[str]) -> None:
         """Import the models.
 
         Args:
             runs: Only versions that these made; None for all.
-            folders: Run and folder among its files, per id of a logged model.
+            logged_models: Or that were made from one of these.
         """
         before = {model.name: model for model in self._backend.call(ListModels())}
         for model in self._source.models():
-            versions = [v for v in model.versions if runs is None or v.run_id in runs]
+            versions = [
+                version
+                for version in model.versions
+                if runs is None or version.run_id in runs or version.model_id in logged_models
+            ]
             if runs is None or versions:
-                self._model(model, versions, before.get(model.name), folders)
+                self._model(model, versions, before.get(model.name))
 
     def _model(
         self,
         model: SourceModel,
         versions: list[SourceVersion],
         before: RegisteredModel | None,
-        folders: Mapping[str, tuple[str, str]],
     ) -> None:
         known = self._versions(model.name) if before else {}
         if self._options.dry_run:
@@ -88,7 +94,7 @@ class ModelsImport:
             self._count(model, versions, before, known, None, {})
             return
         for version in versions:
-            self._version(model, version, folders, is_known=version.version in known)
+            self._version(model, version, is_known=version.version in known)
         here = self._versions(model.name)
         ours = {v.version for v in versions if _is_same(v, here.get(v.version))}
         after = self._put(
@@ -128,18 +134,12 @@ class ModelsImport:
 
     # --- versions ------------------------------------------------------------------------------
 
-    def _version(
-        self,
-        model: SourceModel,
-        given: SourceVersion,
-        folders: Mapping[str, tuple[str, str]],
-        *,
-        is_known: bool,
-    ) -> None:
-        found = self._files(given, folders)
+    def _version(self, model: SourceModel, given: SourceVersion, *, is_known: bool) -> None:
+        logged = self._logged_model(given.model_id)
+        found = self._files(given, logged)
         metrics, params = given.metrics, given.params
         if metrics is None or params is None:
-            metrics, params = self._facts_of(found.run_id)
+            metrics, params = self._facts_of(found.run_id, logged)
         version = ModelVersion(
             name=model.name,
             version=given.version,
@@ -182,11 +182,20 @@ class ModelsImport:
         files = self._backend.call(ResolveModel(name=name, version=number)).files
         return {(file.path, file.sha256) for file in files}
 
-    def _files(self, given: SourceVersion, folders: Mapping[str, tuple[str, str]]) -> _Files:
-        """Find a version's files: a folder of a run that is here, or a place of its own."""
+    def _logged_model(self, model_id: str) -> LoggedModelDescription | None:
+        """Look up the logged model that a version was made from, a deleted one, too."""
+        if not model_id:
+            return None
+        found = self._backend.call(DescribeLoggedModels(model_ids=[model_id]))
+        return found[0] if found else None
+
+    def _files(self, given: SourceVersion, logged: LoggedModelDescription | None) -> _Files:
+        """Find a version's files: a logged model's, a folder of a run, or a place of its own."""
         run_id, folder = given.run_id, given.run_path
-        if given.model_id in folders:
-            run_id, folder = folders[given.model_id]
+        if logged is not None:
+            run_id = run_id or logged.model.source_run_id
+            if logged.files and not folder and not given.is_exact:
+                return _Files(run_id, "", logged.files, is_found=True)
         if folder and not given.is_exact:
             below = self._below(run_id, folder)
             if below:
@@ -215,12 +224,19 @@ class ModelsImport:
             if not file.is_dir
         ]
 
-    def _facts_of(self, run_id: str) -> tuple[dict[str, float], dict[str, str]]:
-        try:
+    def _facts_of(
+        self, run_id: str, logged: LoggedModelDescription | None
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Tell what was measured on a version: by its run, and (which says more) on the model."""
+        metrics: dict[str, float] = {}
+        params: dict[str, str] = {}
+        with suppress(NotFoundError):
             run = self._backend.call(GetRun(run_id=run_id))
-        except NotFoundError:
-            return {}, {}
-        return run.data.metrics, run.params
+            metrics, params = dict(run.data.metrics), dict(run.params)
+        if logged is not None:
+            metrics |= {point.key: point.value for point in logged.model.metrics}
+            params |= logged.model.params
+        return metrics, params
 
     def _new_events(self, model: SourceModel, versions: list[SourceVersion]) -> list[VersionEvent]:
         """Tell the history to add: the source's, or what versions without one must have had."""

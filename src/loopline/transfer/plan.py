@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loopline.errors import InvalidInputError
 from loopline.records.base import Lifecycle
-from loopline.records.facts import Fact, InputLogged, ParamsLogged, RunStarted, TagsSet
+from loopline.records.facts import (
+    Fact,
+    InputLogged,
+    LoggedModelUsed,
+    ParamsLogged,
+    RunStarted,
+    TagsSet,
+)
 from loopline.records.tracking import RunEvent, RunStatus
 from loopline.records.transfer import RunDescription, RunSettlement
 from loopline.rules.names import check_key, check_param_value, check_tag_value
@@ -20,6 +27,7 @@ from loopline.rules.names import check_key, check_param_value, check_tag_value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loopline.records.logged_models import ModelRole
     from loopline.records.tracking import RunInput
     from loopline.transfer.source import SourceRun
 
@@ -73,6 +81,7 @@ def facts_of(
     params = fitting("param", run.params).fit
     tags = fitting("tag", run.tags).fit
     inputs = {input_key(item): item for item in run.inputs}
+    has_models: dict[tuple[ModelRole, str], int] = {}
     facts: list[Fact] = []
     if known is None:
         facts.append(
@@ -96,11 +105,19 @@ def facts_of(
         params = {key: value for key, value in params.items() if key not in known.run.params}
         for item in known.inputs:
             inputs.pop(input_key(item), None)
+        has_models = {(model.role, model.model_id): model.step for model in known.models}
     if params:
         facts.append(ParamsLogged(run_id=run.run_id, params=params))
     facts += [
         InputLogged(run_id=run.run_id, dataset=item.dataset, context=item.context)
         for item in inputs.values()
+    ]
+    facts += [
+        LoggedModelUsed(
+            run_id=run.run_id, model_id=model.model_id, role=model.role, step=model.step
+        )
+        for model in run.models
+        if has_models.get((model.role, model.model_id)) != model.step
     ]
     return facts
 

@@ -1,4 +1,4 @@
-"""The files of imported runs: their own and those of the models they logged."""
+"""The files of imported runs and logged models: listed, kept and counted."""
 
 from __future__ import annotations
 
@@ -17,50 +17,37 @@ if TYPE_CHECKING:
     from loopline.transfer.importer import Options
     from loopline.transfer.source import Place, SourceRun
     from loopline.transfer.tally import Tally
-    from loopline.transfer.uploads import Uploads
+    from loopline.transfer.uploads import Kept, Uploads
 
 __all__ = ["FilesImport"]
 
 
 class FilesImport:
-    """Lists, keeps and counts the files of runs.
-
-    Attributes:
-        folders: Run and folder among its files, per id of a logged model.
-    """
+    """Lists, keeps and counts the files of runs and of logged models."""
 
     def __init__(self, uploads: Uploads, tally: Tally, options: Options) -> None:
         self._uploads = uploads
         self._tally = tally
         self._options = options
-        self.folders: dict[str, tuple[str, str]] = {}
 
     def of(self, run: SourceRun) -> list[SourceFile]:
-        """List a run's files under the paths they get here.
+        """List a run's own files; those of the models that it logged are these models'."""
+        return self.listed(run.place, "files of runs")
 
-        A model that the source keeps apart gets a folder of the name it was logged under, as
-        MLflow's client shows it; the second of a name has its id behind it.
-        """
-        own = self._list(run.place, "files of runs") if self._options.artifacts else []
-        taken = {file.path.partition("/")[0] for file in own}
-        files = list(own)
-        for model in run.models:
-            folder = model.name if model.name not in taken else f"{model.name}-{model.model_id}"
-            taken.add(folder)
-            self.folders[model.model_id] = (run.run_id, folder)
-            if self._options.artifacts:
-                files += [
-                    file._replace(path=f"{folder}/{file.path}")
-                    for file in self._list(model.place, "files of logged models")
-                ]
-        return files
+    def listed(self, place: Place | None, what: str) -> list[SourceFile]:
+        """List the files of a place; one that cannot be read is told of as ``what``."""
+        if place is None or not self._options.artifacts:
+            return []
+        try:
+            return list(place.files())
+        except UnreachableError as error:
+            self._tally.leave_out(Note(what, 1, str(error), is_missing=True))
+            return []
 
     def send(
         self, files: list[SourceFile], run_id: str, known: RunDescription | None
     ) -> list[Fact]:
-        """Keep the files that are not here; return the facts that name them."""
-        has = _by_path(known)
-        wanted = [file for file in files if self._is_new(file, has.get(file.path))]
+        """Keep the files of a run that are not here; return the facts that name them."""
         return [
             ArtifactLogged(
                 run_id=run_id,
@@ -69,20 +56,28 @@ class FilesImport:
                 size_bytes=kept.size_bytes,
                 at_ms=kept.at_ms,
             )
-            for kept in self._uploads.keep(wanted)
+            for kept in self.keep(files, known.artifacts if known else [])
         ]
+
+    def keep(self, files: list[SourceFile], here: list[Artifact]) -> list[Kept]:
+        """Keep the files that are not here."""
+        has = {file.path: file for file in here}
+        return self._uploads.keep(
+            [file for file in files if self._is_new(file, has.get(file.path))]
+        )
 
     def count(
         self,
-        run: SourceRun,
+        owner: str,
         files: list[SourceFile],
-        before: RunDescription | None,
-        after: RunDescription | None,
+        before: list[Artifact],
+        after: list[Artifact],
     ) -> None:
-        """Count files on both sides."""
+        """Count the files of a run or a logged model on both sides."""
         if not self._options.artifacts:
             return
-        had, has = _by_path(before), _by_path(after)
+        had = {file.path for file in before}
+        has = {file.path: file for file in after}
         for file in files:
             here = has.get(file.path)
             size = file.size_bytes
@@ -96,12 +91,12 @@ class FilesImport:
                 continue
             if not _fits(file.path):
                 self._tally.differ(
-                    f"Run {run.run_id}: no store of Loopline's takes a file named {file.path!r}. "
+                    f"{owner}: no store of Loopline's takes a file named {file.path!r}. "
                     "Rename it in the source and run the import again."
                 )
             elif not alike:
                 self._tally.differ(
-                    f"Run {run.run_id}: the file {file.path!r} is another one here; --update "
+                    f"{owner}: the file {file.path!r} is another one here; --update "
                     "takes the source's."
                 )
 
@@ -116,19 +111,6 @@ class FilesImport:
             return True
         sha256 = hash_of(file)
         return bool(sha256) and sha256 != here.sha256
-
-    def _list(self, place: Place | None, what: str) -> list[SourceFile]:
-        if place is None:
-            return []
-        try:
-            return list(place.files())
-        except UnreachableError as error:
-            self._tally.leave_out(Note(what, 1, str(error), is_missing=True))
-            return []
-
-
-def _by_path(known: RunDescription | None) -> dict[str, Artifact]:
-    return {file.path: file for file in known.artifacts} if known else {}
 
 
 def _fits(path: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loopline.errors import NotFoundError
 from loopline.records.operations import (
+    DescribeLoggedModels,
     DescribeRuns,
     GetMetricColumns,
     GetRun,
@@ -15,6 +16,7 @@ from loopline.records.operations import (
     ListVersionEvents,
     ListVersions,
     ResolveModel,
+    SearchLoggedModels,
     SearchRuns,
 )
 from loopline.rules.points import Points
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from loopline.backend.protocol import Backend
+    from loopline.records.logged_models import LoggedModel
     from loopline.records.registry import ModelVersion, RegisteredModel, VersionEvent
     from loopline.records.tracking import Artifact, Experiment, Run
-    from loopline.records.transfer import RunDescription
+    from loopline.records.transfer import LoggedModelDescription, RunDescription
 
 __all__ = ["ModelSelection", "Selection", "VersionSelection"]
 
@@ -169,14 +172,45 @@ class Selection:
         columns = self._backend.call(GetMetricColumns(run_id=run.run_id, key=key))
         return Points.from_columns(columns.steps, columns.timestamps_ms, columns.values)
 
-    def models(self, run_ids: set[str]) -> Iterator[ModelSelection]:
-        """Read the models: all of everything, else the versions that some runs made."""
+    def logged_models(self) -> Iterator[LoggedModelDescription]:
+        """Read the logged models, experiment by experiment; of chosen runs, those they made."""
+        for experiment in self.experiments():
+            wanted = self._wanted[experiment.experiment_id]
+            for models in self._pages_of_models(experiment.experiment_id):
+                ids = [
+                    model.model_id
+                    for model in models
+                    if wanted.run_ids is None or model.source_run_id in wanted.run_ids
+                ]
+                if ids:
+                    yield from self._backend.call(DescribeLoggedModels(model_ids=ids))
+
+    def _pages_of_models(self, experiment_id: str) -> Iterator[list[LoggedModel]]:
+        token = ""
+        while True:
+            page = self._backend.call(
+                SearchLoggedModels(
+                    experiment_ids=[experiment_id],
+                    max_results=TOGETHER,
+                    page_token=token,
+                    lifecycle="all",
+                )
+            )
+            yield page.models
+            token = page.next_page_token
+            if not token:
+                return
+
+    def models(self, run_ids: set[str], logged_models: set[str]) -> Iterator[ModelSelection]:
+        """Read the models: all of everything, else the versions made from some runs or models."""
         for model in self._backend.call(ListModels()):
             listed = self._backend.call(ListVersions(name=model.name))
             versions = [
                 version
                 for version in reversed(listed)
-                if self.is_everything or version.run_id in run_ids
+                if self.is_everything
+                or version.run_id in run_ids
+                or version.logged_model_id in logged_models
             ]
             if not versions and not self.is_everything:
                 continue

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from loopline.records.logged_models import LoggedModel, RunModel
     from loopline.rules.points import Points
 
 __all__ = [
-    "LoggedModel",
     "Note",
     "Place",
     "Series",
     "Source",
     "SourceExperiment",
     "SourceFile",
+    "SourceLoggedModel",
     "SourceModel",
     "SourceRun",
     "SourceVersion",
@@ -110,20 +111,15 @@ class SourceExperiment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoggedModel:
-    """A model of a run that the source keeps apart from the run's files.
+class SourceLoggedModel:
+    """A logged model, with the id of its experiment in the source.
 
     Attributes:
-        model_id: Such as ``m-0123…``.
-        name: What it was logged as: its folder among the run's files here.
-        run_id: The run that made it; empty when none did.
+        place: Where its files lie; None when it has none.
     """
 
-    model_id: str
-    name: str
-    run_id: str
-    place: Place
-    created_ms: int = 0
+    model: LoggedModel
+    place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +129,7 @@ class SourceRun:
     Attributes:
         start_ms: Unix time in milliseconds, or None when the source has none.
         place: Where its files lie; None when it has none.
-        models: Logged models that it made, oldest first.
+        models: Logged models that it read or made.
         events: Changes of status, when the source keeps them.
     """
 
@@ -154,7 +150,7 @@ class SourceRun:
     tags: dict[str, str] = field(default_factory=dict)
     inputs: list[RunInput] = field(default_factory=list)
     place: Place | None = None
-    models: list[LoggedModel] = field(default_factory=list)
+    models: list[RunModel] = field(default_factory=list)
     events: list[RunEvent] = field(default_factory=list)
 
 
@@ -241,6 +237,12 @@ class Source(Protocol):
 
     def series(self, runs: list[SourceRun]) -> Iterator[Series]:
         """Read every metric of some runs, one series at a time."""
+        ...
+
+    def logged_models(
+        self, experiment: SourceExperiment, together: int
+    ) -> Iterator[list[SourceLoggedModel]]:
+        """Read the logged models of an experiment, deleted ones too, some at a time."""
         ...
 
     def counts(self) -> dict[str, int]:
