@@ -48,11 +48,11 @@ def test_a_database_of_another_program_is_left_to_the_byte(tmp_path: Path, table
 def fill_as_mlflow(url: str) -> None:
     """Make a database with MLflow's own schema, and an experiment in it."""
     engine = create_engine(url)
-    mlflow_schema.metadata.create_all(engine)
     with engine.begin() as connection:
+        mlflow_schema.create_tables(connection, mlflow_schema.MLFLOW_2)
         tables = mlflow_schema.tables
         connection.execute(
-            insert(tables["alembic_version"]), {"version_num": mlflow_schema.REVISION}
+            insert(tables["alembic_version"]), {"version_num": mlflow_schema.MLFLOW_2.revision}
         )
         connection.execute(
             insert(tables["experiments"]),

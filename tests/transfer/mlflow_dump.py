@@ -35,6 +35,7 @@ def files_of(client: Any, run_id: str, folder: str | None = None) -> Iterator[tu
 
 def run_of(client: Any, run: Any, experiment: str) -> dict[str, Any]:
     """Write down a run."""
+    run = client.get_run(run.info.run_id)  # A search does not tell which models a run read.
     info, data = run.info, run.data
     return {
         "experiment": experiment,

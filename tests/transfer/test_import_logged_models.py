@@ -25,7 +25,9 @@ from loopline.records.operations import (
 from loopline.transfer.archive_read import ArchiveSource
 from loopline.transfer.archive_write import write_archive
 from loopline.transfer.importer import Options, import_from
+from loopline.transfer.mlflow_export import write_mlflow_database
 from loopline.transfer.mlruns import MlrunsSource
+from loopline.transfer.open_source import open_mlflow
 from loopline.transfer.selection import Selection
 
 if TYPE_CHECKING:
@@ -276,3 +278,36 @@ def test_a_run_that_is_exported_takes_the_models_along_that_it_made(
     assert import_from(ArchiveSource(tmp_path / "archive"), other).equal
     found = other.call(SearchLoggedModels(lifecycle="all")).models
     assert [model.model_id for model in found] == [CUT]
+
+
+def test_a_database_of_mlflow_3_carries_them_whole(
+    logged: Mlruns, home: Backend, new_home: Callable[[str], Backend], tmp_path: Path
+) -> None:
+    bring(logged, home)
+    exported = write_mlflow_database(Selection(home), home, tmp_path / "mlflow.db")
+    assert exported.mlflow_version == "3.0"
+    assert exported.counts["logged_models"] == 5
+    other = new_home("other")
+    report = import_from(open_mlflow(str(tmp_path / "mlflow.db")), other)
+    assert report.equal, report.differences
+    assert everything(other) == everything(home)
+    ids = [BEST, CHILD]
+    was, now = (backend.call(DescribeRuns(run_ids=ids)) for backend in (home, other))
+    assert [one.models for one in was] == [one.models for one in now]
+    for number in (5, 6, 7):
+        before, after = (b.call(ResolveModel(name="fare", version=number)) for b in (home, other))
+        assert after.files == before.files
+        assert after.version.logged_model_id == before.version.logged_model_id
+        assert after.version.run_id == before.version.run_id
+
+
+def test_what_mlflow_has_no_room_for_is_told(logged: Mlruns, home: Backend, tmp_path: Path) -> None:
+    fares = logged.root / "1" / "models" / CUT / "metrics"
+    lines = [f"5 3.5 0 {CHILD}", f"5 3.25 0 {CHILD} green g0", f"5 3.0 0 {BEST}"]
+    logged.texts(fares, {"mae": "\n".join(lines)})
+    bring(logged, home)
+    write = write_mlflow_database(Selection(home, [CHILD]), home, tmp_path / "mlflow.db")
+    assert write.left_out["points of logged models by runs that are not exported"] == 1
+    assert write.left_out["second data versions on which a model was measured at a moment"] == 1
+    write = write_mlflow_database(Selection(home, ["2"]), home, tmp_path / "gone.db")
+    assert write.mlflow_version == "2.22"

@@ -253,10 +253,6 @@ def test_a_database_made_by_mlflow_is_the_same_here_and_when_written_back(
 
     write_mlflow_database(Selection(home), home, tmp_path / "back.db")
     back = shown_by_mlflow(python, f"sqlite:///{tmp_path}/back.db", tmp_path)
-    for run_id, shown in back["runs"].items():
-        assert shown.pop("files") == ours["runs"][run_id].pop("files")
-    for shown in theirs["runs"].values():
-        del shown["files"]
     assert back == theirs
     assert import_from(open_mlflow(str(tmp_path / "back.db")), new_home("third")).equal
 

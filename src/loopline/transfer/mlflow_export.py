@@ -15,7 +15,7 @@ from loopline.records.base import Lifecycle
 from loopline.records.transfer import Exported
 from loopline.rules.names import check_artifact_path
 from loopline.transfer import mlflow_rows as rows
-from loopline.transfer.mlflow_schema import MLFLOW_VERSION, REVISION, metadata, tables
+from loopline.transfer.mlflow_schema import MLFLOW_2, MLFLOW_3, USES, create_tables, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from loopline.backend.protocol import Backend
     from loopline.records.tracking import Artifact
-    from loopline.records.transfer import RunDescription
+    from loopline.records.transfer import LoggedModelDescription, RunDescription
     from loopline.transfer.selection import ModelSelection, Selection
 
 __all__ = ["write_mlflow_database"]
@@ -43,6 +43,8 @@ def write_mlflow_database(
     watch: Callable[[str], None] | None = None,
 ) -> Exported:
     """Write what was selected into a new SQLite file in MLflow's schema.
+
+    That of MLflow 2.22, which later ones migrate; when there are logged models, that of 3.0.
 
     Args:
         selection: What to write.
@@ -96,25 +98,32 @@ class _Writer:
         #: Files and their folder per run, to know a version's folder again.
         self._of_runs: dict[str, dict[str, Artifact]] = {}
         self._homes: dict[str, Path] = {}
+        #: Files and their folder per logged model; so.
+        self._of_models: dict[str, dict[str, str]] = {}
+        self._homes_of_models: dict[str, Path] = {}
+        self._schema = MLFLOW_2
 
     def write(self, selection: Selection, path: Path) -> Exported:
         engine = create_engine(f"sqlite:///{path}")
+        self._schema = MLFLOW_2 if next(selection.logged_models(), None) is None else MLFLOW_3
         try:
-            metadata.create_all(engine)
             with engine.begin() as connection:
-                self._put(connection, "alembic_version", [{"version_num": REVISION}])
+                create_tables(connection, self._schema)
+                version = {"version_num": self._schema.revision}
+                self._put(connection, "alembic_version", [version])
                 self._experiments(connection, selection)
-                run_ids: set[str] = set()
                 for known in selection.runs():
-                    run_ids.add(known.run.run_id)
                     self._run(connection, selection, known)
                     self._watch(known.run.run_id)
-                for chosen in selection.models(run_ids, set()):
+                if self._schema is MLFLOW_3:
+                    for logged in selection.logged_models():
+                        self._logged_model(connection, logged)
+                for chosen in selection.models(set(self._of_runs), set(self._of_models)):
                     self._model(connection, chosen)
         finally:
             engine.dispose()
         return Exported(
-            mlflow_version=MLFLOW_VERSION,
+            mlflow_version=self._schema.mlflow_version,
             database=str(self._database),
             files=str(self._files) if self._files is not None and self._files.exists() else "",
             counts={what: count for what, count in self._counts.items() if count},
@@ -126,8 +135,9 @@ class _Writer:
             connection.execute(insert(tables[name]), values[start : start + TOGETHER])
         self._counts[name] = self._counts.get(name, 0) + len(values)
 
-    def _leave_out(self, what: str) -> None:
-        self._left_out[what] = self._left_out.get(what, 0) + 1
+    def _leave_out(self, what: str, count: int = 1) -> None:
+        if count:
+            self._left_out[what] = self._left_out.get(what, 0) + count
 
     # --- experiments and runs ------------------------------------------------------------------
 
@@ -203,6 +213,45 @@ class _Writer:
             if item.context:
                 tag = {"input_uuid": input_id, "name": rows.CONTEXT, "value": item.context}
                 self._put(connection, "input_tags", [tag])
+        uses = [rows.use_row(uuid.uuid4().hex, run.run_id, use) for use in known.models]
+        if self._schema is MLFLOW_3:
+            if uses:
+                connection.execute(insert(USES), uses)
+            self._counts["inputs"] = self._counts.get("inputs", 0) + len(uses)
+        else:
+            self._leave_out("links of runs to logged models that are not exported", len(uses))
+
+    # --- logged models -------------------------------------------------------------------------
+
+    def _logged_model(self, connection: Connection, logged: LoggedModelDescription) -> None:
+        model = logged.model
+        home = self._root / model.experiment_id / "models" / model.model_id / "artifacts"
+        self._put(connection, "logged_models", [rows.logged_model_row(model, str(home))])
+        place = {"model_id": model.model_id, "experiment_id": int(model.experiment_id)}
+        for kind, texts in (("param", model.params), ("tag", model.tags)):
+            self._put(
+                connection,
+                f"logged_model_{kind}s",
+                [
+                    {**place, f"{kind}_key": key, f"{kind}_value": value}
+                    for key, value in texts.items()
+                ],
+            )
+        points: dict[tuple[object, ...], dict[str, Any]] = {}
+        for point in model.metrics:
+            if point.run_id not in self._of_runs:
+                self._leave_out("points of logged models by runs that are not exported")
+                continue
+            key = (point.key, point.timestamp_ms, point.step, point.run_id)
+            if key in points:
+                self._leave_out("second data versions on which a model was measured at a moment")
+                continue
+            points[key] = rows.logged_model_point_row(model, point)
+        self._put(connection, "logged_model_metrics", list(points.values()))
+        self._homes_of_models[model.model_id] = home
+        self._of_models[model.model_id] = {file.path: file.sha256 for file in logged.files}
+        for file in logged.files:
+            self._copy(file, home)
 
     # --- registry ------------------------------------------------------------------------------
 
@@ -227,11 +276,16 @@ class _Writer:
         for one in chosen.versions:
             version = one.version
             home = self._home_of(version.run_id, version.artifact_path, one.files)
+            source = ""
+            if home is None and self._is_logged_model(version.logged_model_id, one.files):
+                home = self._homes_of_models[version.logged_model_id]
+                source = f"models:/{version.logged_model_id}"
             if home is None:
                 home = self._root / "models" / model.name / str(version.version)
                 for file in one.files:
                     self._copy(file, home)
-            self._put(connection, "model_versions", [rows.version_row(version, str(home))])
+            row = rows.version_row(version, str(home), source or str(home))
+            self._put(connection, "model_versions", [row])
             self._put(
                 connection,
                 "model_version_tags",
@@ -255,6 +309,10 @@ class _Writer:
             if same is None or same.sha256 != file.sha256:
                 return None
         return self._homes[run_id] / folder
+
+    def _is_logged_model(self, model_id: str, files: list[Artifact]) -> bool:
+        """Whether a version is a logged model that was written, file by file."""
+        return self._of_models.get(model_id) == {file.path: file.sha256 for file in files}
 
     # --- files ---------------------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from loopline.records.base import Lifecycle
+from loopline.records.logged_models import LoggedModelStatus, ModelRole
 from loopline.rules.mlflow_datasets import dataset_words
 from loopline.transfer.mlflow_facts import CONTEXT, DELETED_STAGE, PARENT
 
 if TYPE_CHECKING:
+    from loopline.records.logged_models import LoggedModel, LoggedModelPoint, RunModel
     from loopline.records.registry import ModelVersion, RegisteredModel
     from loopline.records.tracking import Dataset, Experiment, Run
 
@@ -19,15 +21,27 @@ __all__ = [
     "deleted_version_row",
     "experiment_row",
     "input_row",
+    "logged_model_point_row",
+    "logged_model_row",
     "model_row",
     "point_row",
     "run_row",
     "tags_of",
+    "use_row",
     "version_row",
 ]
 
 #: What MLflow's databases hold in the place of infinity.
 LARGEST = 1.7976931348623157e308
+_LOGGED_MODEL_STATUSES = {
+    LoggedModelStatus.PENDING: 1,
+    LoggedModelStatus.READY: 2,
+    LoggedModelStatus.FAILED: 3,
+}
+_USES = {
+    ModelRole.INPUT: ("RUN_INPUT", "MODEL_INPUT"),
+    ModelRole.OUTPUT: ("RUN_OUTPUT", "MODEL_OUTPUT"),
+}
 
 
 def experiment_row(experiment: Experiment, location: str) -> dict[str, Any]:
@@ -108,6 +122,52 @@ def input_row(input_id: str, dataset_id: str, run_id: str) -> dict[str, Any]:
     }
 
 
+def use_row(input_id: str, run_id: str, use: RunModel) -> dict[str, Any]:
+    """Make a row of ``inputs`` as MLflow 3 has it: a run read or made a logged model."""
+    source_type, destination_type = _USES[use.role]
+    return {
+        "input_uuid": input_id,
+        "source_type": source_type,
+        "source_id": run_id,
+        "destination_type": destination_type,
+        "destination_id": use.model_id,
+        "step": use.step,
+    }
+
+
+def logged_model_row(model: LoggedModel, location: str) -> dict[str, Any]:
+    """Make a row of ``logged_models``."""
+    return {
+        "model_id": model.model_id,
+        "experiment_id": int(model.experiment_id),
+        "name": model.name,
+        "artifact_location": location,
+        "creation_timestamp_ms": model.created_ms,
+        "last_updated_timestamp_ms": model.updated_ms,
+        "status": _LOGGED_MODEL_STATUSES[model.status],
+        "lifecycle_stage": model.lifecycle.value,
+        "model_type": model.model_type or None,
+        "source_run_id": model.source_run_id or None,
+        "status_message": model.status_message or None,
+    }
+
+
+def logged_model_point_row(model: LoggedModel, point: LoggedModelPoint) -> dict[str, Any]:
+    """Make a row of ``logged_model_metrics``, in which NULL is NaN."""
+    return {
+        "model_id": model.model_id,
+        "experiment_id": int(model.experiment_id),
+        "metric_name": point.key,
+        "metric_timestamp_ms": point.timestamp_ms,
+        "metric_step": point.step,
+        "metric_value": None if math.isnan(point.value) else point.value,
+        "run_id": point.run_id,
+        "dataset_uuid": None,
+        "dataset_name": point.dataset_name or None,
+        "dataset_digest": point.dataset_digest or None,
+    }
+
+
 def model_row(model: RegisteredModel) -> dict[str, Any]:
     """Make a row of ``registered_models``."""
     return {
@@ -118,7 +178,7 @@ def model_row(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
-def version_row(version: ModelVersion, location: str) -> dict[str, Any]:
+def version_row(version: ModelVersion, location: str, source: str) -> dict[str, Any]:
     """Make a row of ``model_versions``."""
     return {
         "name": version.name,
@@ -128,7 +188,7 @@ def version_row(version: ModelVersion, location: str) -> dict[str, Any]:
         "description": version.description or None,
         "user_id": version.actor or None,
         "current_stage": version.stage.value,
-        "source": location,
+        "source": source,
         "run_id": version.run_id or None,
         "run_link": version.run_link or None,
         "status": version.status.value,

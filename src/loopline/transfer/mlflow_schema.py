@@ -1,10 +1,13 @@
 """Tables of an MLflow database as MLflow 2.22 has them, by the names that it gives them.
 
-That version reads them as they are; MLflow 3 migrates them by itself when it opens the file.
+That version reads them as they are; MLflow 3 migrates them by itself when it opens the file. What
+only MLflow 3 has, logged models, is a second set of tables, that of its first version.
 Constraints and indexes have MLflow's names because its migrations ask for them by name.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -22,14 +25,29 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    column,
+    table,
     text,
 )
 
-__all__ = ["MLFLOW_VERSION", "REVISION", "metadata", "tables"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
-#: The MLflow whose schema this is, and its newest migration.
-MLFLOW_VERSION = "2.22"
-REVISION = "0584bdc529eb"
+__all__ = ["MLFLOW_2", "MLFLOW_3", "USES", "Schema", "create_tables", "tables"]
+
+
+class Schema(NamedTuple):
+    """An MLflow whose schema is written.
+
+    Attributes:
+        revision: Its newest migration.
+        names: Its tables.
+    """
+
+    mlflow_version: str
+    revision: str
+    names: frozenset[str]
+
 
 metadata = MetaData()
 
@@ -287,5 +305,92 @@ for _name, _key_name in (
     )
     Index(f"index_{_name}_request_id", _of.c.request_id)
 
+_OF_2 = frozenset(metadata.tables)
+
+_table(
+    "logged_models",
+    Column("model_id", String(36), nullable=False),
+    Column("experiment_id", Integer, nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("artifact_location", String(1000), nullable=False),
+    Column("creation_timestamp_ms", BigInteger, nullable=False),
+    Column("last_updated_timestamp_ms", BigInteger, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("lifecycle_stage", String(32)),
+    Column("model_type", String(500)),
+    Column("source_run_id", String(32)),
+    Column("status_message", String(1000)),
+    CheckConstraint(LIFECYCLE, name="logged_models_lifecycle_stage_check"),
+    ForeignKeyConstraint(
+        ["experiment_id"],
+        ["experiments.experiment_id"],
+        name="fk_logged_models_experiment_id",
+        ondelete="CASCADE",
+    ),
+    PrimaryKeyConstraint("model_id", name="logged_models_pk"),
+)
+
+
+def _of_logged_model(name: str, *parts: object) -> Table:
+    return _table(
+        name,
+        Column("model_id", String(36), nullable=False),
+        Column("experiment_id", Integer, nullable=False),
+        ForeignKeyConstraint(
+            ["experiment_id"], ["experiments.experiment_id"], name=f"fk_{name}_experiment_id"
+        ),
+        ForeignKeyConstraint(
+            ["model_id"],
+            ["logged_models.model_id"],
+            name=f"fk_{name}_model_id",
+            ondelete="CASCADE",
+        ),
+        *parts,
+    )
+
+
+for _kind in ("param", "tag"):
+    _of_logged_model(
+        f"logged_model_{_kind}s",
+        Column(f"{_kind}_key", String(255), nullable=False),
+        Column(f"{_kind}_value", Text, nullable=False),
+        PrimaryKeyConstraint("model_id", f"{_kind}_key", name=f"logged_model_{_kind}s_pk"),
+    )
+_of_metrics = _of_logged_model(
+    "logged_model_metrics",
+    Column("metric_name", String(500), nullable=False),
+    Column("metric_timestamp_ms", BigInteger, nullable=False),
+    Column("metric_step", BigInteger, nullable=False),
+    Column("metric_value", Float(53)),
+    Column("run_id", String(32), nullable=False),
+    Column("dataset_uuid", String(36)),
+    Column("dataset_name", String(500)),
+    Column("dataset_digest", String(36)),
+    ForeignKeyConstraint(
+        ["run_id"], ["runs.run_uuid"], name="fk_logged_model_metrics_run_id", ondelete="CASCADE"
+    ),
+    PrimaryKeyConstraint(
+        "model_id",
+        "metric_name",
+        "metric_timestamp_ms",
+        "metric_step",
+        "run_id",
+        name="logged_model_metrics_pk",
+    ),
+)
+Index("index_logged_model_metrics_model_id", _of_metrics.c.model_id)
+
+#: ``inputs`` as MLflow 3 has it, with the step at which a run made a logged model.
+USES = table("inputs", *(column(each.name) for each in _inputs.c), column("step"))
 #: Tables by name.
 tables = metadata.tables
+MLFLOW_2 = Schema("2.22", "0584bdc529eb", _OF_2)
+MLFLOW_3 = Schema("3.0", "6953534de441", frozenset(tables))
+
+
+def create_tables(connection: Connection, schema: Schema) -> None:
+    """Make the tables of a schema in an empty database."""
+    metadata.create_all(connection, [tables[name] for name in schema.names])
+    if schema is MLFLOW_3:
+        # What its migration adds; a column of the table here would be one of MLflow 2, too.
+        connection.execute(text("ALTER TABLE inputs ADD COLUMN step BIGINT DEFAULT '0' NOT NULL"))

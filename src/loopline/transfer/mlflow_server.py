@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -147,8 +147,40 @@ class ServerSource:
             tags=tags,
             inputs=list(self._inputs(item.get("inputs", {}))),
             place=place_at(self._rest, uri, RunPlace(self._rest, run_id), self._artifacts),
-            models=_used(item),
+            models=self._used(run_id, item),
         )
+
+    def _used(self, run_id: str, item: dict[str, Any]) -> list[RunModel]:
+        """Ask which logged models a run read and made; a search does not tell the former."""
+        if self._has_models:
+            item = self._rest.get("runs/get", run_id=run_id).get("run", item)
+        read = item.get("inputs", {}).get("model_inputs", [])
+        made = item.get("outputs", {}).get("model_outputs", [])
+        return [
+            RunModel(model_id=str(one["model_id"]), role=role, step=int(one.get("step") or 0))
+            for role, some in ((ModelRole.INPUT, read), (ModelRole.OUTPUT, made))
+            for one in some
+        ]
+
+    @cached_property
+    def _has_models(self) -> bool:
+        """Whether there is any logged model, and so runs that may have read it."""
+        ids = [experiment.experiment_id for experiment in self.experiments()]
+        return any(
+            self._models_in(ids[start : start + 100], 1) for start in range(0, len(ids), 100)
+        )
+
+    def _models_in(self, experiment_ids: list[str], most: int) -> list[dict[str, Any]]:
+        """Read the logged models of experiments, the first page alone when ``most`` is 1."""
+        query = {"experiment_ids": experiment_ids, "max_results": most}
+        ask = partial(self._rest.post, "logged-models/search")
+        try:
+            if most == 1:
+                found: list[dict[str, Any]] = ask(query).get("models", [])
+                return found
+            return list(_pages(ask, "models", query))
+        except (NotFoundError, InvalidInputError):
+            return []  # A server before MLflow 3.
 
     def _inputs(self, inputs: dict[str, Any]) -> Iterator[RunInput]:
         for item in inputs.get("dataset_inputs", []):
@@ -166,12 +198,7 @@ class ServerSource:
         self, experiment: SourceExperiment, together: int
     ) -> Iterator[list[SourceLoggedModel]]:
         """Read the logged models of an experiment; a server does not tell the deleted ones."""
-        ask = partial(self._rest.post, "logged-models/search")
-        query = {"experiment_ids": [experiment.experiment_id], "max_results": MODELS_PAGE}
-        try:
-            items = list(_pages(ask, "models", query))
-        except (NotFoundError, InvalidInputError):
-            return  # A server before MLflow 3.
+        items = self._models_in([experiment.experiment_id], MODELS_PAGE)
         models = iter({str(item["info"]["model_id"]): item for item in items}.values())
         while some := list(islice(models, together)):
             yield [self._logged_model(item, experiment) for item in some]
@@ -303,17 +330,6 @@ class ServerSource:
     def _note(self, what: str, count: int, why: str) -> None:
         if count:
             self._notes.append(Note(what, count, why))
-
-
-def _used(item: dict[str, Any]) -> list[RunModel]:
-    """Read which logged models a run read and made."""
-    read = item.get("inputs", {}).get("model_inputs", [])
-    made = item.get("outputs", {}).get("model_outputs", [])
-    return [
-        RunModel(model_id=str(one["model_id"]), role=role, step=int(one.get("step") or 0))
-        for role, some in ((ModelRole.INPUT, read), (ModelRole.OUTPUT, made))
-        for one in some
-    ]
 
 
 def _get(rest: Rest, path: str, query: dict[str, Any]) -> dict[str, Any]:

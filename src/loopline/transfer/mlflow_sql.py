@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["SqlSource"]
 
 
+#: How MLflow 3 writes that a run read or made a logged model: as an input from the run to it.
+USES = {"RUN_INPUT": ModelRole.INPUT, "RUN_OUTPUT": ModelRole.OUTPUT}
+
+
 class _Columns(NamedTuple):
     """Points of one metric as they are read."""
 
@@ -246,22 +250,18 @@ class SqlSource:
         return found
 
     def _used(self, ids: list[str]) -> dict[str, list[RunModel]]:
-        """Read which logged models runs read and made: rows of one table, seen from both ends."""
-        found: dict[str, list[RunModel]] = {}
-        for row in self._database.of_runs("inputs", "destination_id", ids):
-            if (row.source_type, row.destination_type) == ("MODEL", "RUN"):
-                used = RunModel(model_id=row.source_id, role=ModelRole.INPUT)
-                found.setdefault(row.destination_id, []).append(used)
+        """Read which logged models runs read and made."""
         if "logged_models" not in self._database.tables:
-            return found  # MLflow before 3.
+            return {}  # MLflow before 3.
         of = self._database.table("inputs")
-        outputs = of.c.source_type == "RUN_OUTPUT"  # Which comes first in the primary key.
-        query = select(of).where(outputs, of.c.source_id.in_(ids))
-        for row in self._database.rows(query):
-            made = RunModel(
-                model_id=row.destination_id, role=ModelRole.OUTPUT, step=int(row.step or 0)
+        # By the kind first, with which the primary key begins.
+        kinds = of.c.source_type.in_(list(USES))
+        found: dict[str, list[RunModel]] = {}
+        for row in self._database.rows(select(of).where(kinds, of.c.source_id.in_(ids))):
+            used = RunModel(
+                model_id=row.destination_id, role=USES[row.source_type], step=int(row.step or 0)
             )
-            found.setdefault(row.source_id, []).append(made)
+            found.setdefault(row.source_id, []).append(used)
         return found
 
     # --- logged models -------------------------------------------------------------------------
