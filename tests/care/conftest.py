@@ -10,6 +10,8 @@ import pytest
 
 from loopline.backend.local import LocalBackend
 from loopline.records import facts as f
+from loopline.records import operations as ops
+from loopline.records.logged_models import LoggedModelPoint, ModelRole
 from loopline.records.tracking import RunStatus
 from loopline.rules.points import Points
 from loopline.settings import Address
@@ -66,6 +68,32 @@ class Story:
             f.RunEnded(run_id=run_id, status=RunStatus.FINISHED, end_ms=now_ms),
         )
         return run_id
+
+    def log_model(self, data: bytes, *, run_id: str = "") -> str:
+        """Make a logged model with a file and a point; return its id."""
+        made = self.backend.call(
+            ops.CreateLoggedModel(
+                experiment_id="1", name="fare", source_run_id=run_id, params={"depth": "7"}
+            )
+        )
+        point = LoggedModelPoint(
+            model_id=made.model_id, key="rmse", value=3.5, timestamp_ms=1, run_id="ab" * 16
+        )
+        file = f.LoggedModelFile(
+            model_id=made.model_id,
+            path="model.bin",
+            sha256=self.put(data),
+            size_bytes=len(data),
+            at_ms=1,
+        )
+        facts: list[f.Fact] = [f.LoggedModelMeasured(points=[point]), file]
+        if run_id:
+            link = f.LoggedModelUsed(
+                run_id=run_id, model_id=made.model_id, role=ModelRole.OUTPUT, step=1
+            )
+            facts.append(link)
+        self.backend.call(ops.RecordFacts(facts=facts))
+        return made.model_id
 
     @property
     def files(self) -> Path:

@@ -75,6 +75,27 @@ def test_gc_removes_deleted_runs_only_when_told_to(story: Story) -> None:
     assert "Removed 1 run" in loopline(story, "gc", "--deleted-for", "0", "--yes")
 
 
+def test_gc_removes_deleted_logged_models_with_them(story: Story) -> None:
+    run_id = story.log_run(b"january")
+    model_id = story.log_model(b"model", run_id=run_id)
+    story.backend.call(ops.DeleteLoggedModel(model_id=model_id))
+    said = loopline(story, "gc", "--deleted-for", "1", "--dry-run")
+    assert "0 deleted logged models to remove for good.\n  1 more were deleted too recently" in said
+    found = as_json(story, "gc", "--deleted-for", "0", "--dry-run")
+    assert found["deleted_runs"]["logged_models"] == [model_id]
+    said = loopline(story, "gc", "--deleted-for", "0", "--yes")
+    assert "1 deleted logged model to remove for good." in said
+    assert "Removed 1 logged model. Files that only they had" in said
+    assert story.backend.call(ops.DescribeLoggedModels(model_ids=[model_id])) == []
+
+
+def test_the_doctor_says_whose_a_missing_file_is(story: Story) -> None:
+    story.log_run(b"january")
+    model_id = story.log_model(b"model")
+    story.blob(story.put(b"model")).unlink()
+    assert f"model.bin of logged model {model_id[:10]}" in loopline(story, "doctor", code=1)
+
+
 def test_the_doctors_code_says_whether_there_are_problems(story: Story) -> None:
     story.log_run(b"january")
     assert "All is well." in loopline(story, "doctor")

@@ -10,17 +10,19 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from loopline.backend.local import LocalBackend
 from loopline.blobs.stores import noted_stores
 from loopline.care import references
 from loopline.care.backup import back_up
 from loopline.care.collect import collect_garbage, find_garbage, forget
-from loopline.care.purge import find_purgeable, purge_runs
+from loopline.care.purge import find_purgeable, purge_logged_models, purge_runs
 from loopline.care.restore import restore
 from loopline.errors import ConflictError, NotFoundError
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.base import Lifecycle
 from loopline.records.flows import FlowCode, FlowGraph, StateKind
 from loopline.settings import Address
 from loopline.store import schema
@@ -270,6 +272,41 @@ def test_runs_deleted_long_ago_are_removed_for_good(story: Story) -> None:
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
     reasons = [each.reason for each in story.backend.call(ops.ListRunEvents(run_id=restored))]
     assert reasons[-2:] == ["deleted", "restored"]
+
+
+def test_logged_models_deleted_long_ago_are_removed_for_good(story: Story) -> None:
+    run_id = story.log_run(b"x")
+    old, recent, back, kept = (
+        story.log_model(data, run_id=run_id) for data in (b"old", b"recent", b"back", b"kept")
+    )
+    only_its = story.put(b"old")
+    call = ops.RegisterVersion(name="m", logged_model_id=old, allow_empty=True)
+    story.backend.call(call)
+    now_ms = story.backend.store.clock()
+    story.backend.store.clock = lambda: now_ms - 40 * DAY_MS
+    for model_id in (old, back):
+        story.backend.call(ops.DeleteLoggedModel(model_id=model_id))
+    story.backend.store.clock = lambda: now_ms
+    story.backend.call(ops.DeleteLoggedModel(model_id=recent))
+    with story.backend.store.read() as connection:
+        found = find_purgeable(connection, now_ms, 30)
+    assert (set(found.logged_models), found.recent_models) == ({old, back}, 1)
+    (described,) = story.backend.call(ops.DescribeLoggedModels(model_ids=[back]))
+    again = replace(described.model, lifecycle=Lifecycle.ACTIVE)
+    story.backend.call(ops.ImportLoggedModel(model=again, update=True))
+
+    removed, named = purge_logged_models(story.backend.store, found.logged_models)
+    assert (removed, named) == (1, {only_its})
+    left = story.backend.call(ops.DescribeLoggedModels(model_ids=[old, recent, back, kept]))
+    assert [each.model.model_id for each in left] == [recent, back, kept]
+    links = story.backend.call(ops.ListRunModels(run_id=run_id))
+    assert {link.model_id for link in links} == {recent, back, kept}
+    with story.backend.store.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    age(story, only_its)
+    assert collect(story) == []  # The version that was made from it has it.
+    story.backend.call(ops.DeleteModel(name="m"))
+    assert collect(story) == [only_its]
 
 
 #: Logs files whose bytes others log, too, each in a run of its own.

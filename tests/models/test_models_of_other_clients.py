@@ -13,7 +13,8 @@ from loopline.backend.recorder import close_recorders, get_recorder, set_trackin
 from loopline.errors import NotFoundError
 from loopline.models import load_model
 from loopline.records import operations as ops
-from loopline.records.facts import LoggedModelFile
+from loopline.records.facts import LoggedModelFile, LoggedModelUsed
+from loopline.records.logged_models import ModelRole
 from loopline.tracking import fluent
 from loopline.tracking.artifacts import download
 
@@ -95,6 +96,14 @@ def test_a_folder_of_the_run_comes_before_a_logged_model_of_its_name(run_id: str
     with fluent.start_run(run_id=run_id):
         flavor.log_model(LinearRegression(fit_intercept=False).fit([[1.0]], [9.0]), "fare")
     assert slope_of(f"runs:/{run_id}/fare") == 9.0
+
+
+def test_a_copied_run_loads_the_model_that_it_shares(run_id: str) -> None:
+    model_id = logged(run_id, 2.5)
+    link = LoggedModelUsed(run_id=run_id, model_id=model_id, role=ModelRole.OUTPUT)
+    get_recorder().call(ops.RecordFacts(facts=[link]))
+    copy = get_recorder().call(ops.CopyRun(run_id=run_id))
+    assert slope_of(f"runs:/{copy.run_id}/fare") == 2.5
 
 
 def test_a_version_is_made_of_a_logged_model(run_id: str) -> None:

@@ -6,7 +6,15 @@ import struct
 from typing import TYPE_CHECKING
 
 from loopline.records import operations as ops
-from loopline.records.facts import Batch, MetricPoints, ParamsLogged, RunEnded, RunStarted
+from loopline.records.facts import (
+    Batch,
+    LoggedModelUsed,
+    MetricPoints,
+    ParamsLogged,
+    RunEnded,
+    RunStarted,
+)
+from loopline.records.logged_models import ModelRole, RunModel
 from loopline.records.tracking import RunStatus
 
 if TYPE_CHECKING:
@@ -61,6 +69,43 @@ def test_a_copied_run_has_the_same_points_and_its_own_children(backend: LocalBac
         ops.SearchRuns(filter=f"attributes.parent_run_id = '{copy.run_id}'")
     ).runs
     assert child.experiment_name == "night shift"
+
+
+def log_models(backend: LocalBackend) -> tuple[str, str]:
+    """Let the run make a model in its experiment, and one in another."""
+    experiment_id = backend.call(ops.GetRun(run_id=RUN)).experiment_id
+    other = backend.call(ops.EnsureExperiment(name="elsewhere")).experiment_id
+    made, apart = (
+        backend.call(
+            ops.CreateLoggedModel(experiment_id=place, name="fare", source_run_id=RUN)
+        ).model_id
+        for place in (experiment_id, other)
+    )
+    link = LoggedModelUsed(run_id=RUN, model_id=made, role=ModelRole.OUTPUT, step=3)
+    backend.call(ops.RecordFacts(facts=[link]))
+    return made, apart
+
+
+def test_the_models_that_a_run_made_go_with_it(backend: LocalBackend) -> None:
+    fill(backend)
+    made, apart = log_models(backend)
+    (run,) = backend.call(ops.MoveRuns(run_ids=[RUN], experiment="night shift"))
+    assert backend.call(ops.GetLoggedModel(model_id=made)).experiment_id == run.experiment_id
+    elsewhere = backend.call(ops.EnsureExperiment(name="elsewhere")).experiment_id
+    assert backend.call(ops.GetLoggedModel(model_id=apart)).experiment_id == elsewhere
+    page = backend.call(ops.SearchLoggedModels(experiment_ids=[run.experiment_id]))
+    assert [model.model_id for model in page.models] == [made]
+
+
+def test_a_copied_run_shares_the_models_that_it_made(backend: LocalBackend) -> None:
+    fill(backend)
+    made, _ = log_models(backend)
+    copy = backend.call(ops.CopyRun(run_id=RUN, experiment="night shift"))
+    link = RunModel(model_id=made, role=ModelRole.OUTPUT, step=3)
+    for run_id in (RUN, copy.run_id):
+        assert backend.call(ops.ListRunModels(run_id=run_id)) == [link]
+    model = backend.call(ops.GetLoggedModel(model_id=made))
+    assert (model.source_run_id, model.experiment_id) != (copy.run_id, copy.experiment_id)
 
 
 def test_experiments_are_tagged_and_found(backend: LocalBackend) -> None:

@@ -38,6 +38,7 @@ _COUNTED = {
     "runs": select(func.count()).select_from(schema.run),
     "metric_points": select(func.coalesce(func.sum(schema.metric_block.c.count), 0)),
     "artifacts": select(func.count()).select_from(schema.artifact),
+    "logged_models": select(func.count()).select_from(schema.logged_model),
     "models": select(func.count()).select_from(schema.model),
     "model_versions": select(func.count()).select_from(schema.model_version),
     "flows": select(func.count()).select_from(schema.flow),

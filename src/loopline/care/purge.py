@@ -1,4 +1,4 @@
-"""Removing deleted runs for good: the only thing here that a restore cannot undo."""
+"""Removing deleted runs and logged models for good: what here no restore can undo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from loopline.store.database import Store
 
-__all__ = ["DELETED", "Purgeable", "find_purgeable", "purge_runs"]
+__all__ = ["DELETED", "Purgeable", "find_purgeable", "purge_logged_models", "purge_runs"]
 
 #: The reason of the event that says when a run was deleted.
 DELETED = "deleted"
@@ -26,24 +26,31 @@ _AT_ONCE = 100
 #: Tables that hold something of a run by its number, read off the schema so that one that is
 #: added later is not forgotten.
 _FACTS = [table for table in reversed(schema.metadata.sorted_tables) if "run_pk" in table.c]
+#: So of a logged model.
+_OF_MODELS = [table for table in schema.metadata.sorted_tables if "model_pk" in table.c]
 
 
 class Purgeable(Record, frozen=True, kw_only=True):
-    """Deleted runs, and what becomes of them.
+    """Deleted runs and logged models, and what becomes of them.
 
     Attributes:
         runs: Ids of those deleted for long enough.
         recent: How many were deleted too recently, or nobody knows when.
         of_models: How many stay because a registered model version was made from them.
+        logged_models: Ids of those deleted for long enough. A version that was made from one has
+            its files, so it is none the worse.
+        recent_models: How many were deleted too recently.
     """
 
     runs: list[str]
     recent: int = 0
     of_models: int = 0
+    logged_models: list[str]
+    recent_models: int = 0
 
 
 def find_purgeable(connection: Connection, now_ms: int, deleted_for_days: float) -> Purgeable:
-    """Find the runs that have been deleted for so many days."""
+    """Find the runs and logged models that have been deleted for so many days."""
     event, run = schema.run_event, schema.run
     deleted_ms = (
         select(func.max(event.c.at_ms))
@@ -57,7 +64,19 @@ def find_purgeable(connection: Connection, now_ms: int, deleted_for_days: float)
     latest = now_ms - round(deleted_for_days * _DAY_MS)
     old = [(run_id, of_model) for run_id, at_ms, of_model in rows if at_ms and at_ms <= latest]
     runs = [run_id for run_id, of_model in old if not of_model]
-    return Purgeable(runs=runs, recent=len(rows) - len(old), of_models=len(old) - len(runs))
+    model = schema.logged_model
+    # Nothing changes a deleted model, so its last change is its deletion.
+    models = connection.execute(
+        select(model.c.model_id, model.c.updated_ms).where(model.c.lifecycle == Lifecycle.DELETED)
+    ).all()
+    old_models = [model_id for model_id, at_ms in models if at_ms <= latest]
+    return Purgeable(
+        runs=runs,
+        recent=len(rows) - len(old),
+        of_models=len(old) - len(runs),
+        logged_models=old_models,
+        recent_models=len(models) - len(old_models),
+    )
 
 
 def purge_runs(store: Store, run_ids: Collection[str]) -> tuple[int, set[str]]:
@@ -95,3 +114,36 @@ def _still_deleted(connection: Connection, run_ids: list[str]) -> dict[str, int]
         )
     )
     return {row.run_id: row.pk for row in rows}
+
+
+def purge_logged_models(store: Store, model_ids: Collection[str]) -> tuple[int, set[str]]:
+    """Remove logged models with all that was measured on them, unless they are back meanwhile.
+
+    Returns:
+        How many were removed, and the blobs that they named.
+    """
+    ordered = sorted(model_ids)
+    removed = 0
+    named: set[str] = set()
+    model, file = schema.logged_model, schema.logged_model_file
+    for at in range(0, len(ordered), _AT_ONCE):
+        with store.write() as connection:
+            rows = connection.execute(
+                select(model.c.model_id, model.c.pk).where(
+                    model.c.model_id.in_(ordered[at : at + _AT_ONCE]),
+                    model.c.lifecycle == Lifecycle.DELETED,
+                )
+            )
+            pks = {row.model_id: row.pk for row in rows}
+            named.update(
+                connection.execute(
+                    select(file.c.sha256).where(file.c.model_pk.in_(pks.values()))
+                ).scalars()
+            )
+            for table in _OF_MODELS:
+                connection.execute(delete(table).where(table.c.model_pk.in_(pks.values())))
+            used = schema.run_model
+            connection.execute(delete(used).where(used.c.model_id.in_(pks)))
+            connection.execute(delete(model).where(model.c.pk.in_(pks.values())))
+            removed += len(pks)
+    return removed, named

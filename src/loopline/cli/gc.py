@@ -38,7 +38,7 @@ HOUR_S = 3600
     "--deleted-for",
     metavar="DAYS",
     type=click.FloatRange(0),
-    help="Also remove for good the runs that were deleted at least so many days ago.",
+    help="Also remove for good the runs and logged models deleted at least so many days ago.",
 )
 @click.option(
     "--also", metavar="URI", multiple=True, help="Another store that keeps files in this folder."
@@ -62,9 +62,9 @@ def gc(
 ) -> int:
     """Free the room of files that nothing names any more.
 
-    These are artifacts whose path was overwritten or whose run is gone, results and code that no
-    flow names, and uploads that broke off. Says what it would free, and asks; in a script give
-    --yes. Others may go on logging: what they log meanwhile is safe.
+    These are files whose path was overwritten or whose run or model is gone, results and code
+    that no flow names, and uploads that broke off. Says what it would free, and asks; in a
+    script give --yes. Others may go on logging: what they log meanwhile is safe.
     """
     from loopline.care.collect import collect_garbage, find_garbage
     from loopline.care.collect import forget as forget_note
@@ -79,11 +79,15 @@ def gc(
         garbage = find_garbage(backend, grace_s=grace_h * HOUR_S, also=also)
         if not as_json:
             _tell_found(garbage, doomed)
-        collected, removed = None, 0
-        has_any = bool(garbage.size_bytes or garbage.blobs or (doomed and doomed.runs))
+        collected, removed, models = None, 0, 0
+        has_any = bool(
+            garbage.size_bytes
+            or garbage.blobs
+            or (doomed and (doomed.runs or doomed.logged_models))
+        )
         if has_any and not dry_run and (yes or (not as_json and _asked())):
             if doomed is not None:
-                removed = _remove(backend, doomed)
+                removed, models = _remove(backend, doomed)
             with shown_progress() as progress:
                 collected = collect_garbage(backend, garbage, also=also, progress=progress)
     if as_json:
@@ -94,10 +98,11 @@ def gc(
                 "deleted_runs": doomed,
                 "collected": collected,
                 "removed_runs": removed,
+                "removed_logged_models": models,
             }
         )
     elif collected is not None:
-        _tell_freed(collected, removed, grace_h)
+        _tell_freed(collected, removed, models, grace_h)
     return 0
 
 
@@ -108,12 +113,14 @@ def _find_doomed(backend: LocalBackend, days: float) -> Purgeable:
         return find_purgeable(connection, backend.store.clock(), days)
 
 
-def _remove(backend: LocalBackend, doomed: Purgeable) -> int:
-    from loopline.care.purge import purge_runs
+def _remove(backend: LocalBackend, doomed: Purgeable) -> tuple[int, int]:
+    from loopline.care.purge import purge_logged_models, purge_runs
 
-    removed, named = purge_runs(backend.store, doomed.runs)
-    backend.blobs.renew(named)  # What named them has gone, and others may just name them.
-    return removed
+    runs, of_runs = purge_runs(backend.store, doomed.runs)
+    models, of_models = purge_logged_models(backend.store, doomed.logged_models)
+    # What named them has gone, and others may just name them.
+    backend.blobs.renew(of_runs | of_models)
+    return runs, models
 
 
 def _asked() -> bool:
@@ -134,6 +141,11 @@ def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
             click.echo(f"  {doomed.recent:,} more were deleted too recently.")
         if doomed.of_models:
             click.echo(f"  {doomed.of_models:,} more stay: model versions were made from them.")
+        if doomed.logged_models or doomed.recent_models:
+            models = count_words(len(doomed.logged_models), "deleted logged model")
+            click.echo(f"{models} to remove for good.")
+        if doomed.recent_models:
+            click.echo(f"  {doomed.recent_models:,} more were deleted too recently.")
     files = sum(size for _, size in garbage.blobs)
     left = sum(each.size_bytes for each in garbage.strays)
     if not garbage.blobs and not garbage.strays:
@@ -148,7 +160,7 @@ def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
         click.echo(f"{garbage.young:,} not named either are younger than {hours} and stay.")
 
 
-def _tell_freed(collected: Collected, removed: int, grace_h: float) -> None:
+def _tell_freed(collected: Collected, removed: int, models: int, grace_h: float) -> None:
     from loopline.rules.words import count_words, size_words
 
     click.echo(
@@ -157,8 +169,10 @@ def _tell_freed(collected: Collected, removed: int, grace_h: float) -> None:
     )
     if collected.kept:
         click.echo(f"{collected.kept:,} stay, for somebody needs them now.")
-    if removed:
+    if removed or models:
+        gone = [count_words(removed, "run")] if removed else []
+        gone += [count_words(models, "logged model")] if models else []
         click.echo(
-            f"Removed {count_words(removed, 'run')}. Files that only they had are freed by the "
+            f"Removed {' and '.join(gone)}. Files that only they had are freed by the "
             f"next gc in {grace_h:g} h or later."
         )

@@ -18,10 +18,12 @@ from loopline.models.address import (
     parse_model_address,
 )
 from loopline.models.mlmodel import FILE_NAME, inside, read_mlmodel
+from loopline.records.logged_models import ModelRole
 from loopline.records.operations import (
     GetModel,
     ListArtifacts,
     ListLoggedModelFiles,
+    ListRunModels,
     ResolveModel,
     SearchLoggedModels,
 )
@@ -146,10 +148,22 @@ def _run_files(recorder: Recorder, address: RunAddress) -> list[Artifact]:
 
 
 def find_logged_model(recorder: Recorder, address: RunAddress) -> LoggedModel | None:
-    """Find the newest logged model of a name that a run made; None when there is none."""
+    """Find the newest logged model of a name that a run made; None when there is none.
+
+    Of a copied run that is one that it shares with the run it was copied from.
+    """
     if not _RUN_ID.match(address.run_id) or "'" in address.path:
         return None  # No filter could say it, and no logged model has such a name.
     filter_ = f"source_run_id = '{address.run_id}' AND name = '{address.path}'"
+    page = recorder.call(SearchLoggedModels(filter=filter_, max_results=1))
+    if page.models:
+        return page.models[0]
+    links = recorder.call(ListRunModels(run_id=address.run_id))
+    made = [link.model_id for link in links if link.role is ModelRole.OUTPUT]
+    if not made:
+        return None
+    ids = ", ".join(f"'{model_id}'" for model_id in made)
+    filter_ = f"model_id IN ({ids}) AND name = '{address.path}'"
     page = recorder.call(SearchLoggedModels(filter=filter_, max_results=1))
     return page.models[0] if page.models else None
 

@@ -119,6 +119,8 @@ class SearchExperiments(Operation[ExperimentPage], frozen=True, kw_only=True):
 class MoveRuns(Operation[list[Run]], frozen=True, kw_only=True):
     """Move runs to an experiment with all that belongs to them; all of them or none.
 
+    The logged models that a run made in its experiment go along.
+
     Attributes:
         experiment_id: Where to; or by name, which is made when missing.
         with_children: The runs started inside them go along, and those inside these.
@@ -135,6 +137,9 @@ class MoveRuns(Operation[list[Run]], frozen=True, kw_only=True):
 
 class CopyRun(Operation[Run], frozen=True, kw_only=True):
     """Copy a run that has ended, with its whole history; files are shared, no bytes are copied.
+
+    So are the logged models that it read and made: they stay where they are, and the copy names
+    them, too.
 
     Attributes:
         experiment_id: Where to; or by name, which is made when missing; neither: where it is.

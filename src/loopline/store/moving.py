@@ -78,7 +78,7 @@ def move_runs(store: Store, connection: Connection, call: ops.MoveRuns) -> list[
     moved = [row for row in rows.values() if row.experiment_id != target]
     for row in moved:
         _check_active(row)
-        _place(connection, row.pk, target)
+        _place(connection, row, target)
         reason = f"moved from experiment {row.experiment_id} to {target}"
         add_event(connection, row.pk, store.clock(), RunStatus(row.status), reason, call.actor)
     if moved:
@@ -196,14 +196,16 @@ def descendants(connection: Connection, run_id: str) -> list[Row[Any]]:
     return list(found.values())
 
 
-def _place(connection: Connection, pk: int, experiment_id: int) -> None:
-    """Give a run and its facts another experiment."""
-    connection.execute(update(_run).where(_run.c.pk == pk).values(experiment_id=experiment_id))
+def _place(connection: Connection, row: Row[Any], experiment_id: int) -> None:
+    """Give a run, its facts and the logged models that it made there another experiment."""
+    new = {PLACE: experiment_id}
+    connection.execute(update(_run).where(_run.c.pk == row.pk).values(new))
     for table in run_tables():
         if PLACE in table.c:
-            connection.execute(
-                update(table).where(table.c.run_pk == pk).values({PLACE: experiment_id})
-            )
+            connection.execute(update(table).where(table.c.run_pk == row.pk).values(new))
+    model = schema.logged_model
+    made = (model.c.source_run_id == row.run_id) & (model.c.experiment_id == row.experiment_id)
+    connection.execute(update(model).where(made).values(new))
 
 
 def _copy(

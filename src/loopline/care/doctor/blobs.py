@@ -150,8 +150,9 @@ def _sample(there: dict[str, int]) -> list[str]:
 
 
 def _whose(connection: Connection, digests: list[str]) -> str:
-    """Name the first blobs by the run and path that they are known under."""
+    """Name the first blobs by the run or logged model, and the path, that they are known under."""
     artifact, run = schema.artifact, schema.run
+    file, model = schema.logged_model_file, schema.logged_model
     words = []
     for digest in digests[:NAMED]:
         row = connection.execute(
@@ -159,6 +160,18 @@ def _whose(connection: Connection, digests: list[str]) -> str:
             .join(run, run.c.pk == artifact.c.run_pk)
             .where(artifact.c.sha256 == digest)
         ).first()
-        words.append(f"{row.path} of run {row.run_id[:8]}" if row else f"blob {digest[:12]}")
+        if row is not None:
+            words.append(f"{row.path} of run {row.run_id[:8]}")
+            continue
+        of_model = connection.execute(
+            select(model.c.model_id, file.c.path)
+            .join(model, model.c.pk == file.c.model_pk)
+            .where(file.c.sha256 == digest)
+        ).first()
+        words.append(
+            f"{of_model.path} of logged model {of_model.model_id[:10]}"
+            if of_model is not None
+            else f"blob {digest[:12]}"
+        )
     more = f" and {len(digests) - NAMED:,} more" if len(digests) > NAMED else ""
     return ", ".join(words) + more
