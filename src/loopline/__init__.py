@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         set_tags,
         start_run,
     )
+    from loopline.tracking.logged_models import get_logged_model, search_logged_models
     from loopline.tracking.preprocessing import (
         log_preprocessing,
         preprocessing,
@@ -140,6 +141,7 @@ __all__ = [
     "get_artifact_uri",
     "get_experiment",
     "get_experiment_by_name",
+    "get_logged_model",
     "get_metric_history",
     "get_parent_run",
     "get_run",
@@ -187,6 +189,7 @@ __all__ = [
     "restore_run",
     "schedules",
     "search_experiments",
+    "search_logged_models",
     "search_runs",
     "set_experiment",
     "set_experiment_tag",
@@ -226,6 +229,7 @@ _HOMES = {
     "log_param log_params log_stream log_table log_text log_video move_runs "
     "rename_experiment rename_run restore_experiment restore_run search_experiments "
     "set_experiment set_experiment_tag set_experiment_tags set_tag set_tags start_run",
+    "loopline.tracking.logged_models": "get_logged_model search_logged_models",
     "loopline.tracking.run": "ActiveRun",
     "loopline.tracking.sql": "sql",
     "loopline.tracking.preprocessing": "log_preprocessing preprocessing preprocessing_digest",

@@ -169,6 +169,35 @@ def test_models_and_versions_are_found_by_filters(shell: Shell) -> None:
     shell("models", "delete", "tips", "--yes")
 
 
+def test_logged_models_are_found_shown_and_deleted(shell: Shell) -> None:
+    head, *rows = shell("models", "logged", "list").out.splitlines()
+    assert head.split()[:2] == ["ID", "NAME"]
+    assert [row.split()[0] for row in rows] == [story.model_id(number) for number in (1, 2, 3)]
+    asked = ("models", "logged", "list", "metrics.rmse < 4", "--experiment", story.EXPERIMENT)
+    (found,) = shell(*asked, "--json").json
+    assert (found["model_id"], found["status"]) == (story.model_id(1), "READY")
+    ordered = shell("models", "logged", "list", "--order-by", "name DESC", "--json").json
+    assert ordered[0]["name"] == "night fares"
+    assert "--limit" in shell("models", "logged", "list", "--limit", "1").err
+    assert (
+        shell("models", "logged", "list", "name = 'none'").err == "No logged model is like that.\n"
+    )
+    wrong = shell("models", "logged", "list", "metrics.rmse <")
+    assert wrong.code == 1
+
+    shown = shell("models", "logged", "show", story.model_id(1))
+    for words in ("night fares", "regressor", "depth=7", "3.91", "model.skops", "night_fares v1"):
+        assert words in shown.out
+    shown = shell("models", "logged", "show", story.model_id(1), "--json").json
+    assert (shown["model"]["params"]["depth"], len(shown["files"])) == ("7", 3)
+
+    kept = shell("models", "logged", "delete", story.model_id(2))
+    assert (kept.code, "--yes" in kept.err) == (1, True)
+    assert shell("models", "logged", "show", story.model_id(2)).code == 0
+    assert "is deleted" in shell("models", "logged", "delete", story.model_id(2), "--yes").out
+    assert shell("models", "logged", "show", story.model_id(2)).code == 1
+
+
 def test_a_model_is_deleted_when_that_is_confirmed(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,14 +9,32 @@ from typing import TYPE_CHECKING
 
 from loopline.records import facts, flows
 from loopline.records import operations as ops
-from loopline.records.tracking import Dataset, RunStatus
+from loopline.records.base import Lifecycle
+from loopline.records.logged_models import (
+    LoggedModel,
+    LoggedModelPoint,
+    LoggedModelStatus,
+    ModelRole,
+)
+from loopline.records.tracking import Artifact, Dataset, RunStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from loopline.backend.protocol import Backend
 
-__all__ = ["EXPERIMENT", "FLOW", "HOSTILE", "MODEL", "NOW_MS", "PROJECT", "fill", "run_id", "send"]
+__all__ = [
+    "EXPERIMENT",
+    "FLOW",
+    "HOSTILE",
+    "MODEL",
+    "NOW_MS",
+    "PROJECT",
+    "fill",
+    "model_id",
+    "run_id",
+    "send",
+]
 
 NOW_MS = 1_675_245_600_000  # 2023-02-01 10:00 UTC
 HOUR_MS = 3_600_000
@@ -35,6 +53,11 @@ FARE_ERRORS = (3.74, 3.78, 3.81, 5.81, 4.46)
 def run_id(number: int) -> str:
     """The id of the story's n-th run."""
     return f"{number:032x}"
+
+
+def model_id(number: int) -> str:
+    """The id of the story's n-th logged model."""
+    return f"m-{number:032x}"
 
 
 def send(backend: Backend, *some: facts.Fact, writer: str = "", start: int = 0) -> facts.Receipt:
@@ -90,6 +113,7 @@ def fill(backend: Backend, folder: Path) -> list[str]:
             )
     backend.call(ops.SetAlias(name=MODEL, alias="champion", version=5, actor="vera"))
     _unusual_runs(backend)
+    _logged_models(backend, blobs["model.skops"])
     return flow_runs
 
 
@@ -198,6 +222,66 @@ def _unusual_runs(backend: Backend) -> None:
         points(run_id(13), "inf", [math.inf], start_ms=NOW_MS),
         facts.RunEnded(run_id=run_id(13), status=RunStatus.KILLED, end_ms=NOW_MS - DAY_MS + 10),
     )
+
+
+def _logged_models(backend: Backend, blob: tuple[str, int]) -> None:
+    """Models of two runs, one that no run made with hostile words, and a deleted one."""
+    (taxi,) = (one for one in backend.call(ops.ListExperiments()) if one.name == EXPERIMENT)
+    told = (
+        (1, "night fares", LoggedModelStatus.READY, run_id(1), ""),
+        (2, "day fares", LoggedModelStatus.PENDING, run_id(12), ""),
+        (3, "<img src=x onerror=alert(1)>", LoggedModelStatus.FAILED, "", HOSTILE),
+        (4, "gone", LoggedModelStatus.READY, run_id(1), ""),
+    )
+    for number, name, status, run, message in told:
+        its_id = model_id(number)
+        errors = [("rmse", 3.74, "green taxi 2022-08"), ("rmse", 3.91, "green taxi 2022-12")]
+        is_first = number == 1
+        model = LoggedModel(
+            model_id=its_id,
+            experiment_id=taxi.experiment_id,
+            name=name,
+            model_type="regressor" if is_first else message,
+            source_run_id=run,
+            status=status,
+            status_message=message,
+            lifecycle=Lifecycle.DELETED if name == "gone" else Lifecycle.ACTIVE,
+            created_ms=NOW_MS - number * HOUR_MS,
+            updated_ms=NOW_MS - number * HOUR_MS,
+            params={"max_iter": "300", "depth": "7"} if is_first else {"a/b c": HOSTILE},
+            tags={"team": "fares"} if is_first else {"note": HOSTILE + "x" * 200},
+            metrics=[
+                LoggedModelPoint(
+                    model_id=its_id,
+                    key=key,
+                    value=value if is_first else math.nan,
+                    step=step,
+                    timestamp_ms=NOW_MS,
+                    run_id=run_id(1),
+                    dataset_name=data,
+                    dataset_digest=f"{number:08x}",
+                )
+                for step, (key, value, data) in enumerate(errors)
+                if status != LoggedModelStatus.PENDING
+            ],
+        )
+        files = [
+            Artifact(path=path, sha256=blob[0], size_bytes=blob[1])
+            for path in ("MLmodel", "model.skops", f"data/{'long' * 30} {number}.bin")
+            if status != LoggedModelStatus.PENDING
+        ]
+        backend.call(ops.ImportLoggedModel(model=model, files=files))
+    backend.call(ops.RegisterVersion(name="night_fares", logged_model_id=model_id(1), actor="vera"))
+    for maker, number, role in (
+        (1, 1, ModelRole.OUTPUT),
+        (1, 4, ModelRole.OUTPUT),
+        (12, 1, ModelRole.INPUT),
+        (12, 2, ModelRole.OUTPUT),
+    ):
+        used = facts.LoggedModelUsed(
+            run_id=run_id(maker), model_id=model_id(number), role=role, step=number
+        )
+        backend.call(ops.RecordFacts(facts=[used]))
 
 
 GRAPH = flows.FlowGraph(

@@ -37,6 +37,12 @@ PATHS = (
     f"/runs/{story.run_id(13)}",
     "/models",
     f"/models/{story.MODEL}",
+    "/logged-models",
+    "/logged-models?filter=metrics.rmse+%3C+4&experiment=1",
+    "/logged-models?filter=metrics.rmse+%3C",
+    f"/logged-models/{story.model_id(1)}",
+    f"/logged-models/{story.model_id(2)}",
+    f"/logged-models/{story.model_id(3)}",
     "/flows",
     FLOW_PATH,
     HOSTILE_FLOW_PATH,
@@ -114,6 +120,41 @@ def test_a_page_refreshes_itself_only_while_something_runs(served: Served) -> No
     assert 'http-equiv="refresh"' in page(served, f"/runs/{story.run_id(12)}")
     assert 'http-equiv="refresh"' not in page(served, f"/flow-runs/{served.flow_runs[0]}")
     assert 'http-equiv="refresh"' not in page(served, f"/runs/{story.run_id(1)}")
+
+
+def test_a_logged_models_page_tells_what_was_measured_and_gives_its_files(served: Served) -> None:
+    path = f"/logged-models/{story.model_id(1)}"
+    text = page(served, path)
+    assert title(text) == "night fares · Loopline"
+    shown = read(text).text
+    for words in (
+        "Ready",
+        "regressor",
+        "green taxi 2022-12",
+        "3.91",
+        "night_fares v1",
+        f'loopline.load_model("models:/{story.model_id(1)}")',
+    ):
+        assert words in shown
+    file = ask(served.url, "GET", f"{path}/artifacts/model.skops")
+    assert (file.status, file.body[:7]) == (200, b"a model")
+    assert "attachment" in file.headers["Content-Disposition"]
+    for gone in (f"{path}/artifacts/none.bin", f"/logged-models/{story.model_id(4)}"):
+        assert ask(served.url, "GET", gone).status == 404
+
+
+def test_the_pages_of_a_run_and_an_experiment_lead_to_their_logged_models(served: Served) -> None:
+    for path in (f"/runs/{story.run_id(1)}", "/logged-models?filter=name+%3D+%27night+fares%27"):
+        assert f'href="/logged-models/{story.model_id(1)}"' in page(served, path)
+    of_run = read(page(served, f"/runs/{story.run_id(12)}")).text
+    for words in ("night fares", "read", "day fares", "made at step 2"):
+        assert words in of_run
+    assert "deleted" in read(page(served, f"/runs/{story.run_id(1)}")).text
+    experiments = [page(served, f"/experiments/{number}") for number in (1, 2)]
+    assert sum("day fares" in text for text in experiments) == 1
+    assert "Logged models" not in page(served, f"/runs/{story.run_id(2)}")
+    wrong = read(page(served, "/logged-models?filter=metrics.rmse+%3C")).text
+    assert "metrics.rmse <" in wrong
 
 
 def test_log_lines_are_filtered_by_level(served: Served) -> None:

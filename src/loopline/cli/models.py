@@ -244,6 +244,10 @@ models = LazyGroup(
             f"{_SEARCH}:versions",
             "Find versions of all models by name, number, run, source and tags.",
         ),
+        "logged": (
+            "loopline.cli.logged_models:logged",
+            "Look at logged models, which need not be registered.",
+        ),
         "promote": (
             f"{__name__}:promote",
             "Move a version to a stage; the one there before is archived.",

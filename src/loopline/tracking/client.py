@@ -14,6 +14,7 @@ from loopline.records.tracking import Dataset, Run, RunStatus
 from loopline.registry.client import RegistryClient
 from loopline.rules.names import check_id
 from loopline.tracking.files import RunFiles
+from loopline.tracking.logged_models import LoggedModelClient
 from loopline.tracking.runs import RunClient
 from loopline.tracking.values import (
     metric_key,
@@ -56,7 +57,7 @@ def pending(client: RunClient, *, synchronous: bool | None) -> Pending | None:
     return Pending(client) if synchronous is False else None
 
 
-class Client(RunClient, RegistryClient):
+class Client(RunClient, RegistryClient, LoggedModelClient):
     """Talks to one store. Safe to use from several threads.
 
     Methods have MLflow's names and arguments. What they log is journaled when they return; what

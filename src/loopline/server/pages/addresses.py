@@ -12,6 +12,9 @@ __all__ = [
     "flow_run_link",
     "flow_run_url",
     "flow_url",
+    "logged_model_file_url",
+    "logged_model_link",
+    "logged_model_url",
     "model_link",
     "model_url",
     "picture_url",
@@ -43,6 +46,21 @@ def chart_url(run_id: str, key: str) -> str:
 def artifact_url(run_id: str, path: str) -> str:
     """The bytes of a file of a run."""
     return url("runs", run_id, "artifacts", *path.split("/"))
+
+
+def logged_model_url(model_id: str) -> str:
+    """A logged model."""
+    return url("logged-models", model_id)
+
+
+def logged_model_link(model_id: str, *text: Child) -> Markup:
+    """A link to a logged model, by its short id unless ``text`` says otherwise."""
+    return link_to(logged_model_url(model_id), *(text or (model_id[:10],)))
+
+
+def logged_model_file_url(model_id: str, path: str) -> str:
+    """The bytes of a file of a logged model."""
+    return url("logged-models", model_id, "artifacts", *path.split("/"))
 
 
 def model_url(name: str, version: int = 0) -> str:

@@ -67,7 +67,8 @@ def models_page(request: PageRequest) -> Page:
         if rows
         else parts.empty("No registered models yet. Register one as you log it:", FIRST_MODEL)
     )
-    return Page("Models", join(tag("h1", "Models"), tag("section", body)), 0, "Models")
+    logged = tag("p", link_to("/logged-models", "Logged models"), ", which need not be registered.")
+    return Page("Models", join(tag("h1", "Models"), tag("section", body), logged), 0, "Models")
 
 
 def model_page(request: PageRequest) -> Page:

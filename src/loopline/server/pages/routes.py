@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from loopline.errors import NotFoundError
-from loopline.records.operations import ListArtifacts
+from loopline.records.operations import ListArtifacts, ListLoggedModelFiles
 from loopline.server.assets import asset_hash
 from loopline.server.blobs import send_blob
 from loopline.server.callers import caller_now
@@ -22,6 +22,7 @@ from loopline.server.pages.flow_runs import flow_runs_page
 from loopline.server.pages.flows import flow_page, flows_page
 from loopline.server.pages.home import home_page
 from loopline.server.pages.layout import frame
+from loopline.server.pages.logged_models import logged_model_page, logged_models_page
 from loopline.server.pages.models import model_page, models_page
 from loopline.server.pages.request import PageRequest
 from loopline.server.pages.run import chart, picture_type, run_page
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from loopline.backend.protocol import Backend
+    from loopline.records.operation import Operation
+    from loopline.records.tracking import Artifact
     from loopline.server.pages.request import Page
     from loopline.server.threads import Threads
 
@@ -47,6 +50,8 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "/runs/*": run_page,
     "/models": models_page,
     "/models/*": model_page,
+    "/logged-models": logged_models_page,
+    "/logged-models/*": logged_model_page,
     "/flows": flows_page,
     "/flows/*/*": flow_page,
     "/flow-runs": flow_runs_page,
@@ -58,6 +63,13 @@ PICTURES: dict[str, Callable[[PageRequest], str]] = {
     "/runs/*/chart.svg": chart,
     "/flow-runs/*/picture.svg": picture,
 }
+#: Bytes of files, and what lists those that lie in a folder beside each.
+FILES: dict[str, Callable[[str, str], Operation[list[Artifact]]]] = {
+    "/runs/*/artifacts/*": lambda owner, path: ListArtifacts(run_id=owner, path=path),
+    "/logged-models/*/artifacts/*": lambda owner, path: ListLoggedModelFiles(
+        model_id=owner, path=path
+    ),
+}
 PICTURE_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 }
@@ -66,23 +78,25 @@ PICTURE_HEADERS = {
 def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
     """Make the routes of all pages."""
 
-    async def artifact(request: Request) -> Response:
-        run_id, *_ = names = _names(request, "/runs/*/artifacts/*")
-        path = "/".join(names[1:])
-        parent, _, name = path.rpartition("/")
-        listed = await threads.run(backend.call, ListArtifacts(run_id=run_id, path=parent))
-        for file in listed:
-            if file.path == path and not file.is_dir:
-                return await send_blob(
-                    request,
-                    file.sha256,
-                    backend,
-                    threads,
-                    name=name,
-                    media_type=picture_type(name) or "application/octet-stream",
-                )
-        msg = f"The run {run_id} has no file {path[:200]!r}. Its page lists those it has."
-        raise NotFoundError(msg)
+    def files_at(pattern: str, ask: Callable[[str, str], Operation[list[Artifact]]]) -> Any:  # noqa: ANN401
+        async def artifact(request: Request) -> Response:
+            owner, *rest = _names(request, pattern)
+            path = "/".join(rest)
+            parent, _, name = path.rpartition("/")
+            for file in await threads.run(backend.call, ask(owner, parent)):
+                if file.path == path and not file.is_dir:
+                    return await send_blob(
+                        request,
+                        file.sha256,
+                        backend,
+                        threads,
+                        name=name,
+                        media_type=picture_type(name) or "application/octet-stream",
+                    )
+            msg = f"{owner} has no file {path[:200]!r}. Its page lists those it has."
+            raise NotFoundError(msg)
+
+        return artifact
 
     def as_page(pattern: str, page: Callable[[PageRequest], Page]) -> Any:  # noqa: ANN401
         async def answer(request: Request) -> Response:
@@ -115,10 +129,11 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
         GuardedRoute(_route(pattern), as_page(pattern, page), permission="view", is_page=True)
         for pattern, page in PAGES.items()
     ]
-    files = GuardedRoute(
-        "/runs/{n0}/artifacts/{n1:path}", artifact, permission="view", is_page=True
-    )
-    return [*pictures, files, *pages]
+    files = [
+        GuardedRoute(_files_route(pattern), files_at(pattern, ask), permission="view", is_page=True)
+        for pattern, ask in FILES.items()
+    ]
+    return [*pictures, *files, *pages]
 
 
 def error_page(request: Request, error: Exception) -> Response:
@@ -139,6 +154,11 @@ def _route(pattern: str) -> str:
     """Turn ``/flows/*/*`` into the router's words."""
     parts = pattern.split("/")
     return "/".join(f"{{n{i}:path}}" if part == "*" else part for i, part in enumerate(parts))
+
+
+def _files_route(pattern: str) -> str:
+    """Turn ``/runs/*/artifacts/*`` into the router's words: the first name has no ``/`` in it."""
+    return pattern.replace("*", "{n0}", 1).replace("*", "{n1:path}", 1)
 
 
 def _asked(request: Request, pattern: str, backend: Backend) -> PageRequest:

@@ -18,6 +18,7 @@ from loopline.rules.charts import Series, line_chart
 from loopline.rules.words import count_words, number_words, size_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, url
+from loopline.server.pages.logged_models import models_of_run
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
 
@@ -78,6 +79,7 @@ def run_page(request: PageRequest) -> Page:
             "div",
             _artifacts(run, path, files),
             _inputs(ask(ListInputs(run_id=run.run_id))),
+            models_of_run(request, run),
             _texts(
                 "Tags",
                 {key: value for key, value in run.tags.items() if key not in own},

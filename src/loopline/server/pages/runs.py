@@ -10,6 +10,7 @@ from loopline.rules.shown import frequent_keys
 from loopline.rules.words import number_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, url
+from loopline.server.pages.logged_models import models_of_experiment
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
 
@@ -71,6 +72,7 @@ def experiment_page(request: PageRequest) -> Page:
         _search(
             request, addresses.experiment_url(experiment.experiment_id), [experiment.experiment_id]
         ),
+        models_of_experiment(request, experiment.experiment_id),
     )
     return Page(experiment.name, body, 0, "Experiments")
 
