@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from loopline.errors import FilterError, NotFoundError
 from loopline.records.logged_models import LoggedModelStatus, ModelRole
 from loopline.records.operations import (
+    GetExperiment,
     GetLoggedModel,
     ListLoggedModelFiles,
     ListRunModels,
@@ -88,9 +89,7 @@ def logged_models_page(request: PageRequest) -> Page:
             else None
         )
         found = join(
-            _table(page.models, request.now_ms, with_run=True)
-            if page.models
-            else parts.empty(nothing),
+            _table(page.models, request.now_ms) if page.models else parts.empty(nothing),
             tag("nav", following, class_="pager", aria_label="Pages") if following else None,
         )
     body = join(
@@ -105,10 +104,11 @@ def logged_model_page(request: PageRequest) -> Page:
     """Show a logged model: ``/logged-models/<id>``."""
     ask = request.backend.call
     model = ask(GetLoggedModel(model_id=request.names[0]))
+    experiment = ask(GetExperiment(experiment_id=model.experiment_id))
     body = join(
         parts.crumbs(
             link_to("/logged-models", "Logged models"),
-            link_to(addresses.experiment_url(model.experiment_id), "Experiment"),
+            link_to(addresses.experiment_url(experiment.experiment_id), experiment.name),
             *([addresses.run_link(model.source_run_id)] if model.source_run_id else []),
         ),
         tag("h1", model.name, _status(model)),
@@ -158,7 +158,7 @@ def models_of_experiment(request: PageRequest, experiment_id: str) -> Markup | N
     text = "All of them, to search" if page.next_page_token else "Search them"
     return parts.section(
         "Logged models",
-        _table(page.models, request.now_ms, with_run=True),
+        _table(page.models, request.now_ms),
         tag("p", link_to(everything, text), class_="pager"),
     )
 
@@ -182,7 +182,7 @@ def _status(model: LoggedModel) -> Markup:
     return tag("span", model.status.value.capitalize(), class_=f"pill {_TONES[model.status]}")
 
 
-def _table(models: Sequence[LoggedModel], now_ms: int, *, with_run: bool) -> Markup:
+def _table(models: Sequence[LoggedModel], now_ms: int) -> Markup:
     measured = [{point.key: point.value for point in model.metrics} for model in models]
     keys = frequent_keys(measured, MOST_METRICS)
     columns = [
@@ -191,7 +191,7 @@ def _table(models: Sequence[LoggedModel], now_ms: int, *, with_run: bool) -> Mar
         Column("Type", "short"),
         *(Column(key, "number") for key in keys),
         Column("Logged"),
-        *([Column("Run")] if with_run else []),
+        Column("Run"),
         Column("Versions", "short"),
     ]
     rows: list[Sequence[Child]] = [
@@ -201,16 +201,12 @@ def _table(models: Sequence[LoggedModel], now_ms: int, *, with_run: bool) -> Mar
             model.model_type,
             *(number_words(values[key]) if key in values else "" for key in keys),
             parts.when(model.created_ms, now_ms),
-            *([_run(model)] if with_run else []),
+            addresses.run_link(model.source_run_id) if model.source_run_id else "-",
             _versions(model),
         )
         for model, values in zip(models, measured, strict=True)
     ]
     return parts.table(columns, rows, label="Logged models")
-
-
-def _run(model: LoggedModel) -> Child:
-    return addresses.run_link(model.source_run_id) if model.source_run_id else "-"
 
 
 def _versions(model: LoggedModel) -> Child:
