@@ -90,6 +90,7 @@ def test_links_that_mlflow_prints_lead_to_our_pages(served: Served, browser: Bro
     run_id = story.run_id(5)
     for link, path in {
         f"#/experiments/1/runs/{run_id}": f"/runs/{run_id}",
+        f"#/experiments/1/models/{story.model_id(1)}": f"/logged-models/{story.model_id(1)}",
         "#/experiments/1": "/experiments/1",
         f"#/models/{story.MODEL}/versions/5": f"/models/{story.MODEL}",
     }.items():

@@ -46,6 +46,16 @@ def season(tmp_path: Path) -> Mlruns:
             metrics={"rmse": "".join(lines), "mae": "".join(reversed(lines))},
             files={"model/MLmodel": f"flavors: {{}} # {number}\n"} if number % 5 == 0 else {},
         )
+        if number % 4 == 0:
+            store.logged_model(
+                fares,
+                f"m-{number:032x}",
+                run_id=run.name,
+                params={"depth": str(number)},
+                metrics={"rmse": f"1 {number} 0 {run.name}\n"},
+                files={"MLmodel": f"flavors: {{}} # logged {number}\n"},
+            )
+            store.used(run, f"m-{number:032x}", step=number)
         if number % 10 == 0:
             store.version("fare", number // 10 + 1, run, stage="Staging")
     return store
