@@ -14,9 +14,12 @@ from urllib.request import urlopen
 
 import pytest
 from tests.peers import python_of
+from tests.server.running import running
 
+from loopline.backend.recorder import close_recorders
+from loopline.models import load_model
 from loopline.records.base import Lifecycle
-from loopline.records.operations import GetModel, ListModels
+from loopline.records.operations import GetModel, ListModels, SearchLoggedModels
 from loopline.transfer.importer import import_from
 from loopline.transfer.mlflow_export import write_mlflow_database
 from loopline.transfer.open_source import open_mlflow
@@ -275,3 +278,36 @@ def test_a_postgresql_database_made_by_mlflow_is_the_same_here(
     import_all(uri, home)
     assert_same(shown_by_mlflow(python, uri, tmp_path), shown_by_loopline(home))
     assert home.call(ListModels())
+
+
+#: Loads the models of a run and a version through a server, as MLflow 3's users do.
+LOADING = """
+import sys
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+for uri in sys.argv[2:]:
+    model = mlflow.sklearn.load_model(uri)
+    assert len(model.coef_) == 2, uri
+"""
+
+
+def test_models_that_were_imported_load_in_both_clients(
+    tmp_path: Path, home: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = python_of("mlflow-3")
+    run(python, "mlflow_make.py", f"sqlite:///{tmp_path}/mlflow.db", 10, cwd=tmp_path)
+    import_all(str(tmp_path / "mlflow.db"), home)
+    found = home.call(SearchLoggedModels(filter="name = 'measured'")).models
+    uris = [
+        f"models:/{found[0].model_id}",
+        f"runs:/{found[0].source_run_id}/measured",
+        "models:/fare/1",
+        "models:/fare@champion",
+    ]
+    with running(home.address) as url:
+        (tmp_path / "loading.py").write_text(LOADING)
+        run(python, str(tmp_path / "loading.py"), url, *uris, cwd=tmp_path)
+        monkeypatch.setenv("LOOPLINE_URI", url)
+        for uri in uris:
+            assert len(load_model(uri, allow_pickle=True).coef_) == 2
+        close_recorders()
