@@ -112,8 +112,13 @@ def content_of(backend: Backend) -> dict[str, Any]:
                 "model": call(ops.GetModel(name=model.name)),
                 "versions": call(ops.ListVersions(name=model.name)),
                 "events": call(ops.ListVersionEvents(name=model.name)),
-                "production": call(ops.ResolveModel(name=model.name, stage="Production")),
-                "champion": call(ops.ResolveModel(name=model.name, alias="champion")),
+                "champions": [
+                    call(ops.ResolveModel(name=model.name, stage=stage))
+                    for stage in model.champions
+                ],
+                "aliases": [
+                    call(ops.ResolveModel(name=model.name, alias=alias)) for alias in model.aliases
+                ],
             }
             for model in models
         },
@@ -169,7 +174,7 @@ def _plain(found: Any) -> Any:  # noqa: ANN401 - JSON
             return {key: _plain(value) for key, value in found.items()}
         case list() if len(found) > 200:
             return f"{len(found)} items, {hashlib.sha256(repr(found).encode()).hexdigest()}"
-        case list():
+        case list() | tuple():
             return [_plain(each) for each in found]
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.server.running import running
 from tests.server.story import run_id
@@ -14,6 +15,7 @@ from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.base import Lifecycle
+from loopline.records.logged_models import LoggedModel
 from loopline.records.operations import OPERATIONS
 from loopline.records.registry import ModelVersion, RegisteredModel
 from loopline.records.tracking import Experiment, RunStatus
@@ -38,8 +40,9 @@ def team(tmp_path: Path) -> Iterator[Team]:
     with team_at(tmp_path) as team:
         started = f.RunStarted(run_id=RUN, experiment_id="0", start_ms=1)
         file = f.ArtifactLogged(run_id=RUN, path="m/a", sha256="0" * 64, size_bytes=1, at_ms=1)
+        more = msgspec.structs.replace(file, path="gone.txt")
         ended = f.RunEnded(run_id=RUN, status=RunStatus.FINISHED, end_ms=2)
-        team.owner.call(ops.RecordFacts(facts=[started, file, ended]))
+        team.owner.call(ops.RecordFacts(facts=[started, file, more, ended]))
         yield team
 
 
@@ -57,6 +60,7 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.RenameExperiment(experiment_id="2", name="c"), "experiment/2"
     yield ops.SetExperimentTags(experiment_id="2", tags={"k": "v"}), "experiment/2"
     yield ops.RemoveExperimentTag(experiment_id="2", key="k"), "experiment/2"
+    yield ops.DeleteArtifacts(**of_run, path="gone.txt"), f"files/{RUN}/gone.txt"
     yield ops.DeleteExperiment(experiment_id="2"), "experiment/2"
     yield ops.RestoreExperiment(experiment_id="2"), "experiment/2"
     yield ops.DeleteRun(**of_run), f"run/{RUN}"
@@ -83,6 +87,10 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.SetLoggedModelTags(**logged, tags={"k": "v"}), f"logged-model/{logged['model_id']}"
     yield ops.RemoveLoggedModelTag(**logged, key="k"), f"logged-model/{logged['model_id']}"
     yield ops.DeleteLoggedModel(**logged), f"logged-model/{logged['model_id']}"
+    model_record = LoggedModel(
+        model_id="m-" + "2" * 32, experiment_id="1", name="gbm", created_ms=1, updated_ms=1
+    )
+    yield ops.ImportLoggedModel(model=model_record), f"logged-model/{model_record.model_id}"
     flow: dict[str, Any] = {"project": "p", "name": "retrain"}
     yield ops.RegisterFlow(
         **flow, fingerprint="a" * 64, graph=flows.FlowGraph(), code=CODE

@@ -16,7 +16,10 @@ from loopline.errors import NotFoundError
 from loopline.records import operations as ops
 from loopline.store import schema
 from loopline.store.experiments import parse_id
+from loopline.store.find import run_row
+from loopline.store.logged_models import logged_model_files, logged_model_row
 from loopline.store.registry_rows import model_record, version_record
+from loopline.store.runs import artifacts_below
 from loopline.store.tokens import token_record, token_row
 from loopline.store.users import user_record, user_row
 
@@ -46,8 +49,8 @@ QUIET: frozenset[type[Operation[Any]]] = frozenset(
 )
 #: Commands that mostly find what they would make: they are in the log when they made it.
 ONLY_CHANGES = frozenset({ops.EnsureExperiment, ops.RegisterFlow})
-#: Runs whose place before a move is told.
-MOST_RUNS = 100
+#: Runs whose place before a move is told, and files that were there before they were deleted.
+MOST_RUNS, MOST_FILES = 100, 1_000
 
 
 class Subject(NamedTuple):
@@ -120,8 +123,15 @@ def _runs(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: A
     return Subject("runs", tuple(ids[:MOST_RUNS]))
 
 
+def _files(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("files", (call.model_id or call.run_id, call.path))
+
+
 def _logged_model(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
+    if isinstance(call, ops.ImportLoggedModel):
+        return Subject("logged-model", (call.model.model_id,))
     return Subject("logged-model", (call.model_id,))
 
 
@@ -189,7 +199,9 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.CopyRun: _run,
     ops.MoveRuns: _runs,
     ops.SettleRuns: _runs,
+    ops.DeleteArtifacts: _files,
     ops.DeleteLoggedModel: _logged_model,
+    ops.ImportLoggedModel: _logged_model,
     ops.SetLoggedModelTags: _logged_model,
     ops.RemoveLoggedModelTag: _logged_model,
     ops.CreateModel: _model,
@@ -292,11 +304,22 @@ def _grant_now(connection: Connection, name: tuple[str, ...]) -> object:
     return connection.execute(query).scalar_one_or_none()
 
 
+def _files_now(connection: Connection, name: tuple[str, ...]) -> object:
+    owner, path = name
+    if owner.startswith("m-"):
+        files = logged_model_files(connection, logged_model_row(connection, owner).pk)
+    else:
+        files = artifacts_below(connection, run_row(connection, owner).pk, "")
+    below = [file for file in files if not path or f"{file.path}/".startswith(f"{path}/")]
+    return {file.path: file.sha256 for file in below[:MOST_FILES]}
+
+
 _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     "experiment": _experiment_now,
     "run": _run_now,
     "runs": _runs_now,
     "logged-model": _logged_model_now,
+    "files": _files_now,
     "model": lambda connection, name: model_record(connection, name[0]),
     "version": lambda connection, name: (
         version_record(connection, name[0], int(name[1])) if name[1] else None

@@ -227,6 +227,16 @@ def _logged_model_by_id(connection: Connection, call: Any, role: Role) -> _Needs
     return _logged_models(connection, [call.model_id], role)
 
 
+def _logged_models_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
+    return _logged_models(connection, call.model_ids, role)
+
+
+def _whose_files(connection: Connection, call: ops.DeleteArtifacts, role: Role) -> _Needs:
+    if call.model_id:
+        return _logged_models(connection, [call.model_id], role)
+    return _runs(connection, [call.run_id], role)
+
+
 def _model(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
     return [Need(Thing.MODEL, call.name, role, f"model {call.name!r}")]
 
@@ -315,7 +325,9 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.ListInputs: _run_by_id,
     ops.ListRunEvents: _run_by_id,
     ops.ListRefused: _run_by_id,
+    ops.DeleteArtifacts: _whose_files,
     ops.DescribeRuns: _runs_by_id,
+    ops.DescribeLoggedModels: _logged_models_by_id,
     ops.MoveRuns: _move_runs,
     ops.CopyRun: _copy_run,
     ops.RecordFacts: _record_facts,

@@ -75,7 +75,9 @@ def import_logged_model(
     _check(given)
     experiment = experiments.find(connection, given.experiment_id)
     made = connection.execute(
-        InsertOrIgnore(_model).values(
+        InsertOrIgnore(_model)
+        .inline()  # Its number is asked for below, of a model that was there, too.
+        .values(
             model_id=given.model_id,
             experiment_id=experiment.id,
             name=given.name,
