@@ -7,7 +7,7 @@ measures, ``tables.py`` writes Markdown, ``report.py`` the page.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.peers.environments import PEERS, Peer
@@ -35,6 +35,7 @@ class Measure:
         most_times_bare: How many times the limit it may be.
         digits: Behind the point.
         is_compared: Whether who has a better one is named.
+        times: How many times as good as some peers' it has to be, by their names in ``PEERS``.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Measure:
     most_times_bare: float | None = None
     digits: int = 2
     is_compared: bool = True
+    times: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class Claim:
         repeats: Processes of Loopline and the limit.
         peer_repeats: Processes of each peer.
         is_kept: The folder is kept between runs, for it takes minutes to fill.
+        is_server: Servers are measured, with the programs ``server_*.py``.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Claim:
     repeats: int = 3
     peer_repeats: int = 3
     is_kept: bool = False
+    is_server: bool = False
 
 
 def own(name: str, program: str) -> Peer:
@@ -79,6 +83,11 @@ def own(name: str, program: str) -> Peer:
 
 def subjects(claim: Claim) -> dict[str, Peer]:
     """Answer whom to measure."""
+    if claim.is_server:
+        served = {LOOPLINE: own("Loopline", "server_loopline.py")}
+        return served | {
+            name: replace(PEERS[name], program=f"server_{name}.py") for name in claim.peers
+        }
     ours = {LOOPLINE: own("Loopline", "peer_loopline.py")}
     if claim.limit:
         ours[BARE] = own(f"limit: {claim.limit}", "peer_bare.py")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.environments import why_missing
+from benchmarks.peers.environments import PEERS, why_missing
 from benchmarks.peers.protocol import descendants
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def command(peer: Peer, work: str, folder: Path) -> tuple[list[str], dict[str, s
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     if not peer.environment:
         environment["PYTHONPATH"] = str(ROOT)
+    # Whose client asks all servers: the newest of MLflow.
+    environment["BENCHMARK_CLIENT"] = str(PEERS["mlflow"].python)
     return [python, str(PROGRAMS / peer.program), work, str(folder)], environment | peer.settings
 
 

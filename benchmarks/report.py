@@ -31,6 +31,11 @@ SCRIPTS = {
     "history": "bench_history",
     "whole": "bench_whole_process",
     "artifacts": "bench_artifacts",
+    "server_start": "bench_server_start",
+    "server_log_metric": "bench_server_log_metric",
+    "server_log_batch": "bench_server_log_batch",
+    "server_search": "bench_server_search",
+    "server_script": "bench_server_script",
 }
 
 HEAD = """\

@@ -98,6 +98,14 @@ def verdicts(claim: Claim, result: Result) -> list[str]:
                 f"- {each.head}: {value / limit:.1f} times the limit, claimed "
                 f"≤ {each.most_times_bare:g} times: {told(value / limit <= each.most_times_bare)}"
             )
+        for peer, least in each.times:
+            theirs = middle(rows[peer], each.key) if peer in rows else None
+            if theirs:
+                times = value / theirs if each.is_more_better else theirs / value
+                lines.append(
+                    f"- {each.head}: {number(times, 1)} times as good as {rows[peer]['name']}'s, "
+                    f"claimed {number(least, 0)} times: {told(times >= least)}"
+                )
     better = [text for each in claim.measures if (text := ahead(each, ours, rows))]
     return lines + better
 

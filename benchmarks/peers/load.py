@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Load", "drive", "post"]
+__all__ = ["Connection", "Load", "drive", "post"]
 
 #: Bytes taken of a socket at once.
 CHUNK = 1 << 20
@@ -60,7 +60,14 @@ def post(port: int, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-class _Connection:
+class Connection:
+    """One that is kept alive, with one request under way at most.
+
+    Attributes:
+        began: When the request was sent.
+        got: What has come of its answer.
+    """
+
     def __init__(self, port: int, request: Callable[[int], bytes]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,6 +78,7 @@ class _Connection:
         self.need = 0
 
     def send(self) -> None:
+        """Send the next request."""
         data = self.request(self.sent)
         self.sent += 1
         self.got, self.need = b"", 0
@@ -97,11 +105,11 @@ class _Connection:
 
 def _connect(
     port: int, requests: list[Callable[[int], bytes]]
-) -> tuple[dict[int, _Connection], select.epoll]:
+) -> tuple[dict[int, Connection], select.epoll]:
     connections = {}
     poll = select.epoll()
     for request in requests:
-        connection = _Connection(port, request)
+        connection = Connection(port, request)
         connections[connection.socket.fileno()] = connection
         poll.register(connection.socket, select.EPOLLIN)
     return connections, poll

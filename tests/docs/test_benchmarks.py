@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
-from benchmarks.claims import Claim, Measure, Result
+from benchmarks.claims import ALL, Claim, Measure, Result
 from benchmarks.peers.environments import ENVIRONMENTS, PEERS
 from benchmarks.report import PAGE, RESULTS, SCRIPTS, render
 from benchmarks.tables import table
@@ -40,7 +41,9 @@ def test_every_claim_has_numbers_of_loopline_the_limit_and_every_peer(name: str)
     assert found["claim"] == name
     assert any(row["is"] == "Loopline" for row in found["rows"])
     told = {row["name"] for row in found["rows"]} | {each["name"] for each in found["missing"]}
-    assert {peer.name for key, peer in PEERS.items() if not key.endswith("-async")} <= told
+    claim: Claim = importlib.import_module(f"benchmarks.{SCRIPTS[name]}").CLAIM
+    assert {PEERS[key].name for key in claim.peers} <= told
+    assert claim.is_server or set(ALL) <= set(claim.peers)
     assert all(values for row in found["rows"] for values in row["values"].values())
 
 
@@ -74,3 +77,15 @@ def test_a_table_tells_what_was_reached() -> None:
 
     assert "runs a second: 510, claimed ≥ 500: reached." in page
     assert "better than Loopline" not in page
+
+
+def test_a_table_tells_how_many_times_a_peer_was_beaten() -> None:
+    measure = Measure(
+        key="per_s", head="runs a second", is_more_better=True, times=(("mlflow", 10),)
+    )
+    claim = Claim(name="runs", title="Runs a second", measures=(measure,))
+    rows = [("mlflow", "MLflow", [50.0]), ("Loopline", "Loopline", [400.0])]
+
+    page = table(claim, result(*rows))
+
+    assert "runs a second: 8.0 times as good as MLflow's, claimed 10 times: **missed.**" in page

@@ -87,7 +87,7 @@ class TagRemoved(Record, frozen=True, kw_only=True, tag="tag_removed"):
     must_exist: bool = False
 
 
-class MetricPoints(Record, frozen=True, kw_only=True, tag="metric"):
+class MetricPoints(Record, frozen=True, kw_only=True, tag="metric", gc=False):
     """Points of one metric of one run, as packed little-endian columns of equal length.
 
     Attributes:

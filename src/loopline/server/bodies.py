@@ -81,23 +81,25 @@ async def read_body(request: Request, *, most_bytes: int) -> bytes:
 
 
 async def read_small(scope: Scope, receive: Receive, *, most_bytes: int) -> bytes:
-    """Read a whole body that has mostly come already, without a request around it."""
-    async with asyncio.timeout(SILENCE_S):
-        message = await receive()
+    """Read a whole body that has mostly come already: then no clock is set for it."""
+    first = receive()
+    try:
+        first.send(None)  # type: ignore[attr-defined]
+    except StopIteration as done:
+        message: Message = done.value
+    else:  # It waits. Nothing is taken yet: ask again, with patience that ends.
+        first.close()  # type: ignore[attr-defined]
+        return await read_body(Request(scope, receive), most_bytes=most_bytes)
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
-        if len(body) <= most_bytes:
-            return body
-        raise _too_large(most_bytes)
-
-    is_first = True
+        if len(body) > most_bytes:
+            raise _too_large(most_bytes)
+        return body
 
     async def again() -> Message:
-        nonlocal is_first
-        if is_first:
-            is_first = False
-            return message
-        return await receive()
+        nonlocal message
+        given, message = message, {}
+        return given or await receive()
 
     return await read_body(Request(scope, again), most_bytes=most_bytes)
 

@@ -31,8 +31,8 @@ log = logging.getLogger("loopline.server")
 #: Past so many requests a transaction is large enough: the first of them waits for the last.
 MOST_TOGETHER = 256
 #: Points wait in the inbox for at most so long, and so many bytes of them.
-SETTLE_S = 0.5
-SETTLE_BYTES = 4 * 2**20
+SETTLE_S = 1.0
+SETTLE_BYTES = 8 * 2**20
 
 
 class _Waiting(NamedTuple):

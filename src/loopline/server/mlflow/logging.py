@@ -41,9 +41,10 @@ _OF_MODEL = ("artifact_path", "flavors", "utc_time_created", "run_id")
 _appending = threading.Lock()
 #: Tag of a data version that says what it was read for.
 CONTEXT = "mlflow.data.context"
+_pack, _ONE_WHOLE, _ONE_REAL = struct.pack, struct.Struct("<q").pack, struct.Struct("<d").pack
 
 
-class Point(Call, frozen=True, kw_only=True):
+class Point(Call, frozen=True, kw_only=True, gc=False):
     """A point of a metric, which may be measured on a logged model and on a data version."""
 
     key: str
@@ -55,7 +56,7 @@ class Point(Call, frozen=True, kw_only=True):
     dataset_digest: str | None = None
 
 
-class LogMetric(RunId, frozen=True, kw_only=True):
+class LogMetric(RunId, frozen=True, kw_only=True, gc=False):
     """A point of a metric of a run, as ``Point`` has it."""
 
     key: str
@@ -169,9 +170,9 @@ def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
             f.MetricPoints(
                 run_id=run_id,
                 key=key,
-                steps=struct.pack(f"<{len(steps)}q", *steps),
-                timestamps_ms=struct.pack(f"<{len(times)}q", *times),
-                values=struct.pack(f"<{len(values)}d", *values),
+                steps=_whole(steps),
+                timestamps_ms=_whole(times),
+                values=_real(values),
             )
             for key, (steps, times, values) in columns.items()
         ]
@@ -181,6 +182,15 @@ def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
     if of_models:
         facts.append(f.LoggedModelMeasured(points=of_models))
     return facts
+
+
+def _whole(numbers: list[int]) -> bytes:
+    # Most metrics of a request have one point.
+    return _ONE_WHOLE(numbers[0]) if len(numbers) == 1 else _pack(f"<{len(numbers)}q", *numbers)
+
+
+def _real(numbers: list[float]) -> bytes:
+    return _ONE_REAL(numbers[0]) if len(numbers) == 1 else _pack(f"<{len(numbers)}d", *numbers)
 
 
 def _of_model(run_id: str, point: Point | LogMetric, model_id: str, at_ms: int) -> LoggedModelPoint:
