@@ -34,7 +34,7 @@ CLAIM = Claim(
         Measure(key="p99_ms_1000", head="p99, ms, thousand", digits=1),
     ),
     peers=("fasttrackml", "mlflow"),
-    peer_repeats=2,
+    peer_repeats=1,
     is_server=True,
 )
 

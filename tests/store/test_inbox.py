@@ -151,3 +151,11 @@ def test_sql_sees_points_that_waited(taxi: LocalBackend) -> None:
     taxi.record_together([points("taxi", 4.0)])
     answer = taxi.run_sql("SELECT value FROM latest_metrics")
     assert answer.rows == [(4.0,)]
+
+
+def test_who_looks_at_no_points_leaves_them_where_they_are(taxi: LocalBackend) -> None:
+    taxi.record_together([points("taxi", 4.0)])
+    waited = waiting(taxi)
+    with taxi.store.read(settles=False) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM ll_run").scalar() == 2
+    assert waiting(taxi) == waited

@@ -94,11 +94,16 @@ class Store:
         return self.url.render_as_string(hide_password=True)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one consistent state and changes nothing."""
+    def read(self, *, settles: bool = True) -> Iterator[Connection]:
+        """Open a transaction that sees one consistent state and changes nothing.
+
+        Args:
+            settles: It sees every point that was acknowledged (see ``inbox``). Who asks often, and
+                looks at no points, need not pay for that.
+        """
         self._after_fork()
         with self._translated(), self._engine.connect() as plain:
-            if self._has_inbox and sqlite.has_waiting(plain):
+            if settles and self._has_inbox and sqlite.has_waiting(plain):
                 self.settle_to_read()
             yield plain.execution_options(**self._kind.READING)
 
