@@ -134,8 +134,8 @@ class Store:
                 yield connection
 
     @contextmanager
-    def write_plainly(self) -> Iterator[sqlite3.Connection]:
-        """Open a write transaction of SQLite's without SQLAlchemy, on a connection that is kept.
+    def plain(self) -> Iterator[sqlite3.Connection]:
+        """Give SQLite's own connection, on which each statement is a transaction, and durable.
 
         For the one road that is travelled ten thousand times a second: see ``inbox``.
         """
@@ -145,14 +145,7 @@ class Store:
                 self._plain = self._engine.raw_connection()
             plain = self._plain.driver_connection
             assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - the caller's word
-            plain.execute("BEGIN IMMEDIATE")
-            try:
-                yield plain
-                plain.execute("COMMIT")
-            except BaseException:
-                if plain.in_transaction:
-                    plain.execute("ROLLBACK")
-                raise
+            yield plain
 
     def settle(self, *, wait_s: float = LOCK_WAIT_S) -> None:
         """Put the points that wait in the inbox where they belong."""

@@ -96,9 +96,13 @@ class Inbox:
         return record_together(self._store, calls)
 
     def _take(self, calls: Sequence[ops.RecordFacts]) -> list[LooplineError | None]:
-        """Take points with one row for all."""
+        """Take points with one row for all.
+
+        Its insertion is the transaction. A run that is deleted between the look at it and that was
+        there when the points came: they are kept, as if they had come just before.
+        """
         answers: list[LooplineError | None] = []
-        with self._store.write_plainly() as connection:
+        with self._store.plain() as connection:
             version = connection.execute(VERSION).fetchone()[0]
             if version != self._version:
                 self._open.clear()
