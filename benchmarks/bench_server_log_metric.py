@@ -43,7 +43,7 @@ CLAIM = Claim(
         Measure(key="memory_mb", head="MB afterwards", digits=1),
     ),
     peers=("fasttrackml", "mlflow"),
-    peer_repeats=1,
+    peer_repeats=3,
     is_server=True,
 )
 
