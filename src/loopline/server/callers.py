@@ -99,7 +99,7 @@ class ServedBackend(LocalBackend):
         if self.are_permitted(facts):
             return
         caller = caller_now()
-        with self.store.read() as connection:
+        with self.store.read(settles=False) as connection:
             act_for(connection, caller)
             permit_facts(connection, caller, facts)
         runs = _runs_of(facts)
@@ -142,7 +142,7 @@ class ServedBackend(LocalBackend):
         caller = caller_now()
         if caller.access is None:
             return
-        with self.store.read() as connection:
+        with self.store.read(settles=False) as connection:
             if not may_read_blob(connection, caller, sha256):
                 msg = (
                     f"No blob {sha256[:80]!r} that you may view. Ask for a run's file by its path."
