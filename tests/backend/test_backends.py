@@ -18,6 +18,7 @@ from loopline.errors import (
     InvalidInputError,
     NotFoundError,
 )
+from loopline.journal.drain import DamagedFilesError
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.flows import FlowCode, FlowGraph, GraphTask, LogLine, StateKind
@@ -255,6 +256,35 @@ def test_a_missing_blob_is_not_found(backend: Backend) -> None:
         list(backend.read_blob(missing))
     with pytest.raises(NotFoundError):
         backend.open_blob(missing)
+
+
+def test_facts_and_the_files_they_name_go_together(backend: Backend, tmp_path: Path) -> None:
+    files = {}
+    for content in (b"", uuid.uuid4().bytes, uuid.uuid4().bytes * 30_000):
+        digest = sha256(content).hexdigest()
+        files[digest] = tmp_path / digest
+        files[digest].write_bytes(content)
+    empty = facts.Batch(writer=uuid.uuid4().hex, start=0, end=0, facts=[])
+    for _ in range(2):  # Also when they are there already.
+        assert backend.deliver(empty, files).acknowledged == 0
+    targets = {digest: tmp_path / "fetched" / digest for digest in files}
+    backend.fetch_blobs(targets)
+    assert {digest: path.read_bytes() for digest, path in targets.items()} == {
+        digest: path.read_bytes() for digest, path in files.items()
+    }
+
+
+def test_facts_do_not_go_with_damaged_files(backend: Backend, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"not what it says")
+    digest = sha256(uuid.uuid4().bytes).hexdigest()
+    empty = facts.Batch(writer=uuid.uuid4().hex, start=0, end=0, facts=[])
+    with pytest.raises(DamagedFilesError) as caught:
+        backend.deliver(empty, {digest: damaged})
+    assert caught.value.digests == {digest}
+    with pytest.raises(NotFoundError):
+        backend.fetch_blobs({digest: tmp_path / "fetched"})
+    assert not (tmp_path / "fetched").exists()
 
 
 def test_many_threads_may_use_it_at_once(backend: Backend) -> None:

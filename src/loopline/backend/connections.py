@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -16,14 +16,14 @@ from loopline.settings import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import BinaryIO, TypeAlias
+    from typing import TypeAlias
 
     from loopline.settings import Address
 
     #: Bytes, or a function that opens the body from its start for each attempt.
-    Body: TypeAlias = Callable[[], BinaryIO] | bytes | None
+    Body: TypeAlias = "Callable[[], Readable] | bytes | None"
 
-__all__ = ["Answer", "Connections"]
+__all__ = ["Answer", "Connections", "Readable"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,14 @@ CONNECT_S = 5.0
 #: Pauses before a request that broke off is sent again. The first costs nothing: mostly a kept
 #: connection was closed by the server just as we used it.
 PAUSES_S = (0.0, 0.3)
+
+
+class Readable(Protocol):
+    """The body of a request, read in parts."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Give the next bytes, at most so many; empty at the end."""
+        ...
 
 
 class Answer(NamedTuple):
@@ -119,15 +127,21 @@ class Connections:
 
     @contextmanager
     def stream(
-        self, path: str, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: bytes | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Ask for ``path`` and give the answer to read in parts.
+        """Ask for ``path``, with a body by POST, and give the answer to read in parts.
 
         Raises:
             BackendUnavailableError: As ``exchange`` says; errors while reading are raised as
                 they come.
         """
-        connection, answer = self._retry(lambda: self._start("GET", path, None, headers or {}))
+        connection, answer = self._retry(
+            lambda: self._start("GET" if body is None else "POST", path, body, headers or {})
+        )
         try:
             yield answer
         finally:

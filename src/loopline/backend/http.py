@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import msgspec
 
+from loopline.backend.bundles import (
+    BundleBody,
+    ask_missing,
+    damaged_of,
+    fetch_bundles,
+    portions,
+    sizes_of,
+)
 from loopline.backend.connections import Connections
 from loopline.backend.http_blobs import HttpBlobs
 from loopline.backend.http_errors import error_from_answer, no_server_of_ours
 from loopline.errors import InvalidInputError, LooplineError
+from loopline.journal.drain import DamagedFilesError
 from loopline.records.facts import Batch, Receipt
 from loopline.records.operations import OPERATIONS, answer_type
+from loopline.rules.bundle import MOST_PART_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from loopline.backend.connections import Readable
     from loopline.records.operations import Operation
     from loopline.settings import Address
 
@@ -76,6 +87,42 @@ class HttpBackend:
         headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
         return self._ask("POST", "/api/v1/facts", _encode(batch), headers, _RECEIPT)
 
+    def deliver(self, batch: Batch, files: Mapping[str, Path]) -> Receipt:
+        """Send facts together with the files that the server lacks; see ``Backend.deliver``."""
+        damaged = damaged_of(files)
+        if damaged:
+            raise DamagedFilesError(damaged)
+        if not files:
+            return self.send(batch)
+        sizes = sizes_of(files)
+        absent = {
+            digest: sizes[digest] for digest in ask_missing(self._connections, self._address, sizes)
+        }
+        for digest in [digest for digest, size in absent.items() if size > MOST_PART_BYTES]:
+            self.put_blob(files[digest])
+            del absent[digest]
+        # A batch of nothing changes nothing: it goes with all portions but the last.
+        nothing = msgspec.structs.replace(batch, start=0, end=0, facts=[])
+        *before, last = list(portions(absent)) or [[]]
+        for portion in before:
+            self._bundle(nothing, [(each, sizes[each], files[each]) for each in portion])
+        return self._bundle(batch, [(each, sizes[each], files[each]) for each in last])
+
+    def _bundle(self, batch: Batch, files: list[tuple[str, int, Path]]) -> Receipt:
+        if not files:
+            return self.send(batch)
+        rest = _encode(batch)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(BundleBody(files, rest).length),
+            "Accept": MSGPACK,
+        }
+
+        def body() -> BundleBody:  # Each attempt sends it from the start.
+            return BundleBody(files, rest)
+
+        return self._ask("POST", "/api/v1/facts-with-files", body, headers, _RECEIPT)
+
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Send a file, unless the server has its bytes already; see ``Backend.put_blob``."""
         return self._blobs.put(source)
@@ -87,6 +134,13 @@ class HttpBackend:
     def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob, checked at its end; see ``Backend.read_blob``."""
         return self._blobs.read(sha256, start=start, end=end)
+
+    def fetch_blobs(self, targets: Mapping[str, Path], *, keep: Path | None = None) -> None:
+        """Download blobs, the small ones together; see ``Backend.fetch_blobs``."""
+        from loopline.backend.downloads import download_blob
+
+        for digest in fetch_bundles(self._connections, self._address, targets):
+            download_blob(self, digest, targets[digest], keep=keep)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Download a blob into an unnamed temporary file; see ``Backend.open_blob``."""
@@ -117,7 +171,7 @@ class HttpBackend:
         self,
         method: str,
         path: str,
-        body: bytes,
+        body: Callable[[], Readable] | bytes,
         headers: dict[str, str],
         decoder: msgspec.msgpack.Decoder[T],
     ) -> T:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from loopline.blobs.open import open_blobs
 from loopline.blobs.stores import is_beside
+from loopline.journal.drain import DamagedFilesError
 from loopline.journal.home import make_home
 from loopline.settings import Address, blobs_address
 from loopline.store.database import Store, wall_clock_ms
@@ -15,7 +16,7 @@ from loopline.store.ingest import ingest
 from loopline.store.operations import carry_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from loopline.errors import LooplineError
@@ -105,6 +106,13 @@ class LocalBackend:
         self._inbox.size_bytes = 0
         self.store.settle()
 
+    def deliver(self, batch: Batch, files: Mapping[str, Path]) -> Receipt:
+        """Keep files and ingest the facts that name them; see ``Backend.deliver``."""
+        damaged = {digest for digest, path in files.items() if self.put_blob(path)[0] != digest}
+        if damaged:
+            raise DamagedFilesError(damaged)
+        return self.send(batch)
+
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; see ``Backend.put_blob``."""
         self._note()
@@ -131,6 +139,13 @@ class LocalBackend:
     def read_blob(self, sha256: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Stream a blob; see ``Backend.read_blob``."""
         return self.blobs.read(sha256, start=start, end=end)
+
+    def fetch_blobs(self, targets: Mapping[str, Path], *, keep: Path | None = None) -> None:
+        """Write blobs to files; see ``Backend.fetch_blobs``."""
+        from loopline.backend.downloads import download_blob
+
+        for digest, path in targets.items():
+            download_blob(self, digest, path, keep=keep)
 
     def open_blob(self, sha256: str) -> BinaryIO:
         """Open a blob, checked; see ``Backend.open_blob``."""

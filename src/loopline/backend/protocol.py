@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -44,6 +44,18 @@ class Backend(Protocol):
         """Ingest journaled facts; on return everything up to ``acknowledged`` is durable."""
         ...
 
+    def deliver(self, batch: Batch, files: Mapping[str, Path]) -> Receipt:
+        """Ingest facts as ``send`` does, once the bytes that they name are durable.
+
+        Args:
+            batch: The facts.
+            files: By SHA-256, what the store may not have yet.
+
+        Raises:
+            DamagedFilesError: Some files do not have their hash; no fact was taken.
+        """
+        ...
+
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Keep a file's bytes; return their SHA-256 in hex and their size, once durable."""
         ...
@@ -67,6 +79,19 @@ class Backend(Protocol):
             sha256: Which.
             start: First byte; who goes on at one that is not 0 checks the whole itself.
             end: The byte after the last; None: to the end.
+
+        Raises:
+            NotFoundError: No such blob.
+            IntegrityError: The bytes do not have this hash.
+        """
+        ...
+
+    def fetch_blobs(self, targets: Mapping[str, Path], *, keep: Path | None = None) -> None:
+        """Write blobs to files, each whole and checked, or not there; as few requests as can be.
+
+        Args:
+            targets: Where each goes, by SHA-256; those before one that fails stay.
+            keep: Folder on the same disk for what has come of a long one when it breaks off.
 
         Raises:
             NotFoundError: No such blob.

@@ -57,6 +57,8 @@ R = TypeVar("R")
 EXIT_WAIT_S = 60.0
 #: Seconds between two looks, by a process that only reads, for what dead ones left.
 CATCH_UP_EVERY_S = 5.0
+#: Seconds for which what belongs together is gathered before it is sent.
+TOGETHER_S = 10.0
 #: How long a fork waits for a thread that is in the middle of sending.
 FORK_WAIT_S = 5.0
 
@@ -278,6 +280,18 @@ class Recorder:
         yield
         if alone and sender is not None and sender is self._sender:
             sender.let_wait(most_s)
+
+    @contextmanager
+    def together(self, most_s: float = TOGETHER_S) -> Iterator[None]:
+        """Send what is recorded inside in one go, when the block ends or ``most_s`` are over."""
+        sender = self._sender
+        if sender is not None:
+            sender.hold(most_s)
+        try:
+            yield
+        finally:
+            if sender is not None:
+                sender.hold(0.0)
 
     # --- the end ---
 

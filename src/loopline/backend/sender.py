@@ -71,6 +71,7 @@ class Sender:
         self._told: set[str] = set()
         #: How far the journal holds nothing that hurries, and until when that may wait.
         self._unhurried: tuple[dict[str, int], float] = ({}, 0.0)
+        self._held_until = 0.0
         self._thread = threading.Thread(target=self._send, name="loopline-drain", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="loopline-keeper", daemon=True)
         self._thread.start()
@@ -89,6 +90,7 @@ class Sender:
         with self._progress:
             while not self._reached(goals):
                 self._unhurried = ({}, 0.0)
+                self._held_until = 0.0
                 waited = time.monotonic() - began
                 is_hopeless = self._problem is not None and waited > PATIENCE_S
                 if waited >= timeout_s or is_hopeless or not self._thread.is_alive():
@@ -111,6 +113,10 @@ class Sender:
         # What waits already waits no longer for having company.
         is_waiting = bool(before) and not self._reached(before)
         self._unhurried = (self._tails(), min(deadline, until) if is_waiting else until)
+
+    def hold(self, most_s: float) -> None:
+        """Send nothing for ``most_s`` seconds, but for ``flush``; 0 ends that."""
+        self._held_until = time.monotonic() + most_s
 
     def _tails(self) -> dict[str, int]:
         return {"facts": self.journal.facts.tail, "logs": self.journal.logs.tail}
@@ -161,6 +167,8 @@ class Sender:
 
     def _is_urged(self) -> bool:
         """Whether there is something to send that may not wait."""
+        if time.monotonic() < self._held_until:
+            return False
         tails = self._tails()
         unhurried, until = self._unhurried
         return not self._reached(tails) and (tails != unhurried or time.monotonic() >= until)

@@ -21,7 +21,7 @@ from loopline.records.facts import MetricPoints
 from loopline.settings import parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
     from loopline.backend.protocol import Backend
@@ -171,12 +171,16 @@ class _Counting:
         return self._inner.call(operation, key=key)
 
     def send(self, batch: Batch) -> Receipt:
+        """Pass a batch on; see ``deliver``."""
+        return self.deliver(batch, {})
+
+    def deliver(self, batch: Batch, files: Mapping[str, Path]) -> Receipt:
         """Pass a batch on; count it when the store took it, and did not have it before."""
         if batch.writer not in self._known:
             # A batch of nothing changes nothing, and is answered with how far the store is.
             empty = msgspec.structs.replace(batch, start=0, end=0, facts=[])
             self._known[batch.writer] = self._inner.send(empty).acknowledged
-        receipt = self._inner.send(batch)
+        receipt = self._inner.deliver(batch, files)
         if receipt.acknowledged == batch.end > self._known[batch.writer]:
             points = [each for each in batch.facts if isinstance(each, MetricPoints)]
             self._sent = SentJournal(
@@ -190,6 +194,10 @@ class _Counting:
     def put_blob(self, source: Path) -> tuple[str, int]:
         """Pass a file on."""
         return self._inner.put_blob(source)
+
+    def fetch_blobs(self, targets: Mapping[str, Path], *, keep: Path | None = None) -> None:
+        """Write blobs to files."""
+        self._inner.fetch_blobs(targets, keep=keep)
 
     def blob_size(self, sha256: str, *, keep: bool = False) -> int:
         """Ask for a blob's length."""

@@ -10,18 +10,21 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Protocol
 
-from loopline.errors import ConflictError
+import msgspec
+
+from loopline.errors import ConflictError, IntegrityError
 from loopline.journal.format import FIRST, RECORDS, position_of, segment_of
 from loopline.journal.reader import Reader
 from loopline.journal.stream import segment_path
 from loopline.records.facts import ArtifactLogged, Batch, Fact, Receipt, TaskRunState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from loopline.journal.journal import Meta
 
-__all__ = ["Sink", "StreamDrain"]
+__all__ = ["DamagedFilesError", "Sink", "StreamDrain"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 #: Position at which a stream's first record will lie: up to there it is empty.
@@ -31,13 +34,22 @@ EMPTY = position_of(1, FIRST)
 class Sink(Protocol):
     """Where a journal's records go: the part of a backend that this needs."""
 
-    def send(self, batch: Batch) -> Receipt:
-        """Ingest journaled facts."""
+    def deliver(self, batch: Batch, files: Mapping[str, Path]) -> Receipt:
+        """Ingest journaled facts once the files that they name are durable."""
         ...
 
-    def put_blob(self, source: Path) -> tuple[str, int]:
-        """Keep a file's bytes."""
-        ...
+
+class DamagedFilesError(IntegrityError):
+    """Files on their way to the store do not have the hash they were staged under.
+
+    Attributes:
+        digests: Those hashes.
+    """
+
+    def __init__(self, digests: set[str]) -> None:
+        self.digests = digests
+        listed = ", ".join(sorted(digests))
+        super().__init__(f"Damaged on the way to the store: {listed}. Log the files again.")
 
 
 class StreamDrain:
@@ -74,18 +86,17 @@ class StreamDrain:
         page = self._reader.read(self.acknowledged)
         if page.end == self.acknowledged:
             return False
-        facts = [fact for fact in page.facts if self._upload(sink, fact)]
         batch = Batch(
             writer=self._writer,
             start=self.acknowledged,
             end=page.end,
-            facts=facts,
+            facts=page.facts,
             host=self._meta.host,
             pid=self._meta.pid,
             adopted=self._adopted,
         )
         try:
-            receipt = sink.send(batch)
+            receipt = self._deliver(sink, batch)
         except ConflictError:
             # The store is behind what it acknowledged once (it was restored from a backup).
             # What is still here is offered from the beginning; what it knows it passes over.
@@ -104,24 +115,24 @@ class StreamDrain:
         """Whether there are records that cannot be read, after those that were sent."""
         return self._reader.is_damaged
 
-    def _upload(self, sink: Sink, fact: Fact) -> bool:
-        """Bring the bytes that a fact names to the blob store before the fact itself.
-
-        Returns:
-            Whether the fact is to be sent: not when its bytes were damaged, as by a power cut.
-        """
-        digest = _blob_of(fact)
-        if not digest or not (self._staged / digest).exists():
-            return True
-        kept, _size = sink.put_blob(self._staged / digest)
-        if kept != digest:
+    def _deliver(self, sink: Sink, batch: Batch) -> Receipt:
+        """Send a batch and the bytes its facts name, less those damaged, as by a power cut."""
+        named = dict.fromkeys(filter(None, map(_blob_of, batch.facts)))
+        files = {each: self._staged / each for each in named if (self._staged / each).exists()}
+        try:
+            return sink.deliver(batch, files)
+        except DamagedFilesError as error:
+            damaged = error.digests
+        for fact in [fact for fact in batch.facts if _blob_of(fact) in damaged]:
             warnings.warn(
                 f"A file on its way to the store is damaged and was left out: {fact}. "
                 "Log it again.",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return kept == digest
+        facts = [fact for fact in batch.facts if _blob_of(fact) not in damaged]
+        left = {digest: path for digest, path in files.items() if digest not in damaged}
+        return sink.deliver(msgspec.structs.replace(batch, facts=facts), left)
 
     def _forget(self, facts: list[Fact]) -> None:
         """Delete what the store has now: staged files and whole segments."""

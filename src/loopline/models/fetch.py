@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ from loopline.models.address import (
     RunAddress,
     parse_model_address,
 )
+from loopline.models.kept import KeptFiles, hash_file
 from loopline.models.mlmodel import FILE_NAME, inside, read_mlmodel
 from loopline.records.logged_models import ModelRole
 from loopline.records.operations import (
-    GetModel,
     ListArtifacts,
     ListLoggedModelFiles,
     ListRunModels,
@@ -32,7 +31,6 @@ from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import check_artifact_path
 
 if TYPE_CHECKING:
-    from loopline.backend.protocol import Backend
     from loopline.backend.recorder import Recorder
     from loopline.models.address import RegistryAddress
     from loopline.models.mlmodel import MLModel
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch_flavor", "fetch_folder", "find_logged_model"]
 
-_CHUNK = 1 << 20
 _RUN_ID = re.compile(r"[\w-]+\Z")
 
 
@@ -111,12 +108,13 @@ def _no_files(version: ModelVersion) -> NotFoundError:
 
 
 def _resolve(address: RegistryAddress) -> ResolveModel:
-    if not address.latest:
-        return ResolveModel(
-            name=address.name, version=address.version, stage=address.stage, alias=address.alias
-        )
-    model = get_recorder().call(GetModel(name=address.name))
-    return ResolveModel(name=address.name, version=model.latest_version)
+    return ResolveModel(
+        name=address.name,
+        version=address.version,
+        stage=address.stage,
+        alias=address.alias,
+        latest=address.latest,
+    )
 
 
 def _run_files(recorder: Recorder, address: RunAddress) -> list[Artifact]:
@@ -184,10 +182,10 @@ def _cached(recorder: Recorder, digest: str, files: list[Artifact]) -> Path:
     """Find or make the folder of a content, and check every file in it."""
     folder = recorder.home / "cache" / "models" / digest
     if not _is_complete(folder, files):
-        _fill(recorder.backend, folder, files)
+        _fill(recorder, folder, files)
     for file in files:
         path = inside(folder, check_artifact_path(file.path))
-        if _hash(path) != file.sha256:
+        if hash_file(path) != file.sha256:
             msg = (
                 f"{path} is not the file that was logged: its SHA-256 differs. Remove {folder} "
                 "and load the model again."
@@ -201,20 +199,24 @@ def _is_complete(folder: Path, files: list[Artifact]) -> bool:
     return all((folder / check_artifact_path(file.path)).is_file() for file in files)
 
 
-def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
-    """Fetch files into a folder that appears in whole."""
-    from loopline.backend.downloads import download_blob
-
+def _fill(recorder: Recorder, folder: Path, files: list[Artifact]) -> None:
+    """Bring files into a folder that appears in whole; those kept here already are not fetched."""
     partial = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    kept = KeptFiles(recorder.home)
     try:
+        targets: dict[str, Path] = {}
         for file in files:
             path = partial / check_artifact_path(file.path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                download_blob(backend, file.sha256, path, keep=folder.parent)
-            except IntegrityError as error:
-                msg = f"File {file.path!r} of the model is damaged in the store. {error}"
-                raise IntegrityError(msg) from error
+            if not kept.give(file.sha256, path):
+                targets.setdefault(file.sha256, path)
+        _fetch(recorder, targets, files, keep=folder.parent)
+        for digest, path in targets.items():
+            kept.keep(digest, path)
+        for file in files:
+            path = partial / check_artifact_path(file.path)
+            if not path.exists():  # The same bytes under another name.
+                shutil.copyfile(targets[file.sha256], path)
         if _is_complete(folder, files):  # Another process was faster, and may be reading it.
             return
         shutil.rmtree(folder, ignore_errors=True)  # Somebody emptied half of it.
@@ -227,10 +229,15 @@ def _fill(backend: Backend, folder: Path, files: list[Artifact]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _hash(path: Path) -> str:
-    """Hash a file without holding it in memory."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _fetch(
+    recorder: Recorder, targets: dict[str, Path], files: list[Artifact], *, keep: Path
+) -> None:
+    if not targets:
+        return
+    try:
+        recorder.backend.fetch_blobs(targets, keep=keep)
+    except IntegrityError as error:
+        damaged = next(digest for digest, path in targets.items() if not path.exists())
+        name = next(file.path for file in files if file.sha256 == damaged)
+        msg = f"File {name!r} of the model is damaged in the store. {error}"
+        raise IntegrityError(msg) from error

@@ -90,8 +90,9 @@ def log_folder(
             write=write,
             predict=predict,
         )
-        run.log_artifacts(folder, path)
-    record_found_in(run, native)
+        with run.recorder.together():  # One request carries the whole folder.
+            run.log_artifacts(folder, path)
+            record_found_in(run, native)
     info = ModelInfo(
         model_uri=f"runs:/{run_id}/{path}",
         run_id=run_id,

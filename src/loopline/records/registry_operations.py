@@ -271,12 +271,13 @@ class SearchVersions(Operation[VersionPage], frozen=True, kw_only=True):
 
 
 class ResolveModel(Operation[ResolvedModel], frozen=True, kw_only=True):
-    """Find one version, by exactly one of number, stage or alias, and its files."""
+    """Find one version, by exactly one of number, stage, alias or ``latest``, and its files."""
 
     name: str
     version: int = 0
     stage: str = ""
     alias: str = ""
+    latest: bool = False
 
 
 # --- moves ------------------------------------------------------------------------------------

@@ -230,10 +230,10 @@ class RegistryClient(ExperimentClient):
         create_model: bool = True,
     ) -> ModelVersion:
         version = address.version
-        if address.latest:
-            version = self.get_registered_model(address.name).latest_version
-        elif not version:
-            where = ops.ResolveModel(name=address.name, stage=address.stage, alias=address.alias)
+        if not version:
+            where = ops.ResolveModel(
+                name=address.name, stage=address.stage, alias=address.alias, latest=address.latest
+            )
             version = self.recorder.call(where).version.version
         return self.recorder.call(
             ops.CopyVersion(

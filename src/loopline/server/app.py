@@ -14,6 +14,7 @@ from loopline.errors import LooplineError
 from loopline.server import wire
 from loopline.server.assets import asset_routes
 from loopline.server.blobs import blob_routes
+from loopline.server.bundles import bundle_routes
 from loopline.server.callers import ServedBackend
 from loopline.server.errors import error_response, plain_error
 from loopline.server.gate import PUBLIC, Gate, GuardedRoute
@@ -66,6 +67,7 @@ def create_app(
     routes = [
         *_meta_routes(backend),
         *native_routes(backend, threads),
+        *bundle_routes(backend, threads),
         *blob_routes(backend, threads),
         *resumable_routes(backend, threads),
         *mlflow_routes(backend, threads),

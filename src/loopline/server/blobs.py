@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.server.threads import Threads
 
-__all__ = ["attachment", "blob_routes", "send_blob"]
+__all__ = ["attachment", "blob_routes", "held_back", "send_blob"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -89,9 +89,9 @@ async def send_blob(
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     if part is None:
-        chunks = _held_back(await threads.run(backend.read_blob, sha256))
+        chunks = held_back(await threads.run(backend.read_blob, sha256))
     else:
-        chunks = _held_back(await threads.run(backend.read_blob, sha256, start=start, end=end))
+        chunks = held_back(await threads.run(backend.read_blob, sha256, start=start, end=end))
     return StreamingResponse(threads.stream(chunks), status, headers, media_type)
 
 
@@ -107,7 +107,7 @@ def attachment(name: str) -> dict[str, str]:
     }
 
 
-def _held_back(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+def held_back(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Hold each chunk back until the next one came: the last follows the check of the hash."""
     held = b""
     for chunk in chunks:

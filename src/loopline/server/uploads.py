@@ -36,6 +36,7 @@ __all__ = [
     "check_digests",
     "keep_file",
     "new_hashers",
+    "new_upload",
     "promised_digests",
     "receive_blob",
     "staging_of",
@@ -103,7 +104,7 @@ async def receive_blob(request: Request, backend: Backend, threads: Threads) -> 
     """
     promised = promised_digests(request.headers)
     hashers = new_hashers(promised)
-    file = await threads.run(_new_file, staging_of(backend))
+    file = await threads.run(new_upload, staging_of(backend))
     receiver = Receiver(file, hashers.values(), threads)
     try:
         try:
@@ -162,7 +163,8 @@ def staging_of(backend: Backend) -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _new_file(folder: Path) -> BinaryIO:
+def new_upload(folder: Path) -> BinaryIO:
+    """Make a file for what is received; who makes it removes it, the sweep does after a crash."""
     return tempfile.NamedTemporaryFile(  # type: ignore[return-value]
         dir=folder, prefix="upload-", delete=False, buffering=0
     )

@@ -120,12 +120,14 @@ def get_latest_versions(
 
 
 def resolve_model(_store: Store, connection: Connection, call: ops.ResolveModel) -> ResolvedModel:
-    """Find one version, by exactly one of number, stage or alias, and its files."""
-    if bool(call.version) + bool(call.stage) + bool(call.alias) != 1:
+    """Find one version, by exactly one of number, stage, alias or latest, and its files."""
+    if [bool(call.version), bool(call.stage), bool(call.alias), call.latest].count(True) != 1:
         msg = "Say which version: models:/name/3, models:/name/Production or models:/name@alias."
         raise InvalidInputError(msg)
-    model_row(connection, call.name)
-    if call.alias:
+    model = model_row(connection, call.name)
+    if call.latest:
+        number = _highest_of(connection, call.name) or int(model.latest_version)
+    elif call.alias:
         number = alias_target(connection, call.name, call.alias)
     elif call.stage:
         number = _champion_of(connection, call.name, call.stage)
@@ -143,6 +145,13 @@ def resolve_model(_store: Store, connection: Connection, call: ops.ResolveModel)
             Artifact(path=row.path, sha256=row.sha256, size_bytes=row.size_bytes) for row in files
         ],
     )
+
+
+def _highest_of(connection: Connection, name: str) -> int | None:
+    """Tell the highest number that a version there is has."""
+    query = select(func.max(_version.c.version)).where(_version.c.name == name)
+    number: int | None = connection.execute(query).scalar_one()
+    return number
 
 
 def _champion_of(connection: Connection, name: str, stage_text: str) -> int:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.operations import (
-    GetModel,
     ListArtifacts,
     ListLoggedModelFiles,
     ResolveModel,
@@ -254,11 +253,14 @@ def _model_files(recorder: Recorder, uri: str) -> list[Artifact]:
     if not isinstance(address, RegistryAddress):
         msg = f"{uri!r} is no address of files. Write {FORMS}."
         raise InvalidInputError(msg)
-    version = address.version
-    if address.latest:
-        version = recorder.call(GetModel(name=address.name)).latest_version
     resolved = recorder.call(
-        ResolveModel(name=address.name, version=version, stage=address.stage, alias=address.alias)
+        ResolveModel(
+            name=address.name,
+            version=address.version,
+            stage=address.stage,
+            alias=address.alias,
+            latest=address.latest,
+        )
     )
     return resolved.files
 
