@@ -2,7 +2,8 @@
 
 - ``core.txt``: what ``pip install loopline`` brings.
 - ``base.txt``: that, the extras that ``BASE`` names, and what developing needs.
-- ``keras.txt``, ``torch.txt``: what these libraries add to ``base.txt``.
+- ``keras.txt``, ``torch.txt``: what these libraries add to ``base.txt``; torch with the other heavy
+  ones, CatBoost and ONNX.
 - ``torch-gpu.txt``: what torch needs besides, unless its build is for CPUs alone.
 - ``mlflow-*.txt``: a whole environment for each dependency group of that name.
 
@@ -30,7 +31,8 @@ PROJECT = "pyproject.toml"
 BASE_EXTRAS = ("buckets", "dask", "data", "demo", "gcs", "oidc", "postgres")
 BASE = [f"--extra={extra}" for extra in BASE_EXTRAS]
 BASE += ["--group=dev"]
-TORCH = ["--extra=lightning", "--extra=transformers", "--group=torch"]
+TORCH = [f"--extra={extra}" for extra in ("catboost", "lightning", "onnx", "torch", "transformers")]
+TORCH += ["--group=torch"]
 FOR_GPUS = ("cuda-", "nvidia-", "triton==")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loopline import (
+        catboost,
         data,
         errors,
         executors,
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
         lightgbm,
         lightning,
         models,
+        onnx,
         optuna,
+        pyfunc,
+        pytorch,
         registry,
         schedules,
         sklearn,
@@ -118,6 +122,7 @@ __all__ = [
     "Task",
     "active_run",
     "autolog",
+    "catboost",
     "context",
     "copy_run",
     "count_runs",
@@ -178,9 +183,12 @@ __all__ = [
     "log_video",
     "models",
     "move_runs",
+    "onnx",
     "optuna",
     "preprocessing",
     "preprocessing_digest",
+    "pyfunc",
+    "pytorch",
     "register_model",
     "registry",
     "rename_experiment",
@@ -244,6 +252,7 @@ _MODULES = {
     **{name: f"loopline.{name}" for name in ("lifecycle", "registry", "schedules", "sklearn")},
     **{name: f"loopline.{name}" for name in ("lightgbm", "lightning", "optuna")},
     **{name: f"loopline.{name}" for name in ("transformers", "xgboost")},
+    **{name: f"loopline.{name}" for name in ("catboost", "onnx", "pyfunc", "pytorch")},
     **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
 }
 

@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
 
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in {"keras", "lightgbm", "pyfunc", "sklearn", "xgboost"}:
+    if name in {"catboost", "keras", "lightgbm", "onnx", "pyfunc", "pytorch", "sklearn", "xgboost"}:
         return importlib.import_module(f"loopline.models.{name}")
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -53,7 +53,7 @@ class Written(NamedTuple):
     """What a flavor tells about the files it wrote.
 
     Attributes:
-        flavor: Its name in MLmodel.
+        flavor: Its name in MLmodel; empty when ``python_function`` says it all.
         settings: What it needs to load them.
         loader: Settings of ``python_function``: at least ``loader_module``.
         distributions: Packages that loading needs.
@@ -105,7 +105,10 @@ def write_folder(
             "python_version": platform.python_version(),
         }
         model = MLModel(
-            flavors={"python_function": loader, written.flavor: written.settings},
+            flavors={
+                "python_function": loader,
+                **({written.flavor: written.settings} if written.flavor else {}),
+            },
             model_uuid=uuid.uuid4().hex,
             utc_time_created=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}",
             signature=signature,

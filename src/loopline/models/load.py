@@ -23,7 +23,13 @@ FLAVORS = {
     "keras": "loopline.models.keras",
     "xgboost": "loopline.models.xgboost",
     "lightgbm": "loopline.models.lightgbm",
+    "catboost": "loopline.models.catboost",
+    "pytorch": "loopline.models.pytorch",
+    "onnx": "loopline.models.onnx",
 }
+
+#: Module of each loader that ``python_function`` names where there is no flavor beside it.
+LOADERS = {"mlflow.pyfunc.model": "loopline.models.python_model"}
 
 
 def load_model(model_uri: str | Path, *, allow_pickle: bool = False) -> Any:  # noqa: ANN401 - any model
@@ -54,6 +60,9 @@ def find_flavor(model: MLModel) -> ModuleType:
     for flavor, module in FLAVORS.items():
         if flavor in model.flavors:
             return importlib.import_module(module)
+    loader = model.flavors.get("python_function", {}).get("loader_module")
+    if loader in LOADERS:
+        return importlib.import_module(LOADERS[loader])
     msg = (
         f"The model's flavors are {', '.join(sorted(model.flavors))}, and Loopline loads "
         f"{', '.join(FLAVORS)}. Load it with the library that wrote it."
