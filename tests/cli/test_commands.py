@@ -112,6 +112,17 @@ def test_a_version_is_promoted_with_a_reason(shell: Shell, monkeypatch: pytest.M
     assert (newest["actor"], newest["after"], newest["reason"]) == ("vera", "Staging", "a look")
 
 
+def test_a_model_gets_a_stage_of_its_own_and_loses_it(shell: Shell) -> None:
+    ran = shell("models", "stage", story.MODEL, "Canary", "--seen-as", "Staging")
+    assert ran.out == f"Stages of {story.MODEL} beside the four: Canary (MLflow sees Staging).\n"
+    ran = shell("models", "promote", story.MODEL, "1", "--stage", "canary")
+    assert ran.out == f"{story.MODEL} v1 is in Canary now.\n"
+    assert shell("models", "stage", story.MODEL, "Canary", "--remove").code == 1
+    shell("models", "promote", story.MODEL, "1", "--stage", "Archived")
+    ran = shell("models", "stage", story.MODEL, "Canary", "--remove")
+    assert ran.out == f"Stages of {story.MODEL} beside the four: none.\n"
+
+
 def test_an_alias_is_pointed_and_taken_away(shell: Shell) -> None:
     assert shell("models", "alias", story.MODEL, "night", "3").out.endswith("is v3 now.\n")
     assert shell("models", "alias", story.MODEL, "night", "--remove").code == 0

@@ -24,6 +24,7 @@ from loopline.models.address import (
             "models:/taxifare_model/production",
             RegistryAddress("taxifare_model", stage="Production"),
         ),
+        ("models:/taxifare_model/Canary", RegistryAddress("taxifare_model", stage="Canary")),
         ("models:/taxifare_model@champion", RegistryAddress("taxifare_model", alias="champion")),
         ("models:/taxifare_model/latest", RegistryAddress("taxifare_model", latest=True)),
         ("models:/m-0123abcd", LoggedModelAddress("m-0123abcd")),
@@ -44,7 +45,7 @@ def test_each_form_means_one_thing(uri: str, address: object) -> None:
     "uri",
     [
         "models:/taxifare_model",
-        "models:/taxifare_model/Live",
+        "models:/taxifare_model/Live!",
         "models:/taxifare_model/0",
         "models:/taxifare_model/3/4",
         "models:/@champion",

@@ -35,6 +35,28 @@ def get(url: str, path: str) -> tuple[int, dict[str, Any]]:
     return answer.status, json.loads(answer.body)
 
 
+def test_a_stage_of_a_models_own_is_seen_as_one_of_the_four(url: str) -> None:
+    post(url, "registered-models/create", name="own_stages")
+    for _ in range(2):
+        made = post(url, "model-versions/create", name="own_stages", source="runs:/abc/model")
+        assert made[0] == 200, made
+    for operation, fields in (
+        ("add-stage", {"stage": "Canary", "seen_as": "Staging"}),
+        ("transition-stage", {"stage": "Canary", "version": 1}),
+    ):
+        body = json.dumps({"name": "own_stages", **fields}).encode()
+        assert ask(url, "POST", f"/api/v1/ops/{operation}", body, JSON).status == 200
+    _, found = get(url, "model-versions/get?name=own_stages&version=1")
+    assert found["model_version"]["current_stage"] == "Staging"
+    path = "registered-models/get-latest-versions"
+    _, latest = post(url, path, name="own_stages", stages=["Staging"])
+    assert [each["version"] for each in latest["model_versions"]] == ["1"]
+    status, moved = post(
+        url, "model-versions/transition-stage", name="own_stages", version="1", stage="archived"
+    )
+    assert (status, moved["model_version"]["current_stage"]) == (200, "Archived")
+
+
 @pytest.fixture
 def run_id(url: str) -> str:
     status, made = post(url, "runs/create", experiment_id="0", start_time=1, run_name="night")

@@ -213,7 +213,7 @@ def test_the_latest_version_of_each_stage_is_found_for_many_models(backend: Loca
     backend.call(move(name="a", version=4, stage="Archived"))
     backend.call(move(name="b", version=4, stage="Staging"))
 
-    def latest(*names: str, stages: tuple[str, ...] = ()) -> list[tuple[str, int, Stage]]:
+    def latest(*names: str, stages: tuple[str, ...] = ()) -> list[tuple[str, int, str]]:
         found = backend.call(ops.GetLatestVersions(names=list(names), stages=list(stages)))
         return [(one.name, one.version, one.stage) for one in found]
 

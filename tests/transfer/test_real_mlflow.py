@@ -136,7 +136,7 @@ def shown_by_loopline(backend: Backend) -> dict[str, Any]:
                 "updated": chosen.model.updated_ms,
                 "versions": {
                     str(one.version.version): {
-                        "stage": one.version.stage.value,
+                        "stage": one.version.stage,
                         "description": one.version.description,
                         "run": one.version.run_id,
                         "tags": one.version.tags,

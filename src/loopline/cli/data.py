@@ -108,7 +108,7 @@ def _print_uses(found: DataUses, asked: str) -> None:
         print_table(
             ("MODEL", "VERSION", "STAGE", "FOR", "RUN"),
             [
-                (one.name, one.version, one.stage.value, ", ".join(one.contexts), one.run_id[:8])
+                (one.name, one.version, one.stage, ", ".join(one.contexts), one.run_id[:8])
                 for one in found.versions
             ],
             empty="",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopline.cli.options import actor, epilog, with_backend
+from loopline.cli.options import actor, epilog, open_at, with_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.records.registry import ModelVersion, RegisteredModel
 
-__all__ = ["copy", "create", "delete", "describe", "rename", "tag"]
+__all__ = ["copy", "create", "delete", "describe", "rename", "tag", "take_files"]
 
 _version = click.option("--version", type=click.IntRange(1), help="Of this version, not the model.")
 
@@ -134,21 +134,74 @@ def rename(backend: Backend, *, name: str, new_name: str, as_json: bool) -> None
         click.echo(f"{name} is {new_name} now.")
 
 
-@click.command(epilog=epilog("loopline models copy taxifare_model 3 taxifare_live"))
+@click.command(
+    epilog=epilog(
+        "loopline models copy taxifare_model 3 taxifare_live",
+        "loopline models copy taxifare_model 3 taxifare --to http://prod:5050 --stage Staging",
+    )
+)
 @click.argument("name")
 @click.argument("version", type=click.IntRange(1))
-@click.argument("to")
+@click.argument("as_name", metavar="TO")
 @with_backend
-def copy(backend: Backend, *, name: str, version: int, to: str, as_json: bool) -> None:
-    """Make the next version of a model from one there is; no bytes are copied."""
+@click.option("--to", "target", metavar="URI", help="Another server, home or database to copy to.")
+@click.option("--stage", default="", help="Move the copy to this stage.")
+@click.option("--reason", default="", help="Why it is moved, kept in the history.")
+def copy(
+    backend: Backend,
+    *,
+    name: str,
+    version: int,
+    as_name: str,
+    target: str | None,
+    stage: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Make the next version of a model from one there is, here or in another store."""
     from loopline.cli.output import print_json
-    from loopline.records.operations import CopyVersion
+    from loopline.records.operations import CopyVersion, ResolveModel, TransitionStage
+    from loopline.registry.between import copy_between
 
-    made = backend.call(CopyVersion(name=name, version=version, to=to, actor=actor()))
+    there = open_at(target, may_make=False) if target else backend
+    try:
+        if target:
+            which = ResolveModel(name=name, version=version)
+            made = copy_between(backend, there, which, as_name, actor=actor())
+        else:
+            made = there.call(CopyVersion(name=name, version=version, to=as_name, actor=actor()))
+        if stage:
+            made = there.call(
+                TransitionStage(
+                    name=as_name, version=made.version, stage=stage, reason=reason, actor=actor()
+                )
+            )
+    finally:
+        if there is not backend:
+            there.close()
+    if as_json:
+        print_json(made)
+        return
+    where = f" at {there.address}" if target else ""
+    stands = f", in {made.stage}" if stage else ""
+    click.echo(f"{name} v{version} is {as_name} v{made.version}{where}, too{stands}.")
+
+
+@click.command(epilog=epilog("loopline models take-files taxifare_model 3"))
+@click.argument("name")
+@click.argument("version", type=click.IntRange(1))
+@with_backend
+def take_files(backend: Backend, *, name: str, version: int, as_json: bool) -> None:
+    """Give a version that was registered without files those that its run has now, for good."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import TakeFiles
+    from loopline.rules.words import size_words
+
+    made = backend.call(TakeFiles(name=name, version=version, actor=actor()))
     if as_json:
         print_json(made)
     else:
-        click.echo(f"{name} v{version} is {to} v{made.version}, too.")
+        click.echo(f"{name} v{version} has its files now: {size_words(made.size_bytes)}.")
 
 
 @click.command(
@@ -171,7 +224,7 @@ def delete(backend: Backend, *, name: str, version: int | None, yes: bool, as_js
         what = f"the model {name} with {count_words(count, 'version')}"
     else:
         found = backend.call(GetVersion(name=name, version=version))
-        stands = [found.stage.value, *(f"@{alias}" for alias in found.aliases)]
+        stands = [found.stage, *(f"@{alias}" for alias in found.aliases)]
         what = f"{name} v{version} ({', '.join(stands)})"
     if not yes:
         _ask(what)

@@ -73,6 +73,7 @@ def show(backend: Backend, *, name: str, as_json: bool) -> None:
         [
             ("Model", model.name),
             ("Description", model.description),
+            ("Stages of its own", ", ".join(model.stages)),
             ("Tags", "\n".join(f"{key}={value}" for key, value in sorted(model.tags.items()))),
         ]
     )
@@ -97,7 +98,7 @@ def print_versions(
             (
                 *((version.name,) if with_names else ()),
                 f"v{version.version}",
-                version.stage.value,
+                version.stage,
                 ", ".join(f"@{alias}" for alias in version.aliases),
                 *(number_words(version.metrics[k]) if k in version.metrics else "" for k in keys),
                 ago(version.created_ms),
@@ -157,8 +158,8 @@ def history(backend: Backend, *, name: str, as_json: bool) -> None:
     "--stage",
     default="Production",
     show_default=True,
-    type=click.Choice(["None", "Staging", "Production", "Archived"], case_sensitive=False),
-    help="Where to move it.",
+    metavar="STAGE",
+    help="Where to move it: None, Staging, Production, Archived, or one of the model's own.",
 )
 @click.option("--reason", default="", help="Why, kept in the history.")
 @click.option("--keep-others", is_flag=True, help="Do not archive what is in that stage now.")
@@ -189,7 +190,7 @@ def promote(
     if as_json:
         print_json(moved)
     else:
-        click.echo(f"{name} v{version} is in {moved.stage.value} now.")
+        click.echo(f"{name} v{version} is in {moved.stage} now.")
 
 
 @click.command(
@@ -226,6 +227,42 @@ def alias(
         click.echo(said)
 
 
+@click.command(
+    epilog=epilog(
+        "loopline models stage taxifare_model Canary --seen-as Staging",
+        "loopline models stage taxifare_model Canary --remove",
+    )
+)
+@click.argument("name")
+@click.argument("stage")
+@with_backend
+@click.option(
+    "--seen-as",
+    default="None",
+    show_default=True,
+    type=click.Choice(["None", "Staging", "Archived"], case_sensitive=False),
+    help="What MLflow's clients, who know four stages, are told of a version in it.",
+)
+@click.option("--remove", is_flag=True, help="Take the stage away; no version may stand in it.")
+def stage(
+    backend: Backend, *, name: str, stage: str, seen_as: str, remove: bool, as_json: bool
+) -> None:
+    """Give a model a stage of its own, beside the four that each has, or take it away."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import AddStage, RemoveStage
+
+    model = (
+        backend.call(RemoveStage(name=name, stage=stage, actor=actor()))
+        if remove
+        else backend.call(AddStage(name=name, stage=stage, seen_as=seen_as, actor=actor()))
+    )
+    if as_json:
+        print_json(model)
+        return
+    own = ", ".join(f"{each} (MLflow sees {seen.value})" for each, seen in model.stages.items())
+    click.echo(f"Stages of {name} beside the four: {own or 'none'}.")
+
+
 def _version(number: int | None) -> str:
     return f"v{number}" if number else ""
 
@@ -254,12 +291,20 @@ models = LazyGroup(
         ),
         "history": (f"{__name__}:history", "Tell who moved which version when, and why."),
         "alias": (f"{__name__}:alias", "Point an alias at a version, or take it away."),
+        "stage": (
+            f"{__name__}:stage",
+            "Give a model a stage of its own, beside the four that each has, or take it away.",
+        ),
         "tag": (f"{_CHANGES}:tag", "Set and take off tags of a model or a version."),
         "describe": (f"{_CHANGES}:describe", "Say what a model or a version is."),
         "create": (f"{_CHANGES}:create", "Make a registered model without versions."),
         "copy": (
             f"{_CHANGES}:copy",
-            "Make the next version of a model from one there is; no bytes are copied.",
+            "Make the next version of a model from one there is, here or in another store.",
+        ),
+        "take-files": (
+            f"{_CHANGES}:take_files",
+            "Give a version that was registered without files those that its run has now.",
         ),
         "rename": (
             f"{_CHANGES}:rename",

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from loopline.errors import InvalidInputError
 from loopline.records.registry import Stage
+from loopline.rules.names import check_stage
 
 __all__ = [
     "FolderAddress",
@@ -88,16 +89,25 @@ def _parse_registry(uri: str, rest: str) -> RegistryAddress | LoggedModelAddress
     if choice.lower() == "latest":
         return RegistryAddress(name, latest=True)
     try:
-        return RegistryAddress(name, stage=Stage(choice).value)
-    except ValueError:
+        return RegistryAddress(name, stage=check_stage(_spelled(choice)))
+    except InvalidInputError:
         raise _unreadable(uri) from None
+
+
+def _spelled(stage: str) -> str:
+    """Write one of the four stages as everybody does; a model's own is left as it is."""
+    try:
+        return Stage(stage).value
+    except ValueError:
+        return stage
 
 
 def _unreadable(uri: str) -> InvalidInputError:
     stages = ", ".join(stage.value for stage in Stage)
     msg = (
         f"{uri!r} is no address of a model. Write models:/NAME/3, models:/NAME/STAGE (a stage is "
-        f"one of {stages}), models:/NAME/latest, models:/NAME@ALIAS, models:/m-ID, "
+        f"one of {stages}, or one of the model's own), models:/NAME/latest, models:/NAME@ALIAS, "
+        "models:/m-ID, "
         "runs:/RUN_ID/model, or the path of a folder."
     )
     return InvalidInputError(msg)

@@ -100,10 +100,11 @@ def fetch_folder(model_uri: str | Path) -> Path:
 
 def _no_files(version: ModelVersion) -> NotFoundError:
     """Make the error for a version that was registered without its files."""
-    where = f"They are where its source says: {version.source}" if version.source else "None came"
+    where = f" (its source: {version.source})" if version.source else ""
     return NotFoundError(
-        f"Version {version.version} of {version.name!r} was registered without files. {where}. "
-        "Fetch them there, or log the model to a run and register that."
+        f"Version {version.version} of {version.name!r} was registered without files{where}. If "
+        f"they have come since, `loopline models take-files {version.name} {version.version}` "
+        "makes them the version's; or log the model to a run and register that."
     )
 
 

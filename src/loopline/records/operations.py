@@ -76,6 +76,7 @@ from loopline.records.logged_models import (
 )
 from loopline.records.operation import Operation
 from loopline.records.registry_operations import (
+    AddStage,
     CopyVersion,
     CreateModel,
     DeleteModel,
@@ -89,6 +90,7 @@ from loopline.records.registry_operations import (
     RegisterVersion,
     RemoveAlias,
     RemoveModelTag,
+    RemoveStage,
     RemoveVersionTag,
     RenameModel,
     ResolveModel,
@@ -97,6 +99,7 @@ from loopline.records.registry_operations import (
     SetAlias,
     SetModelTags,
     SetVersionTags,
+    TakeFiles,
     TransitionStage,
     UpdateModel,
     UpdateVersion,
@@ -124,6 +127,7 @@ from loopline.records.transfer_operations import (
 
 __all__ = [
     "OPERATIONS",
+    "AddStage",
     "AddUser",
     "ChangeUser",
     "CopyRun",
@@ -170,6 +174,7 @@ __all__ = [
     "RemoveExperimentTag",
     "RemoveLoggedModelTag",
     "RemoveModelTag",
+    "RemoveStage",
     "RemoveUser",
     "RemoveVersionTag",
     "RenameExperiment",
@@ -188,6 +193,7 @@ __all__ = [
     "SetModelTags",
     "SetVersionTags",
     "SettleRuns",
+    "TakeFiles",
     "TransitionStage",
     "UpdateModel",
     "UpdateVersion",

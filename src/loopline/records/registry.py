@@ -50,6 +50,7 @@ class RegisteredModel(Record, frozen=True, kw_only=True):
     Attributes:
         champions: Version per stage that ``models:/name/Stage`` means.
         aliases: Version per alias.
+        stages: The model's own stages beside the four, and what MLflow's clients are told of each.
     """
 
     name: str
@@ -59,6 +60,7 @@ class RegisteredModel(Record, frozen=True, kw_only=True):
     latest_version: int = 0
     champions: dict[str, int] = {}
     aliases: dict[str, int] = {}
+    stages: dict[str, Stage] = {}
     tags: dict[str, str] = {}
 
     @property
@@ -81,6 +83,8 @@ class ModelVersion(Record, frozen=True, kw_only=True):
         artifact_path: Folder of the model among the run's artifacts; empty when it lies elsewhere.
         source: Where its files are in the words of the MLflow client that registered it.
         logged_model_id: The logged model it was made from, MLflow's ``m-...``; empty: none.
+        stage: One of the four, or one of the model's own.
+        seen_as: What MLflow's clients, who know the four, are told of it.
         run_link: A page about its run, elsewhere.
         status_message: Why it is not ready.
         digest: SHA-256 over the paths and hashes of its files: what a loader checks.
@@ -92,7 +96,8 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     version: int
     run_id: str
     artifact_path: str
-    stage: Stage = Stage.NONE
+    stage: str = Stage.NONE.value
+    seen_as: Stage = Stage.NONE
     aliases: list[str] = []
     description: str = ""
     source: str = ""
@@ -112,7 +117,7 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     @property
     def current_stage(self) -> str:
         """Its stage, as MLflow calls it."""
-        return self.stage.value
+        return self.stage
 
     @property
     def creation_timestamp(self) -> int:
@@ -156,8 +161,8 @@ class VersionEvent(Record, frozen=True, kw_only=True):
 
     Attributes:
         version: 0 when it is about the whole model.
-        kind: ``"created"``, ``"stage"``, ``"alias"``, ``"alias removed"``, ``"renamed"`` or
-            ``"deleted"``.
+        kind: ``"created"``, ``"stage"``, ``"alias"``, ``"alias removed"``, ``"renamed"``,
+            ``"files"``, ``"stage added"``, ``"stage removed"`` or ``"deleted"``.
         before: Stage, alias target or name before; empty when there was none.
         after: Stage, alias target or name after.
     """

@@ -13,8 +13,10 @@ from loopline.records.registry import (
     VersionEvent,
     VersionPage,
 )
+from loopline.records.tracking import Artifact
 
 __all__ = [
+    "AddStage",
     "CopyVersion",
     "CreateModel",
     "DeleteModel",
@@ -28,6 +30,7 @@ __all__ = [
     "RegisterVersion",
     "RemoveAlias",
     "RemoveModelTag",
+    "RemoveStage",
     "RemoveVersionTag",
     "RenameModel",
     "ResolveModel",
@@ -36,6 +39,7 @@ __all__ = [
     "SetAlias",
     "SetModelTags",
     "SetVersionTags",
+    "TakeFiles",
     "TransitionStage",
     "UpdateModel",
     "UpdateVersion",
@@ -146,6 +150,9 @@ class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
         run_link: A page about the run, elsewhere.
         allow_empty: Its files may be elsewhere or come later, and so may its run.
         create_model: A model that is not there is made; else that is an error.
+        files: Its files by path inside the model, when they are not those of the run's folder;
+            their bytes are in the blob store. So for ``metrics`` and ``params``, beside the run's.
+        reason: Why, kept in the history.
     """
 
     changes: ClassVar[bool] = True
@@ -160,6 +167,24 @@ class RegisterVersion(Operation[ModelVersion], frozen=True, kw_only=True):
     run_link: str = ""
     allow_empty: bool = False
     create_model: bool = True
+    files: list[Artifact] = []
+    metrics: dict[str, float] = {}
+    params: dict[str, str] = {}
+    reason: str = ""
+    actor: str = ""
+
+
+class TakeFiles(Operation[ModelVersion], frozen=True, kw_only=True):
+    """Give a version that was registered without files those that have come since, for good.
+
+    They are those of its run's folder or of its logged model. A move to a stage and an alias do
+    the same for a version that has none.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    version: int
     actor: str = ""
 
 
@@ -247,10 +272,12 @@ class GetLatestVersions(Operation[list[ModelVersion]], frozen=True, kw_only=True
     Attributes:
         names: Of models, 1,000 at most; one that is not there is an error.
         stages: Only of these; empty: of each that has a version.
+        as_mlflow: Stages are the four that MLflow's clients are told of.
     """
 
     names: list[str]
     stages: list[str] = []
+    as_mlflow: bool = False
 
 
 class SearchVersions(Operation[VersionPage], frozen=True, kw_only=True):
@@ -302,6 +329,32 @@ class TransitionStage(Operation[ModelVersion], frozen=True, kw_only=True):
     archive_existing: bool | None = None
     only_after: int | None = None
     reason: str = ""
+    actor: str = ""
+
+
+class AddStage(Operation[RegisteredModel], frozen=True, kw_only=True):
+    """Give a model a stage of its own; one that it has is seen from now on as said.
+
+    Attributes:
+        seen_as: What MLflow's clients, who know four stages, are told of a version in it:
+            ``"None"``, ``"Staging"`` or ``"Archived"``.
+    """
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    stage: str
+    seen_as: str = "None"
+    actor: str = ""
+
+
+class RemoveStage(Operation[RegisteredModel], frozen=True, kw_only=True):
+    """Take away a stage of a model's own, in which no version stands."""
+
+    changes: ClassVar[bool] = True
+    permission: ClassVar[str] = "edit"
+    name: str
+    stage: str
     actor: str = ""
 
 

@@ -14,8 +14,10 @@ from loopline.registry.models import (
     update_model,
 )
 from loopline.registry.moves import (
+    add_stage,
     history,
     remove_alias,
+    remove_stage,
     set_alias,
     transition_stage,
 )
@@ -30,10 +32,12 @@ from loopline.registry.versions import (
     remove_version_tag,
     search_versions,
     set_version_tags,
+    take_files,
     update_version,
 )
 
 __all__ = [
+    "add_stage",
     "copy_version",
     "create_model",
     "delete_model",
@@ -48,6 +52,7 @@ __all__ = [
     "register_model",
     "remove_alias",
     "remove_model_tag",
+    "remove_stage",
     "remove_version_tag",
     "rename_model",
     "search_models",
@@ -55,6 +60,7 @@ __all__ = [
     "set_alias",
     "set_model_tags",
     "set_version_tags",
+    "take_files",
     "transition_stage",
     "update_model",
     "update_version",

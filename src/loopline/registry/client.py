@@ -12,6 +12,7 @@ from loopline.tracking.experiments import ExperimentClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from loopline.models.address import RegistryAddress
     from loopline.records.registry import ModelVersion, RegisteredModel, Stage
@@ -145,12 +146,15 @@ class RegistryClient(ExperimentClient):
             create_model=False,
         )
 
-    def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersion:
+    def copy_model_version(
+        self, src_model_uri: str, dst_name: str, *, to: str | Path | None = None
+    ) -> ModelVersion:
         """Make the next version of ``dst_name`` from a version there is, with its very files.
 
         Args:
             src_model_uri: ``models:/NAME/3``, ``models:/NAME/Production`` or the like.
             dst_name: The model it becomes a version of; made when missing.
+            to: Another store that gets it, files and all; None: this one.
         """
         from loopline.models.address import RegistryAddress, parse_model_address
 
@@ -161,7 +165,25 @@ class RegistryClient(ExperimentClient):
                 "Make a version of a run's model with register_model."
             )
             raise InvalidInputError(msg)
-        return self._copy(address, dst_name)
+        if to is None:
+            return self._copy(address, dst_name)
+        from loopline.backend.open import open_backend
+        from loopline.registry.between import copy_between
+        from loopline.settings import tracking_address
+
+        self.recorder.catch_up()
+        which = ops.ResolveModel(
+            name=address.name,
+            version=address.version,
+            stage=address.stage,
+            alias=address.alias,
+            latest=address.latest,
+        )
+        target = open_backend(tracking_address(str(to)))
+        try:
+            return copy_between(self.recorder.backend, target, which, dst_name, actor=actor())
+        finally:
+            target.close()
 
     def register_model(
         self,

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["history_html", "model_html", "models_html", "version_html", "versions_html"]
 
-_STAGES = {
+_STAGES: dict[str, str] = {
     Stage.NONE: "#7f7f7f",
     Stage.STAGING: "#b9770e",
     Stage.PRODUCTION: "#2a9154",
     Stage.ARCHIVED: "#7f7f7f",
 }
+#: Of a stage of a model's own.
+_OWN = "#2f6fb0"
 METRICS = 4
 
 
@@ -59,7 +61,7 @@ def version_html(version: ModelVersion) -> str:
     return box(
         "Model version",
         f"{version.name}, version {version.version}",
-        Colored(version.stage.value, _STAGES[version.stage]).html,
+        Colored(version.stage, _STAGES.get(version.stage, _OWN)).html,
         facts_html(facts),
         facts_html(metrics, head="metrics"),
         facts_html(sorted(version.params.items()), head="params"),
@@ -93,7 +95,7 @@ def versions_html(versions: Sequence[ModelVersion]) -> str:
         (
             *((version.name,) if several else ()),
             version.version,
-            Colored(version.stage.value, _STAGES[version.stage]),
+            Colored(version.stage, _STAGES.get(version.stage, _OWN)),
             ", ".join(version.aliases),
             distance_words(version.created_ms, now_ms),
             version.actor,

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
-from loopline.records.operations import ListVersions, ResolveModel, SetVersionTags
+from loopline.records.operations import ListVersions, ResolveModel, SetVersionTags, TakeFiles
 from loopline.records.registry import ModelVersion, Stage
 from loopline.registry.client import RegistryClient
 from loopline.registry.found import Versions
-from loopline.registry.given import as_number, as_texts
+from loopline.registry.given import actor, as_number, as_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = [
     "copy_version",
@@ -26,6 +27,7 @@ __all__ = [
     "remove_version_tag",
     "search_versions",
     "set_version_tags",
+    "take_files",
     "update_version",
 ]
 
@@ -52,14 +54,26 @@ def register_model(
     )
 
 
-def copy_version(model_uri: str, name: str) -> ModelVersion:
+def copy_version(model_uri: str, name: str, *, to: str | Path | None = None) -> ModelVersion:
     """Make the next version of a model from a version there is, with its very files.
 
     Args:
         model_uri: ``models:/NAME/3``, ``models:/NAME/Production`` or ``models:/NAME@alias``.
         name: The model it becomes a version of; made when missing.
+        to: Another store that gets it: a server, a home or a database. Its files are brought
+            there first. None: this store, where no bytes are copied.
     """
-    return RegistryClient().copy_model_version(model_uri, name)
+    return RegistryClient().copy_model_version(model_uri, name, to=to)
+
+
+def take_files(name: str, version: int | str) -> ModelVersion:
+    """Give a version that was registered without files those that its run has now, for good.
+
+    Raises:
+        NotFoundError: No files have come.
+        ConflictError: It has files.
+    """
+    return get_recorder().call(TakeFiles(name=name, version=as_number(version), actor=actor()))
 
 
 def update_version(name: str, version: int | str, *, description: str) -> ModelVersion:

@@ -21,6 +21,8 @@ __all__ = [
     "check_model_name",
     "check_param_value",
     "check_registry_tag",
+    "check_sha256",
+    "check_stage",
     "check_tag_value",
     "check_text",
 ]
@@ -45,6 +47,9 @@ _AS_FILE = ", or keep the text as an artifact with `log_text`"
 _KEY = re.compile(r"[\w\-. :/]+\Z")
 _ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}\Z", re.ASCII)
 _NOT_IN_MODEL = frozenset("/:.%\"'")
+#: A model's stage: not a number, which would be a version.
+_STAGE = re.compile(r"[a-zA-Z][\w\-. ]{0,39}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
 
 
@@ -110,6 +115,33 @@ def _check_key(kind: str, key: str) -> None:
     if posixpath.normpath(key) != key or key.startswith("/") or key == "." or key[:2] == "..":
         msg = f"The {kind} key {key!r} reads as another path. Use a plain name such as 'a/b'."
         raise InvalidInputError(msg)
+
+
+def check_sha256(text: str) -> str:
+    """Check that a text is a SHA-256 in hex.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not _SHA256.fullmatch(text):
+        msg = f"{text[:80]!r} is not a SHA-256 of 64 hex digits."
+        raise InvalidInputError(msg)
+    return text
+
+
+def check_stage(stage: str) -> str:
+    """Check the name of a stage, which becomes part of addresses: ``models:/name/Stage``.
+
+    Raises:
+        InvalidInputError: Naming what is allowed.
+    """
+    if not _STAGE.fullmatch(stage) or stage.lower() == "latest":
+        msg = (
+            f"Invalid stage {stage[:80]!r}. A stage is 1 to 40 letters, digits, spaces and - _ . "
+            "beginning with a letter, and not 'latest'. Rename it."
+        )
+        raise InvalidInputError(msg)
+    return stage
 
 
 def check_param_value(key: str, value: str) -> None:

@@ -12,7 +12,6 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
 from loopline.records.identity import Thing
 from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset, RunUse, VersionUse
-from loopline.records.registry import Stage
 from loopline.records.tracking import Artifact, Dataset, RunStatus
 from loopline.rules.snapshots import is_whole_snapshot, snapshot_folder
 from loopline.store import schema
@@ -113,7 +112,7 @@ def get_data_uses(_store: Store, connection: Connection, call: ops.GetDataUses) 
             VersionUse(
                 name=row.name,
                 version=row.version,
-                stage=Stage(row.stage),
+                stage=row.stage,
                 run_id=row.run_id,
                 contexts=read[row.run_id].contexts(),
             )

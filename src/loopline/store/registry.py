@@ -26,11 +26,11 @@ from loopline.store.callers import only_visible
 from loopline.store.registry_rows import (
     VERSIONS,
     alias_target,
+    find_stage,
     model_record,
     model_records,
     model_row,
     no_model,
-    parse_stage,
     version_record,
     version_records,
 )
@@ -59,6 +59,7 @@ _version = schema.model_version
 _file = schema.model_version_file
 _champion = schema.champion
 _event = schema.version_event
+_stage = schema.stage
 
 
 def list_models(
@@ -95,7 +96,6 @@ def get_latest_versions(
     _store: Store, connection: Connection, call: ops.GetLatestVersions
 ) -> list[ModelVersion]:
     """Get the highest version in each stage: by name as asked, then by number."""
-    stages = [parse_stage(text) for text in call.stages]
     if len(call.names) > MAX_NAMES:
         msg = f"At most {MAX_NAMES:,} models can be named at once; {len(call.names):,} were."
         raise InvalidInputError(msg)
@@ -105,13 +105,16 @@ def get_latest_versions(
     for name in call.names:
         if name not in there:
             raise no_model(connection, name)
+    stand = _stage.c.seen_as if call.as_mlflow else _stage.c.stage
     highest = (
         select(_version.c.name, func.max(_version.c.version))
+        .join(_stage, (_stage.c.name == _version.c.name) & (_stage.c.stage == _version.c.stage))
         .where(_version.c.name.in_(call.names))
-        .group_by(_version.c.name, _version.c.stage)
+        .group_by(_version.c.name, stand)
     )
-    if stages:
-        highest = highest.where(_version.c.stage.in_(stages))
+    if call.stages:
+        wanted = {find_stage(connection, name, text) for name in call.names for text in call.stages}
+        highest = highest.where(stand.in_(wanted))
     query = VERSIONS.where(tuple_(_version.c.name, _version.c.version).in_(highest))
     rows = connection.execute(query).all()
     places = {name: place for place, name in enumerate(call.names)}
@@ -155,8 +158,8 @@ def _highest_of(connection: Connection, name: str) -> int | None:
 
 
 def _champion_of(connection: Connection, name: str, stage_text: str) -> int:
-    stage = parse_stage(stage_text)
-    if stage in {Stage.STAGING, Stage.PRODUCTION}:
+    stage = find_stage(connection, name, stage_text)
+    if stage not in {Stage.NONE, Stage.ARCHIVED}:
         query = select(_champion.c.version).where(
             _champion.c.name == name, _champion.c.stage == stage
         )
@@ -170,8 +173,8 @@ def _champion_of(connection: Connection, name: str, stage_text: str) -> int:
     number = connection.execute(query).scalar_one_or_none()
     if number is None:
         msg = (
-            f"Model {name!r} has no version in stage {stage.value}. Promote one with "
-            f"`loopline models promote {name} VERSION --stage {stage.value}`."
+            f"Model {name!r} has no version in stage {stage}. Promote one with "
+            f"`loopline models promote {name} VERSION --stage {stage}`."
         )
         raise NotFoundError(msg)
     return int(number)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 
 from loopline.errors import AlreadyExistsError
 from loopline.records.identity import Thing
 from loopline.rules.names import check_description, check_model_name, check_registry_tag
 from loopline.store import schema
-from loopline.store.registry_rows import MODEL, add_event, model_record, model_row
+from loopline.store.registry_rows import MODEL, add_event, insert_model, model_record, model_row
 from loopline.store.upserts import InsertOrReplace
 from loopline.store.users import forget_grants_on, rename_grants_on
 
@@ -45,10 +45,12 @@ def create_model(store: Store, connection: Connection, call: ops.CreateModel) ->
     check_description(call.description)
     _check_free(connection, call.name)
     now_ms = store.clock()
-    connection.execute(
-        insert(_model).values(
-            name=call.name, description=call.description, created_ms=now_ms, updated_ms=now_ms
-        )
+    insert_model(
+        connection,
+        call.name,
+        description=call.description,
+        created_ms=now_ms,
+        updated_ms=now_ms,
     )
     _set_tags(connection, call.name, call.tags)
     add_event(connection, call.name, 0, now_ms, "created", actor=call.actor)
@@ -106,6 +108,7 @@ def delete_model(store: Store, connection: Connection, call: ops.DeleteModel) ->
     count = connection.execute(
         select(func.count()).select_from(versions).where(versions.c.name == call.name)
     ).scalar_one()
+    connection.execute(delete(versions).where(versions.c.name == call.name))
     connection.execute(delete(_model).where(_model.c.name == call.name))
     forget_grants_on(connection, Thing.MODEL, call.name)
     reason = f"with {count} version{'' if count == 1 else 's'}"

@@ -10,12 +10,13 @@ from loopline.errors import ConflictError, InvalidInputError
 from loopline.records.registry import Stage
 from loopline.rules.names import check_alias
 from loopline.store import schema
+from loopline.store.registry_files import adopt_files
 from loopline.store.registry_rows import (
     add_event,
     alias_target,
+    find_stage,
     model_record,
     model_row,
-    parse_stage,
     version_record,
     version_row,
 )
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pass_on_champion", "remove_alias", "set_alias", "transition_stage"]
 
-#: Stages that have a champion, and that archive what they had before.
-ACTIVE = (Stage.STAGING, Stage.PRODUCTION)
+#: Stages without a champion. Any other has one, and a move there archives those before it.
+IDLE = frozenset({Stage.NONE.value, Stage.ARCHIVED.value})
 
 _model = schema.model
 _version = schema.model_version
@@ -43,26 +44,31 @@ def transition_stage(
     store: Store, connection: Connection, call: ops.TransitionStage
 ) -> ModelVersion:
     """Move a version to a stage and make it the stage's champion."""
-    stage = parse_stage(call.stage)
-    if call.archive_existing and stage not in ACTIVE:
+    row = version_row(connection, call.name, call.version)
+    stage = find_stage(connection, call.name, call.stage)
+    if call.archive_existing and stage in IDLE:
         msg = (
-            f"Only the versions in Staging or Production can be archived for another one, not "
-            f"those in {stage}. Leave archive_existing out."
+            f"The versions in {stage} cannot be archived for another one, only those in stages "
+            "that are in use. Leave archive_existing out."
         )
         raise InvalidInputError(msg)
-    row = version_row(connection, call.name, call.version)
     if call.only_after is not None and _is_champion(connection, call, stage):
         return version_record(connection, call.name, call.version)
     now_ms = store.clock()
-    held = Stage(row.stage)
-    if stage in ACTIVE and call.archive_existing is not False:
-        _archive_others(connection, call, stage, now_ms)
-    _set_stage(connection, call.name, call.version, stage, now_ms)
+    adopt_files(connection, row, now_ms, call.actor)
+    held = str(row.stage)
+    # A champion stands in its stage, says the schema: first nobody is, then versions move.
     if held != stage:
         pass_on_champion(connection, call.name, call.version, held)
-    if stage in ACTIVE:
+    connection.execute(
+        delete(_champion).where(_champion.c.name == call.name, _champion.c.stage == stage)
+    )
+    if stage not in IDLE and call.archive_existing is not False:
+        _archive_others(connection, call, stage, now_ms)
+    _set_stage(connection, call.name, call.version, stage, now_ms)
+    if stage not in IDLE:
         connection.execute(
-            InsertOrReplace(_champion).values(name=call.name, stage=stage, version=call.version)
+            insert(_champion).values(name=call.name, stage=stage, version=call.version)
         )
     add_event(
         connection,
@@ -80,7 +86,7 @@ def transition_stage(
 
 
 def _archive_others(
-    connection: Connection, call: ops.TransitionStage, stage: Stage, now_ms: int
+    connection: Connection, call: ops.TransitionStage, stage: str, now_ms: int
 ) -> None:
     others = connection.execute(
         select(_version.c.version).where(
@@ -104,7 +110,7 @@ def _archive_others(
         )
 
 
-def _is_champion(connection: Connection, call: ops.TransitionStage, stage: Stage) -> bool:
+def _is_champion(connection: Connection, call: ops.TransitionStage, stage: str) -> bool:
     """Tell whether the move was made already, by who asks again and does not know.
 
     Raises:
@@ -124,7 +130,7 @@ def _is_champion(connection: Connection, call: ops.TransitionStage, stage: Stage
     return bool(champion == call.version)
 
 
-def _set_stage(connection: Connection, name: str, version: int, stage: Stage, now_ms: int) -> None:
+def _set_stage(connection: Connection, name: str, version: int, stage: str, now_ms: int) -> None:
     connection.execute(
         update(_version)
         .where(_version.c.name == name, _version.c.version == version)
@@ -132,7 +138,7 @@ def _set_stage(connection: Connection, name: str, version: int, stage: Stage, no
     )
 
 
-def pass_on_champion(connection: Connection, name: str, version: int, stage: Stage) -> None:
+def pass_on_champion(connection: Connection, name: str, version: int, stage: str) -> None:
     """Pass a stage that a version leaves on to its newest other one, or leave it without."""
     left = delete(_champion).where(
         _champion.c.name == name, _champion.c.stage == stage, _champion.c.version == version
@@ -152,7 +158,8 @@ def pass_on_champion(connection: Connection, name: str, version: int, stage: Sta
 def set_alias(store: Store, connection: Connection, call: ops.SetAlias) -> ModelVersion:
     """Point an alias at a version."""
     check_alias(call.alias)
-    version_row(connection, call.name, call.version)
+    row = version_row(connection, call.name, call.version)
+    adopt_files(connection, row, store.clock(), call.actor)
     before = connection.execute(
         select(_alias.c.version).where(_alias.c.name == call.name, _alias.c.alias == call.alias)
     ).scalar_one_or_none()

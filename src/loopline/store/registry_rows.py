@@ -9,8 +9,10 @@ from sqlalchemy import Select, bindparam, insert, select
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.registry import ModelVersion, RegisteredModel, Stage, VersionStatus
+from loopline.rules.names import check_stage
 from loopline.store import schema
 from loopline.store.text_objects import TextObject
+from loopline.store.upserts import InsertOrIgnore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,11 +24,13 @@ __all__ = [
     "Document",
     "add_event",
     "alias_target",
+    "ensure_stage",
+    "find_stage",
+    "insert_model",
     "model_record",
     "model_records",
     "model_row",
     "no_model",
-    "parse_stage",
     "version_record",
     "version_records",
     "version_row",
@@ -36,6 +40,7 @@ _model = schema.model
 _version = schema.model_version
 _champion = schema.champion
 _alias = schema.alias
+_stage = schema.stage
 _tag = schema.model_version_tag
 
 #: A model by its name. Look-up by primary key.
@@ -48,11 +53,17 @@ VERSIONS = select(
     .correlate(_version)
     .scalar_subquery()
     .label("tags"),
+    select(_stage.c.seen_as)
+    .where(_stage.c.name == _version.c.name, _stage.c.stage == _version.c.stage)
+    .correlate(_version)
+    .scalar_subquery()
+    .label("seen_as"),
 )
 #: A version by its number. Look-up by primary key.
 VERSION = VERSIONS.where(
     _version.c.name == bindparam("name"), _version.c.version == bindparam("version")
 )
+_FOUR = frozenset(each.value for each in Stage)
 #: Rows whose aliases, tags or champions are read with one statement.
 TOGETHER = 500
 
@@ -128,18 +139,40 @@ def alias_target(connection: Connection, name: str, alias: str) -> int:
     return targets[alias]
 
 
-def parse_stage(text: str) -> Stage:
-    """Read a stage, in any case.
+def insert_model(connection: Connection, name: str, **columns: Any) -> None:  # noqa: ANN401 - columns
+    """Make a model's row, and the four stages that each model has."""
+    connection.execute(insert(_model).values(name=name, **columns))
+    connection.execute(
+        insert(_stage),
+        [
+            {"name": name, "stage": each.value, "folded": each.value.lower(), "seen_as": each}
+            for each in Stage
+        ],
+    )
+
+
+def ensure_stage(connection: Connection, name: str, stage: str, seen_as: Stage) -> None:
+    """Make a stage of a model's own, unless it has it."""
+    folded = check_stage(stage).lower()
+    connection.execute(
+        InsertOrIgnore(_stage).values(name=name, stage=stage, folded=folded, seen_as=seen_as)
+    )
+
+
+def find_stage(connection: Connection, name: str, text: str) -> str:
+    """Find a stage of a model by its name in any case.
 
     Raises:
-        InvalidInputError: There is no such stage; the message lists them.
+        InvalidInputError: It has no such stage; the message lists those it has.
     """
-    try:
-        return Stage(text)
-    except ValueError:
-        known = ", ".join(stage.value for stage in Stage)
-        msg = f"Invalid Model Version stage: {text}. Value must be one of {known}."
-        raise InvalidInputError(msg) from None
+    query = select(_stage.c.stage).where(_stage.c.name == name)
+    found = connection.execute(query.where(_stage.c.folded == text.lower())).scalar_one_or_none()
+    if found is not None:
+        return str(found)
+    own = set(connection.execute(query).scalars()) - {each.value for each in Stage}
+    known = ", ".join([each.value for each in Stage] + sorted(own))
+    msg = f"Invalid Model Version stage: {text[:80]}. Value must be one of {known}."
+    raise InvalidInputError(msg)
 
 
 def model_record(connection: Connection, name: str) -> RegisteredModel:
@@ -152,12 +185,13 @@ def model_record(connection: Connection, name: str) -> RegisteredModel:
 
 
 def model_records(connection: Connection, rows: Sequence[Row[Any]]) -> list[RegisteredModel]:
-    """Make records of models, in their order: three statements for every 500."""
+    """Make records of models, in their order: four statements for every 500."""
     found: list[RegisteredModel] = []
     for some in _portions(rows):
         names = [row.name for row in some]
         champions = _gather(connection, _of_names(_champion, names), "stage", "version")
         aliases = _gather(connection, _of_names(_alias, names), "alias", "version")
+        stages = _gather(connection, _of_names(_stage, names), "stage", "seen_as")
         tags = _gather(connection, _of_names(schema.model_tag, names), "key", "value")
         found += [
             RegisteredModel(
@@ -168,6 +202,11 @@ def model_records(connection: Connection, rows: Sequence[Row[Any]]) -> list[Regi
                 latest_version=row.latest_version,
                 champions=champions.get(row.name, {}),
                 aliases=aliases.get(row.name, {}),
+                stages={
+                    stage: Stage(seen_as)
+                    for stage, seen_as in stages.get(row.name, {}).items()
+                    if stage not in _FOUR
+                },
                 tags=tags.get(row.name, {}),
             )
             for row in some
@@ -202,7 +241,8 @@ def _version_record(row: Row[Any], aliases: list[str]) -> ModelVersion:
         version=row.version,
         run_id=row.run_id,
         artifact_path=row.artifact_path,
-        stage=Stage(row.stage),
+        stage=row.stage,
+        seen_as=Stage(row.seen_as),
         aliases=aliases,
         description=row.description,
         source=row.source,

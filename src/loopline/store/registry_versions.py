@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import delete, insert, literal, select, update
 
-from loopline.errors import InvalidInputError, NotFoundError
+from loopline.errors import InvalidInputError
 from loopline.records.registry import Stage
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import (
@@ -19,32 +19,25 @@ from loopline.rules.names import (
     check_text,
 )
 from loopline.store import schema
-from loopline.store.documents import RUNS, records_of
-from loopline.store.find import no_run
-from loopline.store.logged_models import (
-    logged_model_files,
-    logged_model_records,
-    logged_model_row,
-)
+from loopline.store.registry_files import checked_files, insert_files, made_by
 from loopline.store.registry_moves import pass_on_champion
 from loopline.store.registry_rows import (
     MODEL,
     Document,
     add_event,
+    insert_model,
     model_record,
     no_model,
     version_record,
     version_row,
 )
-from loopline.store.runs import artifacts_below
 from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from loopline.records import operations as ops
     from loopline.records.registry import ModelVersion, RegisteredModel
-    from loopline.records.tracking import Artifact
     from loopline.store.database import Store
 
 __all__ = [
@@ -75,8 +68,12 @@ def register_version(
     _check(call)
     _check_model(connection, call.name, create=call.create_model)
     folder = check_artifact_path(call.artifact_path) if call.artifact_path else ""
-    made = _made_by(connection, call, folder)
-    files = made.files
+    made = made_by(connection, call, folder)
+    files = checked_files(call.files) if call.files else made.files
+    document = Document(
+        metrics={**made.document.metrics, **call.metrics},
+        params={**made.document.params, **call.params},
+    )
     now_ms = store.clock()
     number = _next_version(connection, call.name, now_ms)
     place = {"name": call.name, "version": number}
@@ -94,19 +91,14 @@ def register_version(
             created_ms=now_ms,
             updated_ms=now_ms,
             actor=call.actor,
-            document=msgspec.json.encode(made.document).decode(),
+            document=msgspec.json.encode(document).decode(),
         )
     )
-    if files:
-        connection.execute(
-            insert(_file),
-            [
-                {**place, "path": file.path, "sha256": file.sha256, "size_bytes": file.size_bytes}
-                for file in files
-            ],
-        )
+    insert_files(connection, call.name, number, files)
     _set_tags(connection, call.name, number, call.tags)
-    add_event(connection, call.name, number, now_ms, "created", actor=call.actor)
+    add_event(
+        connection, call.name, number, now_ms, "created", actor=call.actor, reason=call.reason
+    )
     return version_record(connection, call.name, number)
 
 
@@ -120,6 +112,7 @@ def _check(call: ops.RegisterVersion) -> None:
     check_description(call.description)
     check_text("source", call.source, MAX_ADDRESS)
     check_text("run link", call.run_link, MAX_ADDRESS)
+    check_text("reason", call.reason, MAX_ADDRESS)
     if call.logged_model_id:
         check_id("logged model id", call.logged_model_id)
     if call.run_id:
@@ -136,67 +129,10 @@ def _check(call: ops.RegisterVersion) -> None:
         raise InvalidInputError(msg)
 
 
-class _Made(NamedTuple):
-    """What a version is made of: its files by path inside the model, and what was measured."""
-
-    run_id: str
-    files: list[Artifact]
-    document: Document
-
-
-def _made_by(connection: Connection, call: ops.RegisterVersion, folder: str) -> _Made:
-    """Find the files of a version, in the folder of its run or with its logged model."""
-    run_id = call.run_id
-    files: list[Artifact] = []
-    measured: dict[str, float | None] = {}
-    params: dict[str, str] = {}
-    model = None
-    if call.logged_model_id and not folder:
-        model = _logged_model(connection, call)
-    if model is not None:
-        run_id = run_id or model.source_run_id
-        files = logged_model_files(connection, model.pk)
-        record = logged_model_records(connection, [model])[0]
-        params = record.params
-        measured = {point.key: point.value for point in record.metrics}
-    row = connection.execute(RUNS.where(schema.run.c.run_id == run_id)).first() if run_id else None
-    if row is None:
-        if call.allow_empty:
-            return _Made(run_id, files, Document(metrics=measured, params=params))
-        raise no_run(run_id)
-    run = records_of(connection, [row])[0]
-    # What was measured on the model itself says more of it than what its run measured.
-    document = Document(metrics={**run.data.metrics, **measured}, params={**run.params, **params})
-    if folder:
-        start = len(folder) + 1
-        files = [
-            msgspec.structs.replace(file, path=file.path[start:])
-            for file in artifacts_below(connection, row.pk, folder)
-        ]
-    if not files and not call.allow_empty:
-        msg = (
-            f"Run {run_id} has no files below {folder!r}, so there is no model to register. "
-            f"See what it has with `loopline artifacts list {run_id}`."
-        )
-        raise NotFoundError(msg)
-    return _Made(run_id, files, document)
-
-
-def _logged_model(connection: Connection, call: ops.RegisterVersion) -> Row[Any] | None:
-    try:
-        return logged_model_row(connection, call.logged_model_id)
-    except NotFoundError:
-        if call.allow_empty:  # It may be of another server.
-            return None
-        raise
-
-
 def _next_version(connection: Connection, name: str, now_ms: int) -> int:
     row = connection.execute(MODEL, {"name": name}).first()
     if row is None:
-        connection.execute(
-            insert(_model).values(name=name, created_ms=now_ms, updated_ms=now_ms, latest_version=1)
-        )
+        insert_model(connection, name, created_ms=now_ms, updated_ms=now_ms, latest_version=1)
         return 1
     number = int(row.latest_version) + 1
     connection.execute(

@@ -14,6 +14,7 @@ import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Double,
     ForeignKey,
@@ -40,6 +41,7 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
@@ -407,10 +409,25 @@ model_tag = Table(
     PrimaryKeyConstraint("name", "key"),
 )
 
+#: Stages that versions of a model may stand in: the four that each model has, and its own.
+stage = Table(
+    "ll_stage",
+    metadata,
+    Column("name", _of_model(), nullable=False),
+    Column("stage", Text, nullable=False),
+    # In lower case: no two of a model differ in case alone.
+    Column("folded", Text, nullable=False),
+    # What MLflow's clients, who know the four, are told of a version that stands in it.
+    Column("seen_as", Text, nullable=False),
+    PrimaryKeyConstraint("name", "stage"),
+    UniqueConstraint("name", "folded"),
+    CheckConstraint("seen_as IN ('None', 'Staging', 'Production', 'Archived')", name="seen_as"),
+)
+
 model_version = Table(
     "ll_model_version",
     metadata,
-    Column("name", _of_model(), nullable=False),
+    Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("run_id", Text, nullable=False, index=True),
     Column("artifact_path", Text, nullable=False),
@@ -430,6 +447,14 @@ model_version = Table(
     Column("actor", Text, nullable=False, server_default=Empty),
     Column("document", Text, nullable=False),
     PrimaryKeyConstraint("name", "version"),
+    # What a champion points at: the version where it stands.
+    UniqueConstraint("name", "version", "stage"),
+    # It stands in a stage that its model has; with that it is renamed. Nobody takes away a
+    # stage, nor a model, before its versions.
+    ForeignKeyConstraint(
+        ("name", "stage"), ("ll_stage.name", "ll_stage.stage"), onupdate="CASCADE"
+    ),
+    CheckConstraint("version > 0", name="version"),
 )
 Index(
     "ix_ll_model_version_stage",
@@ -467,7 +492,8 @@ model_version_file = Table(
     _of_version(),
 )
 
-#: The version that ``models:/name/Stage`` means: one a stage, by the primary key.
+#: The version that ``models:/name/Stage`` means: one a stage, by the primary key, and one that
+#: stands there, by the foreign one.
 champion = Table(
     "ll_champion",
     metadata,
@@ -475,7 +501,12 @@ champion = Table(
     Column("stage", Text, nullable=False),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("name", "stage"),
-    _of_version(),
+    ForeignKeyConstraint(
+        ("name", "version", "stage"),
+        ("ll_model_version.name", "ll_model_version.version", "ll_model_version.stage"),
+        onupdate="CASCADE",
+        ondelete="CASCADE",
+    ),
 )
 
 alias = Table(

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from loopline.errors import ConflictError, InvalidInputError
 from loopline.records.operations import GetModel, ResolveModel
-from loopline.records.registry import Stage, VersionEvent
+from loopline.records.registry import VersionEvent
 from loopline.rules.manifest import manifest_digest
 from loopline.rules.names import (
     MAX_KEY,
@@ -21,7 +21,7 @@ from loopline.rules.names import (
 )
 from loopline.store import schema
 from loopline.store.registry import get_model, resolve_model
-from loopline.store.registry_rows import Document
+from loopline.store.registry_rows import Document, ensure_stage, insert_model
 from loopline.store.upserts import InsertOrIgnore, InsertOrReplace
 
 if TYPE_CHECKING:
@@ -75,18 +75,18 @@ def import_version(store: Store, connection: Connection, call: ops.ImportVersion
 def _insert_version(connection: Connection, given: ModelVersion) -> None:
     model = connection.execute(select(_model).where(_model.c.name == given.name)).first()
     if model is None:
-        connection.execute(
-            insert(_model).values(
-                name=given.name,
-                created_ms=given.created_ms,
-                updated_ms=given.updated_ms,
-                latest_version=given.version,
-            )
+        insert_model(
+            connection,
+            given.name,
+            created_ms=given.created_ms,
+            updated_ms=given.updated_ms,
+            latest_version=given.version,
         )
     elif model.latest_version < given.version:
         connection.execute(
             update(_model).where(_model.c.name == given.name).values(latest_version=given.version)
         )
+    ensure_stage(connection, given.name, given.stage, given.seen_as)
     connection.execute(
         insert(_version).values(
             name=given.name,
@@ -170,6 +170,7 @@ def _renew_version(connection: Connection, row: Row[Any], call: ops.ImportVersio
             "status": given.status,
             "status_message": given.status_message,
         }
+        ensure_stage(connection, given.name, given.stage, given.seen_as)
         if row.stage != given.stage:
             connection.execute(
                 delete(_champion).where(
@@ -192,17 +193,18 @@ def import_model(store: Store, connection: Connection, call: ops.ImportModel) ->
     check_model_name(given.name)
     row = connection.execute(select(_model).where(_model.c.name == given.name)).first()
     if row is None:
-        connection.execute(
-            insert(_model).values(
-                name=given.name,
-                description=given.description,
-                created_ms=given.created_ms,
-                updated_ms=given.updated_ms,
-                latest_version=given.latest_version,
-            )
+        insert_model(
+            connection,
+            given.name,
+            description=given.description,
+            created_ms=given.created_ms,
+            updated_ms=given.updated_ms,
+            latest_version=given.latest_version,
         )
     else:
         _renew_model(connection, row, call)
+    for stage, seen_as in given.stages.items():
+        ensure_stage(connection, given.name, stage, seen_as)
     _add_model_tags(connection, given, replace=call.update)
     versions = {
         version.version: version.stage
@@ -269,8 +271,7 @@ def _add_champions(connection: Connection, call: ops.ImportModel, versions: dict
     name = call.model.name
     rows = connection.execute(select(_champion).where(_champion.c.name == name))
     known = {row.stage: row.version for row in rows}
-    for text, version in call.model.champions.items():
-        stage = Stage(text)
+    for stage, version in call.model.champions.items():
         if versions.get(version) != stage:
             continue  # Moved here since; then somebody here said who is champion.
         if stage not in known:

@@ -71,13 +71,14 @@ VIEWS: dict[str, str] = {
     "registered_model_tags": "SELECT key, value, name FROM ll_model_tag",
     "model_versions": """
         SELECT name, version, created_ms AS creation_time, updated_ms AS last_updated_time,
-               description, actor AS user_id, stage AS current_stage,
+               description, actor AS user_id, (SELECT s.seen_as FROM ll_stage s
+                WHERE s.name = v.name AND s.stage = v.stage) AS current_stage,
                CASE WHEN source <> '' THEN source WHEN artifact_path = '' THEN ''
                     ELSE 'runs:/' || run_id || '/' || artifact_path END AS source,
                run_id, run_link, status, status_message,
                CASE WHEN artifact_path = '' THEN source
                     ELSE 'runs:/' || run_id || '/' || artifact_path END AS storage_location
-        FROM ll_model_version""",
+        FROM ll_model_version v""",
     "model_version_tags": "SELECT key, value, name, version FROM ll_model_version_tag",
     "registered_model_aliases": "SELECT alias, version, name FROM ll_alias",
 }

@@ -294,6 +294,7 @@ class ArchiveSource:
                 latest_version=line.model.latest_version,
                 aliases=line.model.aliases,
                 champions=line.model.champions,
+                stages=line.model.stages,
                 tags=line.model.tags,
                 versions=[self._version(version) for version in line.versions],
                 events=line.events,

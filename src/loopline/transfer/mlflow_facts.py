@@ -119,7 +119,7 @@ def champions_of(versions: Iterable[SourceVersion]) -> dict[str, int]:
     champions: dict[str, int] = {}
     for version in versions:
         if version.stage in {Stage.STAGING, Stage.PRODUCTION}:
-            stage = version.stage.value
+            stage = version.stage
             champions[stage] = max(champions.get(stage, 0), version.version)
     return champions
 

@@ -123,6 +123,7 @@ class ModelsImport:
                     tags=model.tags,
                     aliases=aliases,
                     champions=champions,
+                    stages=model.stages,
                 ),
                 events=events,
                 update=self._options.update,
@@ -313,8 +314,8 @@ class ModelsImport:
                 continue
             if has.stage != given.stage:
                 tally.differ(
-                    f"Version {given.version} of model {name!r} is in {has.stage.value} here and "
-                    f"in {given.stage.value} in the source; --update takes the source's word."
+                    f"Version {given.version} of model {name!r} is in {has.stage} here and "
+                    f"in {given.stage} in the source; --update takes the source's word."
                 )
             if has.description != given.description:
                 tally.differ(

@@ -171,7 +171,7 @@ class SourceVersion:
     version: int
     created_ms: int
     updated_ms: int
-    stage: Stage = Stage.NONE
+    stage: str = Stage.NONE.value
     description: str = ""
     user: str = ""
     run_id: str = ""
@@ -195,6 +195,7 @@ class SourceModel:
     Attributes:
         latest_version: The last number used, that of a deleted version included.
         champions: Version per stage that ``models:/name/Stage`` means.
+        stages: Its own beside the four, and what MLflow's clients are told of each.
         events: The history of its versions, when the source keeps one.
     """
 
@@ -205,6 +206,7 @@ class SourceModel:
     latest_version: int = 0
     aliases: dict[str, int] = field(default_factory=dict)
     champions: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     versions: list[SourceVersion] = field(default_factory=list)
     events: list[VersionEvent] = field(default_factory=list)

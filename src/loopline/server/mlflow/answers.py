@@ -193,7 +193,7 @@ def version_answer(version: ModelVersion) -> dict[str, Any]:
         "creation_timestamp": version.created_ms,
         "last_updated_timestamp": version.updated_ms,
         "user_id": version.actor,
-        "current_stage": version.stage.value,
+        "current_stage": version.seen_as.value,
         "description": version.description,
         "source": version.source or f"runs:/{version.run_id}/{version.artifact_path}",
         "run_id": version.run_id,

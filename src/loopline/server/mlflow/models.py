@@ -96,7 +96,7 @@ def version_number(text: str) -> int:
 
 
 def _answer(backend: Backend, model: RegisteredModel) -> dict[str, Any]:
-    latest = backend.call(ops.GetLatestVersions(names=[model.name]))
+    latest = backend.call(ops.GetLatestVersions(names=[model.name], as_mlflow=True))
     return {"registered_model": model_answer(model, latest)}
 
 
@@ -142,7 +142,7 @@ def _search(backend: Backend, call: SearchModels) -> dict[str, Any]:
     latest: dict[str, list[ModelVersion]] = {}
     if page.models:
         names = [model.name for model in page.models]
-        for version in backend.call(ops.GetLatestVersions(names=names)):
+        for version in backend.call(ops.GetLatestVersions(names=names, as_mlflow=True)):
             latest.setdefault(version.name, []).append(version)
     return {
         "registered_models": [
@@ -153,7 +153,9 @@ def _search(backend: Backend, call: SearchModels) -> dict[str, Any]:
 
 
 def _latest(backend: Backend, call: LatestVersions) -> dict[str, Any]:
-    asked = ops.GetLatestVersions(names=[required("name", call.name)], stages=call.stages)
+    asked = ops.GetLatestVersions(
+        names=[required("name", call.name)], stages=call.stages, as_mlflow=True
+    )
     return {"model_versions": [version_answer(each) for each in backend.call(asked)]}
 
 

@@ -455,6 +455,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "key", name=op.f("pk_ll_model_tag")),
     )
     op.create_table(
+        "ll_stage",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "stage", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "folded", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "seen_as", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "seen_as IN ('None', 'Staging', 'Production', 'Archived')",
+            name=op.f("ck_ll_stage_seen_as"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["ll_model.name"],
+            name=op.f("fk_ll_stage_name"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "stage", name=op.f("pk_ll_stage")),
+        sa.UniqueConstraint("name", "folded", name=op.f("uq_ll_stage_name_folded")),
+    )
+    op.create_table(
         "ll_model_version",
         sa.Column(
             "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
@@ -525,14 +553,17 @@ def upgrade() -> None:
         sa.Column(
             "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
+        sa.CheckConstraint("version > 0", name=op.f("ck_ll_model_version_version")),
         sa.ForeignKeyConstraint(
-            ["name"],
-            ["ll_model.name"],
-            name=op.f("fk_ll_model_version_name"),
+            ["name", "stage"],
+            ["ll_stage.name", "ll_stage.stage"],
+            name=op.f("fk_ll_model_version_name_stage"),
             onupdate="CASCADE",
-            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_ll_model_version")),
+        sa.UniqueConstraint(
+            "name", "version", "stage", name=op.f("uq_ll_model_version_name_version_stage")
+        ),
     )
     op.create_index(
         op.f("ix_ll_model_version_run_id"), "ll_model_version", ["run_id"], unique=False
@@ -583,9 +614,9 @@ def upgrade() -> None:
         ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["name", "version"],
-            ["ll_model_version.name", "ll_model_version.version"],
-            name=op.f("fk_ll_champion_name_version"),
+            ["name", "version", "stage"],
+            ["ll_model_version.name", "ll_model_version.version", "ll_model_version.stage"],
+            name=op.f("fk_ll_champion_name_version_stage"),
             onupdate="CASCADE",
             ondelete="CASCADE",
         ),
