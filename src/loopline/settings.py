@@ -60,6 +60,10 @@ ENVIRONMENT: dict[str, str] = {
 }
 
 
+#: What MLflow's client writes before the address of a store of ours.
+MLFLOW_SCHEME = "loopline:"
+
+
 class Address:
     """Where facts go, parsed.
 
@@ -108,9 +112,18 @@ def find_home(start: Path | None = None) -> Path:
 def parse_address(text: str) -> Address:
     """Tell a folder, a server and a database apart.
 
+    ``loopline:`` before it changes nothing, and alone it is the home: so MLflow's client names a
+    store of ours, also to the processes that it starts.
+
     Raises:
         InvalidInputError: For a scheme that Loopline does not know.
     """
+    if text.startswith(MLFLOW_SCHEME):
+        text = text.removeprefix(MLFLOW_SCHEME)
+        if text.startswith("///"):
+            text = unquote(text[2:])
+        if not text:
+            return Address("home", str(find_home()))
     scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme in {"http", "https"}:
         return Address("http", text.rstrip("/"))
