@@ -102,7 +102,7 @@ def test_stages_and_aliases_are_addresses_and_have_a_history() -> None:
     assert champion is not None
     assert champion.version == 2
     assert registry.get_version(NAME, "Production") == champion
-    assert registry.get_version(NAME, 1).stage is Stage.ARCHIVED
+    assert registry.get_version(NAME, 1).stage == Stage.ARCHIVED
     assert registry.get_version(NAME, alias="challenger").version == 3
     assert [version.version for version in registry.list_versions(NAME)] == [3, 2, 1]
     assert [model.name for model in registry.list_models()] == [NAME]
