@@ -142,21 +142,21 @@ def test_a_download_that_breaks_off_goes_on_with_the_files_that_lack(passed: Pas
 def test_nothing_of_a_model_is_seen_before_all_its_files_are_kept(
     passed: Passed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_file = LocalBlobs.put_file
+    take = LocalBlobs.take
     kept: list[Path] = []
 
-    def until_full(blobs: LocalBlobs, source: Path) -> tuple[str, int]:
+    def until_full(blobs: LocalBlobs, file: Path, digest: str) -> None:
         if len(kept) == 3:
             msg = "No room."
             raise StorageFullError(msg)
-        kept.append(source)
-        return put_file(blobs, source)
+        kept.append(file)
+        take(blobs, file, digest)
 
     model = LinearRegression(fit_intercept=False).fit([[1.0]], [2.5])
     with fluent.start_run() as run:
         get_recorder().flush()
         with monkeypatch.context() as full:
-            full.setattr(LocalBlobs, "put_file", until_full)
+            full.setattr(LocalBlobs, "take", until_full)
             with pytest.raises(StorageFullError):
                 flavor.log_model(model, registered_model_name=NAME)
             reader = HttpBackend(Address("http", passed.url))

@@ -140,6 +140,7 @@ class HttpBackend:
         from loopline.backend.downloads import download_blob
 
         for digest in fetch_bundles(self._connections, self._address, targets):
+            targets[digest].parent.mkdir(parents=True, exist_ok=True)
             download_blob(self, digest, targets[digest], keep=keep)
 
     def open_blob(self, sha256: str) -> BinaryIO:

@@ -145,6 +145,7 @@ class LocalBackend:
         from loopline.backend.downloads import download_blob
 
         for digest, path in targets.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             download_blob(self, digest, path, keep=keep)
 
     def open_blob(self, sha256: str) -> BinaryIO:

@@ -192,7 +192,7 @@ def copy(
 @click.argument("version", type=click.IntRange(1))
 @with_backend
 def take_files(backend: Backend, *, name: str, version: int, as_json: bool) -> None:
-    """Give a version that was registered without files those that its run has now, for good."""
+    """Give a version registered without files those that its run has now, for good."""
     from loopline.cli.output import print_json
     from loopline.records.operations import TakeFiles
     from loopline.rules.words import size_words

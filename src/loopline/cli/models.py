@@ -304,7 +304,7 @@ models = LazyGroup(
         ),
         "take-files": (
             f"{_CHANGES}:take_files",
-            "Give a version that was registered without files those that its run has now, for good.",
+            "Give a version registered without files those that its run has now, for good.",
         ),
         "rename": (
             f"{_CHANGES}:rename",
