@@ -21,7 +21,8 @@ from mlflow.utils.rest_utils import MlflowHostCreds
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from loopline.backend.adopt import catch_up
-from loopline.backend.open import open_backend
+from loopline.backend.local import LocalBackend
+from loopline.errors import InvalidInputError
 from loopline.server.app import create_app
 from loopline.settings import parse_address
 
@@ -73,7 +74,10 @@ class _Transport(BaseAdapter):
 
     def __init__(self, address: Address) -> None:
         super().__init__()
-        self._backend = open_backend(address)
+        if address.kind == "http":
+            msg = f"{address} is a server. Give MLflow its URL itself, without `loopline:`."
+            raise InvalidInputError(msg)
+        self._backend = LocalBackend(address)
         catch_up(address, self._backend)
         # Whoever may open the store may do everything in it; nobody else reaches this host.
         self._app: Starlette = create_app(self._backend, allowed_hosts=frozenset())
