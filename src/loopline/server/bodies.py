@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +21,10 @@ __all__ = ["chunks_of", "content_type_of", "read_body", "read_small"]
 
 #: Seconds without a byte after which a half-sent body is given up.
 SILENCE_S = 30.0
+
+#: Bytes a second that a body must come at on average, once it was waited for that long: one that
+#: drips would hold its connection for days.
+LEAST_BYTES_S = 256
 
 
 class _TooSlowError(InvalidInputError):
@@ -56,15 +61,16 @@ async def chunks_of(request: Request, *, most_bytes: int) -> AsyncIterator[bytes
         raise _too_large(most_bytes)
     size = 0
     stream = request.stream()
+    began = time.monotonic()
     while True:
+        left = SILENCE_S + size / LEAST_BYTES_S - (time.monotonic() - began)
         try:
-            async with asyncio.timeout(SILENCE_S):
+            async with asyncio.timeout(min(SILENCE_S, left)):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            msg = f"Nothing came for {SILENCE_S:g} seconds. Send the request again."
-            raise _TooSlowError(msg) from None
+            raise _too_slow() from None
         except ClientDisconnect:
             msg = "The connection ended before the body did. Send the request again."
             raise InvalidInputError(msg) from None
@@ -102,6 +108,13 @@ async def read_small(scope: Scope, receive: Receive, *, most_bytes: int) -> byte
         return given or await receive()
 
     return await read_body(Request(scope, again), most_bytes=most_bytes)
+
+
+def _too_slow() -> _TooSlowError:
+    return _TooSlowError(
+        f"The body came too slowly: nothing for {SILENCE_S:g} seconds, or fewer than "
+        f"{LEAST_BYTES_S} bytes a second. Send the request again."
+    )
 
 
 def _too_large(most_bytes: int) -> PayloadTooLargeError:

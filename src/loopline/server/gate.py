@@ -173,7 +173,7 @@ class Gate:
                 await answer(scope, receive, sender)
                 return
             is_called_by(caller)
-            await self._app(scope, receive, sender)
+            await self._app(scope, self._apart_from_waiting(receive), sender)
         except Exception as error:
             # Half an answer cannot be taken back: then the connection must break, so that the
             # client sees that something is missing.
@@ -183,6 +183,27 @@ class Gate:
             await answer(scope, receive, sender)
         finally:
             self._inside -= 1
+
+    def _apart_from_waiting(self, receive: Receive) -> Receive:
+        """Leave out of the requests inside who waits for the rest of a body.
+
+        Otherwise a few hundred half-sent requests would keep everybody else out.
+        """
+        is_whole = False
+
+        async def received() -> Message:
+            nonlocal is_whole
+            if is_whole:  # What still comes is only that the client went away.
+                return await receive()
+            self._inside -= 1
+            try:
+                message = await receive()
+            finally:
+                self._inside += 1
+            is_whole = not message.get("more_body", False)
+            return message
+
+        return received
 
     def _refusal(
         self, scope: Scope, headers: Headers, route: GuardedRoute | None

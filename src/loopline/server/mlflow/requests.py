@@ -7,6 +7,7 @@ protobuf's JSON has it for 64 bits, and as ``"NaN"`` or ``"Infinity"``.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -35,6 +36,8 @@ C = TypeVar("C", bound="Call")
 
 #: MLflow takes a megabyte for a batch; a logged model's signature and example may be larger.
 MOST_BYTES = 16 * 2**20
+#: Entries that one list of a request may have.
+MOST_ENTRIES = 10_000
 #: Characters of a wrong value that an error repeats.
 SHOWN = 80
 
@@ -94,7 +97,7 @@ def parse(body: bytes, kind: type[C], of_path: Mapping[str, Any] | None = None) 
             # What the address names counts, whatever the body says of it.
             said = msgspec.json.decode(body or b"{}", type=dict[str, Any])
             return _convert({**said, **of_path}, kind)
-        return msgspec.json.decode(body or b"{}", type=kind, strict=False)
+        return _bounded(msgspec.json.decode(body or b"{}", type=kind, strict=False))
     except msgspec.ValidationError as error:
         raise _refusal(error, body) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -113,11 +116,7 @@ def _is_bare(request: Request) -> bool:
 def _query(request: Request, kind: type[Call]) -> dict[str, Any]:
     """Collect the parameters of a query; those that are lists may be repeated."""
     found: dict[str, Any] = {}
-    lists = {
-        field.name
-        for field in msgspec.structs.fields(kind)
-        if isinstance(field.default_factory, type) and issubclass(field.default_factory, list)
-    }
+    lists = _lists_of(kind)
     for key, value in request.query_params.multi_items():
         if key in lists:
             found.setdefault(key, []).append(value)
@@ -128,9 +127,36 @@ def _query(request: Request, kind: type[Call]) -> dict[str, Any]:
 
 def _convert(values: dict[str, Any], kind: type[C]) -> C:
     try:
-        return msgspec.convert(values, kind, strict=False)
+        return _bounded(msgspec.convert(values, kind, strict=False))
     except msgspec.ValidationError as error:
         raise _refusal(error, msgspec.json.encode(values)) from None
+
+
+@cache
+def _lists_of(kind: type[Call]) -> tuple[str, ...]:
+    """Name the fields that are lists."""
+    return tuple(
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if isinstance(field.default_factory, type) and issubclass(field.default_factory, list)
+    )
+
+
+def _bounded(call: C) -> C:
+    """Check how much is asked for at once.
+
+    Raises:
+        InvalidInputError: So much that it would keep all others waiting.
+    """
+    for name in _lists_of(type(call)):
+        size = len(getattr(call, name))
+        if size > MOST_ENTRIES:
+            msg = (
+                f"Invalid value for parameter '{name}' supplied: it has {size:,} entries and at "
+                f"most {MOST_ENTRIES:,} are taken at once. Send them in parts."
+            )
+            raise InvalidInputError(msg)
+    return call
 
 
 def _refusal(error: msgspec.ValidationError, body: bytes) -> LooplineError:
@@ -142,12 +168,25 @@ def _refusal(error: msgspec.ValidationError, body: bytes) -> LooplineError:
         return missing(where)
     if not path:
         return _BadRequestError(f"Bad Request. {said}.")
-    value: Any = msgspec.json.decode(body)
-    for name in re.findall(r"\w+", path):
-        value = value[int(name)] if isinstance(value, list) else value.get(name)
-    shown = str(value)[:SHOWN]
+    try:
+        shown = str(_at(msgspec.json.decode(body), path))[:SHOWN]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What follows the wrong value is no JSON, and was not read yet.
+        return _BadRequestError(f"Bad Request. {said} for parameter '{path}'.")
     msg = f"Invalid value {shown} for parameter '{path}' supplied: {said}."
     return InvalidInputError(msg)
+
+
+def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
+    """Find what lies at a path of msgspec's, as far as it leads."""
+    for name in re.findall(r"\w+", path):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            break  # Such as the place of a key, which has no name.
+    return value
 
 
 def missing(name: str) -> InvalidInputError:

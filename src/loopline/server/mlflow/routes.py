@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import Response
+from starlette.routing import Match
 
 from loopline.server import wire
 from loopline.server.callers import PermittedCommits
@@ -137,6 +138,19 @@ def _server_info(files: DirectFiles, threads: Threads) -> Callable[[Request], Aw
 
 
 async def _unsupported(request: Request) -> Response:
+    allowed = sorted(
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is Match.PARTIAL
+        for method in route.methods
+    )
+    if allowed:
+        message = (
+            f"{request.method} is not for {request.url.path[:200]}. Use {' or '.join(allowed)}."
+        )
+        answer = plain_error(405, "BAD_REQUEST", message)
+        answer.headers["Allow"] = ", ".join(allowed)
+        return answer
     message = (
         f"{request.url.path[:200]} is not supported by this server. It speaks MLflow's protocol of "
         "experiments, runs, metrics, files, logged and registered models and their versions."
