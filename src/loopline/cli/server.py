@@ -63,6 +63,11 @@ def listening(command: F) -> F:
                 metavar="NAME:PORT",
                 help="Answer to this name too, such as the one of an SSH tunnel.",
             ),
+            click.option(
+                "--allow-private-webhooks",
+                is_flag=True,
+                help="Let webhooks lead to this machine and its networks, and by http.",
+            ),
         )
     ):
         command = option(command)
@@ -100,6 +105,7 @@ def server(  # noqa: PLR0913 - its options
     public_url: str,
     tls: tuple[str, str] | None,
     allowed_hosts: tuple[str, ...],
+    allow_private_webhooks: bool,
     as_json: bool,
 ) -> None:
     """Serve the API and the web pages.
@@ -129,6 +135,7 @@ def server(  # noqa: PLR0913 - its options
         public_url=public_url,
         tls=tls,
         allowed_hosts=allowed_hosts,
+        allow_private_webhooks=allow_private_webhooks,
         on_ready=ready,
         on_set_up=tell_set_up,
     )

@@ -45,6 +45,7 @@ def up(  # noqa: PLR0913 - its options
     public_url: str,
     tls: tuple[str, str] | None,
     allowed_hosts: tuple[str, ...],
+    allow_private_webhooks: bool,
     slots: int,
     as_json: bool,
 ) -> None:
@@ -77,6 +78,7 @@ def up(  # noqa: PLR0913 - its options
             public_url=public_url,
             tls=tls,
             allowed_hosts=allowed_hosts,
+            allow_private_webhooks=allow_private_webhooks,
             on_ready=ready,
             on_set_up=tell_set_up,
         )

@@ -124,6 +124,14 @@ from loopline.records.transfer_operations import (
     ImportVersion,
     SettleRuns,
 )
+from loopline.records.webhooks import (
+    CreateWebhook,
+    DeleteWebhook,
+    GetWebhook,
+    ListWebhookDeliveries,
+    ListWebhooks,
+    UpdateWebhook,
+)
 
 __all__ = [
     "OPERATIONS",
@@ -136,11 +144,13 @@ __all__ = [
     "CreateLoggedModel",
     "CreateModel",
     "CreateToken",
+    "CreateWebhook",
     "DeleteArtifacts",
     "DeleteExperiment",
     "DeleteLoggedModel",
     "DeleteModel",
     "DeleteVersion",
+    "DeleteWebhook",
     "DescribeLoggedModels",
     "DescribeRuns",
     "EnsureExperiment",
@@ -150,6 +160,7 @@ __all__ = [
     "GetLoggedModel",
     "GetModel",
     "GetVersion",
+    "GetWebhook",
     "ImportExperiment",
     "ImportLoggedModel",
     "ImportModel",
@@ -166,6 +177,8 @@ __all__ = [
     "ListUsers",
     "ListVersionEvents",
     "ListVersions",
+    "ListWebhookDeliveries",
+    "ListWebhooks",
     "LogLoggedModelParams",
     "MoveRuns",
     "Operation",
@@ -197,6 +210,7 @@ __all__ = [
     "TransitionStage",
     "UpdateModel",
     "UpdateVersion",
+    "UpdateWebhook",
     "VerifyAudit",
     "WhoAmI",
     "name_of",

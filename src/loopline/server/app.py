@@ -50,6 +50,7 @@ def create_app(
     identity: Identity | None = None,
     public_url: str = "",
     oidc: Oidc | None = None,
+    allow_private_webhooks: bool = False,
 ) -> Starlette:
     """Make the ASGI application of a server.
 
@@ -60,6 +61,7 @@ def create_app(
         identity: Tells who asks; None: everybody may do everything.
         public_url: How browsers reach the server, where that is not its own address.
         oidc: Who else can vouch for people.
+        allow_private_webhooks: Webhooks may lead to this machine and its networks.
     """
     threads = Threads()
     backend.store.memo = RunMemo()
@@ -70,7 +72,7 @@ def create_app(
         *bundle_routes(backend, threads),
         *blob_routes(backend, threads),
         *resumable_routes(backend, threads),
-        *mlflow_routes(backend, threads),
+        *mlflow_routes(backend, threads, allow_private_webhooks=allow_private_webhooks),
         *asset_routes(),
     ]
     if identity is not None:

@@ -26,6 +26,7 @@ from loopline.server.gate import host_names
 from loopline.server.identity import Identity
 from loopline.server.janitor import Janitor
 from loopline.server.protocol import DeadlineProtocol
+from loopline.server.webhooks import Deliveries
 from loopline.settings import find_home
 from loopline.store.sign_in import make_set_up_link
 
@@ -61,6 +62,7 @@ def serve(  # noqa: PLR0913 - its options
     public_url: str = "",
     tls: tuple[str, str] | None = None,
     allowed_hosts: Iterable[str] = (),
+    allow_private_webhooks: bool = False,
     stop: threading.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
     on_set_up: Callable[[str], None] | None = None,
@@ -77,6 +79,8 @@ def serve(  # noqa: PLR0913 - its options
             proxy: ``"https://ml.example.com"``.
         tls: Files of a certificate chain and of its key, in PEM.
         allowed_hosts: Further ``Host`` headers to answer, such as ``"ml.example.com:5050"``.
+        allow_private_webhooks: Let webhooks lead to this machine and its networks, and by
+            ``http:``.
         stop: Set it to stop the server, from any thread.
         on_ready: Called with the server's URL once it answers.
         on_set_up: Called, when there is no administrator yet, with the link that makes one.
@@ -112,6 +116,7 @@ def serve(  # noqa: PLR0913 - its options
         app = create_app(
             backend, allowed_hosts=known | named, identity=identity,
             public_url=public_url, oidc=oidc,
+            allow_private_webhooks=allow_private_webhooks,
         )  # fmt: skip
         config = uvicorn.Config(
             app,
@@ -136,9 +141,12 @@ def serve(  # noqa: PLR0913 - its options
         server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
         janitor = Janitor(backend, adopt=_adopter(backend), sweep=_sweeper(backend))
         janitor.start()
+        deliveries = _deliveries(backend, allow_private=allow_private_webhooks)
         try:
             server.run(sockets=[listener])
         finally:
+            if deliveries is not None:
+                deliveries.stop()
             janitor.stop()
     finally:
         listener.close()
@@ -248,6 +256,15 @@ def _adopter(backend: Backend) -> Callable[[], object]:
             adopt_orphans(home, backend.address, backend)
 
     return adopt
+
+
+def _deliveries(backend: Backend, *, allow_private: bool) -> Deliveries | None:
+    """Begin to deliver webhooks."""
+    if not isinstance(backend, LocalBackend):
+        return None
+    deliveries = Deliveries(backend.store, allow_private=allow_private)
+    deliveries.start()
+    return deliveries
 
 
 def _sweeper(backend: Backend) -> Callable[[], object] | None:

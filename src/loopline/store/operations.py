@@ -39,6 +39,7 @@ from loopline.store import (
     transfer_logged_models,
     transfer_registry,
     users,
+    webhooks,
 )
 from loopline.store.audit_subjects import QUIET, is_audited, look_at, subject_of
 from loopline.store.callers import act_for
@@ -169,6 +170,12 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.ListGrants: users.list_grants,
     ops.ListAudit: audit.list_audit,
     ops.VerifyAudit: audit.verify_audit,
+    ops.CreateWebhook: webhooks.create_webhook,
+    ops.UpdateWebhook: webhooks.update_webhook,
+    ops.DeleteWebhook: webhooks.delete_webhook,
+    ops.GetWebhook: webhooks.get_webhook,
+    ops.ListWebhooks: webhooks.list_webhooks,
+    ops.ListWebhookDeliveries: webhooks.list_webhook_deliveries,
 }
 
 
@@ -215,6 +222,7 @@ def carry_out(
             answer = handler(store, connection, operation)
         else:
             answer = _audited(store, connection, operation, caller)
+        webhooks.announce(store, connection, operation, answer)
         if key and not operation.answers_secret:
             _keep(store, connection, key, operation, answer)
         return answer

@@ -723,3 +723,40 @@ audit = Table(
     Column("hash", Text, nullable=False),
 )
 Index("ix_ll_audit_of", audit.c.subject, audit.c.number)
+#: Who is told of what happens in the registry.
+webhook = Table(
+    "ll_webhook",
+    metadata,
+    Column("webhook_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=Empty),
+    Column("events", Text, nullable=False),  # Such as "model_version.created", between spaces.
+    Column("secret", Text, nullable=False, server_default=Empty),
+    Column("status", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+#: The outbox: what each is to be told, and how that went.
+webhook_delivery = Table(
+    "ll_webhook_delivery",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("delivery_id", Text, nullable=False, unique=True),
+    Column(
+        "webhook_id",
+        ForeignKey("ll_webhook.webhook_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("event", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=Zero),
+    Column("answer_status", Integer, nullable=False, server_default=Zero),
+    Column("error", Text, nullable=False, server_default=Empty),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Index("ix_ll_webhook_delivery_due", "status", "due_ms"),
+)

@@ -23,6 +23,7 @@ from loopline.server.mlflow.recorder import Recorder
 from loopline.server.mlflow.requests import read_call
 from loopline.server.mlflow.runs import RUNS
 from loopline.server.mlflow.versions import VERSIONS
+from loopline.server.mlflow.webhooks import webhook_rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +41,7 @@ PREFIXES = ("/api", "/ajax-api")
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-RULES: list[Rule] = [
+_TRACKING_AND_REGISTRY: list[Rule] = [
     *EXPERIMENTS,
     *RUNS,
     *LOGGING,
@@ -50,22 +51,26 @@ RULES: list[Rule] = [
     *VERSIONS,
     *LOGGED_MODELS,
 ]
+RULES: list[Rule] = [*_TRACKING_AND_REGISTRY, *webhook_rules()]
 #: MLflow 1's clients reach the registry where it was before it was done.
 _NOW, _BEFORE = "2.0/mlflow/", "2.0/preview/mlflow/"
 
 
-def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
+def mlflow_routes(
+    backend: Backend, threads: Threads, *, allow_private_webhooks: bool = False
+) -> list[GuardedRoute]:
     """Make all routes; what MLflow has and this server has not is told so."""
     commits = PermittedCommits(backend, threads)
     files = DirectFiles(backend)
+    rules = [*_TRACKING_AND_REGISTRY, *webhook_rules(allow_private=allow_private_webhooks)]
     routes: list[GuardedRoute] = []
     for prefix in PREFIXES:
-        routes += _rules(prefix, backend, threads, commits)
+        routes += _rules(rules, prefix, backend, threads, commits)
         routes += artifact_routes(backend, threads, commits, prefix)
         routes += direct_routes(backend, threads, commits, files, prefix)
         info = _server_info(files, threads)
         routes.append(GuardedRoute(f"{prefix}/3.0/mlflow/server-info", info, permission="view"))
-    routes += _rules("/api", backend, threads, commits, before=_NOW, instead=_BEFORE)
+    routes += _rules(rules, "/api", backend, threads, commits, before=_NOW, instead=_BEFORE)
     for prefix in PREFIXES:
         routes += [
             GuardedRoute(f"{prefix}/{version}/{{rest:path}}", _unsupported, methods=METHODS,
@@ -76,6 +81,7 @@ def mlflow_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
 
 
 def _rules(
+    rules: list[Rule],
     prefix: str,
     backend: Backend,
     threads: Threads,
@@ -86,7 +92,7 @@ def _rules(
 ) -> list[GuardedRoute]:
     """Make a route of each rule, with another beginning of its path where one is given."""
     routes = []
-    for rule in RULES:
+    for rule in rules:
         answer: Callable[..., Any] = (
             Recorder(rule.call, rule.facts, commits)
             if rule.facts

@@ -1310,6 +1310,96 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_ll_token_sha256")),
     )
     op.create_index(op.f("ix_ll_token_user_id"), "ll_token", ["user_id"], unique=False)
+    op.create_table(
+        "ll_webhook",
+        sa.Column(
+            "webhook_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "url", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "description",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "events", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "secret",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("webhook_id", name=op.f("pk_ll_webhook")),
+    )
+    op.create_table(
+        "ll_webhook_delivery",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "delivery_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "webhook_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "event", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "body", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("answer_status", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "error",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["ll_webhook.webhook_id"],
+            name=op.f("fk_ll_webhook_delivery_webhook_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_webhook_delivery")),
+        sa.UniqueConstraint("delivery_id", name=op.f("uq_ll_webhook_delivery_delivery_id")),
+    )
+    op.create_index(
+        op.f("ix_ll_webhook_delivery_webhook_id"),
+        "ll_webhook_delivery",
+        ["webhook_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_ll_webhook_delivery_due", "ll_webhook_delivery", ["status", "due_ms"], unique=False
+    )
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
