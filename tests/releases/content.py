@@ -43,6 +43,11 @@ def fill(backend: Backend, folder: Path) -> None:
     backend.call(ops.DeleteRun(run_id=story.run_id(13)))
     backend.call(ops.UpdateModel(name=story.MODEL, description="What a ride will cost."))
     backend.call(ops.SetModelTags(name=story.MODEL, tags={"team": "fares"}))
+    backend.call(
+        ops.CreateWebhook(
+            name="ci", url="https://ci.example/hook", events=["model_version_tag.set"]
+        )
+    )
     backend.call(ops.SetVersionTags(name=story.MODEL, version=5, tags={"gate": "passed"}))
     backend.call(
         ops.RegisterVersion(
@@ -102,7 +107,12 @@ def content_of(backend: Backend) -> dict[str, Any]:
     models = call(ops.ListModels())
     flows = call(ops.ListFlows())
     flow_runs = call(ops.ListFlowRuns()).flow_runs
+    hooks = call(ops.ListWebhooks())
     found = {
+        "webhooks": hooks,
+        "deliveries": [
+            call(ops.ListWebhookDeliveries(webhook_id=hook.webhook_id)) for hook in hooks
+        ],
         "experiments": call(ops.ListExperiments(include_deleted=True)),
         "runs": {run.run_id: _run(backend, run.run_id) for run in runs},
         "order": [run.run_id for run in runs],
