@@ -159,6 +159,12 @@ WHOLE_STORE: set[type[Operation[Any]]] = {
     ops.ListGrants,
     ops.ListAudit,
     ops.VerifyAudit,
+    ops.CreateWebhook,
+    ops.UpdateWebhook,
+    ops.DeleteWebhook,
+    ops.GetWebhook,
+    ops.ListWebhooks,
+    ops.ListWebhookDeliveries,
 }
 #: Operations on what is the caller's own.
 OWN: set[type[Operation[Any]]] = {ops.WhoAmI, ops.CreateToken, ops.RevokeToken, ops.ListTokens}
