@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loopline.errors import InvalidInputError
+from msgspec.structs import replace
+
+from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.registry.found import Models, Versions
 from loopline.registry.given import actor, as_number, as_texts
@@ -211,12 +213,7 @@ class RegistryClient(ExperimentClient):
                 address, name, tags=tags, description=description, create_model=create_model
             )
         model_id = address.model_id if isinstance(address, LoggedModelAddress) else ""
-        if isinstance(address, RunAddress):
-            files = ops.ListArtifacts(run_id=address.run_id, path=address.path)
-            if not self.recorder.call(files):
-                logged = find_logged_model(self.recorder, address)
-                model_id = logged.model_id if logged else ""
-        elif not model_id:
+        if not isinstance(address, RunAddress) and not model_id:
             msg = (
                 f"{model_uri!r} is a folder, and a version is made from a run's model. Log it "
                 "first, with loopline.sklearn.log_model(model, registered_model_name=...) or the "
@@ -226,21 +223,29 @@ class RegistryClient(ExperimentClient):
         if isinstance(address, RunAddress) and run_id not in {"", address.run_id}:
             msg = f"{model_uri!r} is not of run {run_id!r}. Leave run_id out."
             raise InvalidInputError(msg)
-        return self.recorder.call(
-            ops.RegisterVersion(
-                name=name,
-                run_id=address.run_id if isinstance(address, RunAddress) else run_id,
-                artifact_path=address.path
-                if isinstance(address, RunAddress) and not model_id
-                else "",
-                logged_model_id=model_id,
-                description=description or "",
-                tags=as_texts(tags),
-                run_link=run_link,
-                create_model=create_model,
-                actor=actor(),
-            )
+        call = ops.RegisterVersion(
+            name=name,
+            run_id=address.run_id if isinstance(address, RunAddress) else run_id,
+            artifact_path=address.path if isinstance(address, RunAddress) else "",
+            logged_model_id=model_id,
+            description=description or "",
+            tags=as_texts(tags),
+            run_link=run_link,
+            create_model=create_model,
+            actor=actor(),
         )
+        try:
+            return self.recorder.call(call)
+        except NotFoundError:  # Of a folder of the run; it may have a logged model of that name.
+            logged = (
+                find_logged_model(self.recorder, address)
+                if isinstance(address, RunAddress)
+                else None
+            )
+            if logged is None:
+                raise
+            other = replace(call, artifact_path="", logged_model_id=logged.model_id)
+            return self.recorder.call(other)
 
     def _copy(
         self,
