@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from loopline.records.operations import Operation
 
 RUN = run_id(1)
+SECRET = "nobody reads this in a log"  # noqa: S105 - made up
 CODE = flows.FlowCode(kind="import", entry="flow:flow")
 
 
@@ -78,8 +79,16 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.SetVersionTags(**first, tags={"k": "v"}), "version/fares/1"
     yield ops.RemoveVersionTag(**first, key="k"), "version/fares/1"
     yield ops.TransitionStage(**first, stage="Staging"), "version/fares/1"
+    yield ops.AddStage(name="fares", stage="Shadow"), "model/fares"
+    yield ops.RemoveStage(name="fares", stage="Shadow"), "model/fares"
     yield ops.SetAlias(**first, alias="best"), "model/fares"
     yield ops.RemoveAlias(name="fares", alias="best"), "model/fares"
+    team.owner.call(
+        ops.RegisterVersion(name="fares", **of_run, artifact_path="late", allow_empty=True)
+    )
+    late = f.ArtifactLogged(run_id=RUN, path="late/a", sha256="0" * 64, size_bytes=1, at_ms=1)
+    team.owner.call(ops.RecordFacts(facts=[late]))
+    yield ops.TakeFiles(name="fares", version=3), "version/fares/3"
     yield ops.DeleteVersion(**first), "version/fares/1"
     yield ops.DeleteModel(name="fares"), "model/fares"
     logged: dict[str, Any] = {"model_id": "m-" + "1" * 32}
@@ -110,6 +119,11 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.ImportVersion(version=version), "version/imported/3"
     model = RegisteredModel(name="imported", description="x", latest_version=3, **times)
     yield ops.ImportModel(model=model, update=True), "model/imported"
+    told: dict[str, Any] = {"url": "https://93.184.215.14/", "events": ["model_version.created"]}
+    yield ops.CreateWebhook(name="w", secret=SECRET, **told), ""
+    webhook = team.owner.call(ops.ListWebhooks())[0].webhook_id
+    yield ops.UpdateWebhook(webhook_id=webhook, secret=SECRET, name="v"), f"webhook/{webhook}"
+    yield ops.DeleteWebhook(webhook_id=webhook), f"webhook/{webhook}"
     yield ops.AddUser(name="bea"), "user/bea"
     yield ops.ChangeUser(name="bea", role="editor"), "user/bea"
     yield ops.InviteUser(name="bea"), "user/bea"
@@ -138,6 +152,8 @@ def test_each_command_writes_one_row(team: Team) -> None:
         before = row
     commands = {operation for operation in OPERATIONS.values() if operation.changes}
     assert told == commands - QUIET
+    rows = team.owner.call(ops.ListAudit(limit=200)).rows
+    assert SECRET not in repr(rows)
     assert team.owner.call(ops.VerifyAudit()).broken_at == 0
 
 
@@ -165,6 +181,7 @@ def test_the_same_command_sent_again_is_one_row(team: Team) -> None:
     assert [row.action for row in rows] == ["create-model", "create-token", "add-user"]
 
 
+EVENT = {"entity": "MODEL_VERSION", "action": "CREATED"}
 #: Requests of MLflow's protocol that change something, in an order in which each succeeds.
 CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "experiments/create", {"name": "a"}),
@@ -192,6 +209,9 @@ CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("PATCH", "logged-models/{model_id}/tags", {"tags": [{"key": "k", "value": "v"}]}),
     ("DELETE", "logged-models/{model_id}/tags/{tag_key}", {}),
     ("DELETE", "logged-models/{model_id}", {}),
+    ("POST", "webhooks", {"name": "w", "url": "https://93.184.215.14/", "events": [EVENT]}),
+    ("PATCH", "webhooks/{webhook_id}", {"name": "v"}),
+    ("DELETE", "webhooks/{webhook_id}", {}),
 ]
 #: Those that log: facts of runs, which have a history of their own.
 LOGGING = {
@@ -209,7 +229,9 @@ def test_each_change_of_mlflows_protocol_writes_one_row(team: Team) -> None:
     (before,) = newest(team)
     logged = team.owner.call(ops.CreateLoggedModel(experiment_id="0")).model_id
     for method, template, body in CHANGES:
-        path = template.format(model_id=logged, tag_key="k")
+        webhooks = team.owner.call(ops.ListWebhooks())
+        webhook = webhooks[0].webhook_id if webhooks else ""
+        path = template.format(model_id=logged, tag_key="k", webhook_id=webhook)
         status, answer = team.mlflow(method, path, body, **signed)
         assert status == 200, (path, answer)
         row, last = newest(team, 2)
@@ -223,7 +245,10 @@ def test_each_change_of_mlflows_protocol_writes_one_row(team: Team) -> None:
         if rule.permission != "view" and rule.facts is None
     }
     assert routes >= LOGGING
-    assert {(method, path) for method, path, _ in CHANGES} == routes - LOGGING
+    reading = {("GET", "webhooks"), ("GET", "webhooks/{webhook_id}")}
+    trying = {("POST", "webhooks/{webhook_id}/test")}
+    changes = routes - LOGGING - reading - trying
+    assert {(method, path) for method, path, _ in CHANGES} == changes
 
 
 def test_a_server_that_asks_nobody_has_a_log_too(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from loopline.store.registry_rows import model_record, version_record
 from loopline.store.runs import artifacts_below
 from loopline.store.tokens import token_record, token_row
 from loopline.store.users import user_record, user_row
+from loopline.store.webhooks import webhook_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +168,14 @@ def _flow_run(connection: Connection, call: Any, answer: Any) -> Subject:  # noq
     return Subject("flow-run", (answer.flow_run_id if made else call.flow_run_id,))
 
 
+def _webhook(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection
+    made = isinstance(call, ops.CreateWebhook)
+    if made and answer is None:
+        return Subject("webhook", ("",))
+    return Subject("webhook", (answer.webhook_id if made else call.webhook_id,))
+
+
 def _user(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
     return Subject("user", (call.name,))
@@ -210,6 +219,8 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.DeleteModel: _model,
     ops.SetModelTags: _model,
     ops.RemoveModelTag: _model,
+    ops.AddStage: _model,
+    ops.RemoveStage: _model,
     ops.SetAlias: _model,
     ops.RemoveAlias: _model,
     ops.ImportModel: _model,
@@ -220,11 +231,15 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.SetVersionTags: _version,
     ops.RemoveVersionTag: _version,
     ops.TransitionStage: _version,
+    ops.TakeFiles: _version,
     ops.ImportVersion: _version,
     ops.RegisterFlow: _flow,
     ops.SetScheduleActive: _flow,
     ops.CreateFlowRun: _flow_run,
     ops.CancelFlowRun: _flow_run,
+    ops.CreateWebhook: _webhook,
+    ops.UpdateWebhook: _webhook,
+    ops.DeleteWebhook: _webhook,
     ops.AddUser: _user,
     ops.ChangeUser: _user,
     ops.RemoveUser: _user,
@@ -331,4 +346,5 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
         token_record(token_row(connection, name[0])) if name[0] else None
     ),
     "grant": _grant_now,
+    "webhook": lambda connection, name: webhook_record(connection, name[0]),
 }

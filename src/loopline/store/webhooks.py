@@ -45,6 +45,7 @@ __all__ = [
     "settle",
     "take_due",
     "update_webhook",
+    "webhook_record",
 ]
 
 _webhook = schema.webhook
@@ -214,6 +215,15 @@ def delete_webhook(_store: Store, connection: Connection, call: ops.DeleteWebhoo
     connection.execute(delete(_delivery).where(_delivery.c.webhook_id == call.webhook_id))
     connection.execute(delete(_webhook).where(_webhook.c.webhook_id == call.webhook_id))
     return record
+
+
+def webhook_record(connection: Connection, webhook_id: str) -> Webhook:
+    """Get a webhook, without its secret.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    return _record(_found(connection, webhook_id))
 
 
 def get_webhook(_store: Store, connection: Connection, call: ops.GetWebhook) -> Webhook:
