@@ -52,9 +52,11 @@ def collect(story: Story) -> list[str]:
 def test_every_column_that_holds_a_hash_of_bytes_counts_as_a_reference() -> None:
     known = {str(column) for column in (*references.COLUMNS, *references.DOCUMENTS)}
     suspicious = ("sha256", "blob", "result", "code", "bundle")
+    # Of secrets: tokens, sessions and links.
+    secrets = {"ll_token.sha256", "ll_session.sha256", "ll_link.sha256"}
     for table in schema.metadata.tables.values():
         for column in table.columns:
-            if any(word in column.name for word in suspicious):
+            if str(column) not in secrets and any(word in column.name for word in suspicious):
                 assert str(column) in known
     # Of digests: those of data versions and models are no blobs, but hashes of several.
     digests = {
