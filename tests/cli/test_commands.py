@@ -361,3 +361,28 @@ def test_a_list_that_was_cut_says_of_how_many(shell: Shell) -> None:
     total = len(shell("runs", "list", "--json", "--limit", "1000").json)
     ran = shell("runs", "list", "--limit", "1")
     assert f"The first 1 of {total} runs" in ran.out + ran.err
+
+
+def test_webhooks_are_made_shown_and_deleted(shell: Shell, tmp_path: Path) -> None:
+    assert "No webhooks yet" in shell("webhooks", "list").err
+    secret = tmp_path / "hook.secret"
+    secret.write_text("not to be told\n")
+    # An address for documentation: nothing in this test calls it.
+    made = shell(
+        "webhooks", "create", "deploys", "https://203.0.113.7/hooks",
+        "--event", "model_version.created", "--secret-file", str(secret), "--json",
+    ).json  # fmt: skip
+    webhook_id = made["webhook_id"]
+    listed = shell("webhooks", "list").out
+    assert "deploys" in listed
+    assert "yes" in listed
+    assert "not to be told" not in listed
+    assert "Nothing has happened" in shell("webhooks", "deliveries", webhook_id).err
+    assert shell("models", "copy", story.MODEL, "5", "another_model").code == 0
+    (told,) = shell("webhooks", "deliveries", webhook_id, "--json").json
+    assert (told["event"], told["status"]) == ("model_version.created", "waiting")
+    assert "told of nothing more" in shell("webhooks", "delete", webhook_id).err
+    refused = shell("webhooks", "create", "x", "https://203.0.113.7/", "--event", "tea.ready")
+    assert refused.code == 1
+    assert "model_version" in refused.err
+    assert shell("models", "delete", "another_model", "--yes").code == 0

@@ -290,3 +290,11 @@ def test_a_run_named_like_a_place_of_models_keeps_its_files(url: str) -> None:
     files = "/api/2.0/mlflow-artifacts/artifacts/0/models/artifacts/f.txt"
     answer = ask(url, "PUT", files, b"bytes")
     assert (answer.status, b"'models' not found" in answer.body) == (404, True)
+
+
+def test_a_name_that_is_no_text_is_refused(url: str, run_id: str) -> None:
+    files = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts"
+    answer = ask(url, "PUT", f"{files}/caf%e9.txt", b"bytes")
+    assert (answer.status, b"UTF-8" in answer.body) == (400, True)
+    assert ask(url, "PUT", f"{files}/caf%C3%A9.txt", b"bytes").status == 200
+    assert ask(url, "GET", f"{files}/caf%C3%A9.txt").body == b"bytes"

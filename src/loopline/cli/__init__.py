@@ -32,6 +32,10 @@ TABLE = {
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "users": ("loopline.cli.users:users", "Say who may use a server, and what they may do there."),
     "tokens": ("loopline.cli.tokens:tokens", "Make, list and revoke API tokens of a server."),
+    "webhooks": (
+        "loopline.cli.webhooks:webhooks",
+        "Tell others of what happens to registered models.",
+    ),
     "audit": ("loopline.cli.audit:audit", "See who changed what through a server, newest first."),
     "sql": ("loopline.cli.sql:sql", "Ask the store in SQL, read-only."),
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),

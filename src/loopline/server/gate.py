@@ -10,14 +10,14 @@ is allowed from elsewhere.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from loopline.errors import ForbiddenError, LooplineError, NotSignedInError
+from loopline.errors import ForbiddenError, InvalidInputError, LooplineError, NotSignedInError
 from loopline.records.identity import Access, Caller
 from loopline.rules.access import NEEDED, may_do, widest_role
 from loopline.server.callers import is_called_by
@@ -212,6 +212,7 @@ class Gate:
             return _TooManyHeadersError("The headers are too long. Send fewer cookies.")
         return (
             self._check_host(headers)
+            or _check_path(scope)
             or _check_site(
                 scope,
                 headers,
@@ -306,6 +307,18 @@ _UNDECLARED = GuardedRoute("/", _nothing, permission="undeclared")
 def _refused(error: LooplineError) -> Response:
     body = body_of(error)
     return plain_error(error.status, body.pop("error_code"), body.pop("message"), **body)
+
+
+def _check_path(scope: Scope) -> LooplineError | None:
+    """Refuse what is no text: replaced by signs, two such names of files would be one."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%" not in raw:
+        return None
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return InvalidInputError("The address is not UTF-8. Write names in it in UTF-8.")
+    return None
 
 
 def _check_permission(permission: str, access: Access) -> None:
