@@ -434,7 +434,7 @@ def test_a_server_for_everybody_is_reached_by_the_names_it_was_told(tmp_path: Pa
             assert answer.status == status, host
 
 
-@pytest.mark.parametrize("url", ["ml.example.com", "ftp://x", "https://", "https://x/below"])
+@pytest.mark.parametrize("url", ["ml.example.com", "ftp://x", "https://", "https://x/be low"])
 def test_a_public_url_is_one(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="no address of a server"):
         serve(Address("home", str(tmp_path)), public_url=url, port=0)

@@ -24,6 +24,7 @@ from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.oidc_routes import oidc_routes, start_url
 from loopline.server.pages.routes import error_page, page_routes
 from loopline.server.pages.sign_in_routes import Door, SignInPages
+from loopline.server.prefix import Prefixed, prefix_of
 from loopline.server.resumable import resumable_routes
 from loopline.server.route_index import Direct, RouteIndex
 from loopline.server.threads import Threads
@@ -64,6 +65,7 @@ def create_app(
         allow_private_webhooks: Webhooks may lead to this machine and its networks.
     """
     threads = Threads()
+    prefix = prefix_of(public_url)
     backend.store.memo = RunMemo()
     backend = ServedBackend(backend, None if identity is None else identity.forget)
     routes = [
@@ -94,6 +96,7 @@ def create_app(
         routes=routes,
         lifespan=lifespan,
         middleware=[
+            *([Middleware(Prefixed, prefix=prefix)] if prefix else []),
             Middleware(
                 Gate,
                 routes=routes,

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import re
 import signal
 import socket
 import threading
@@ -161,10 +162,18 @@ def _outside() -> Oidc | None:
     return None if provider is None else Oidc(provider)
 
 
+#: Below which a proxy may show the server: names that are the same in an address and outside.
+_PATH = re.compile(r"(?:/[\w.~-]+)*/?", re.ASCII)
+
+
 def _netloc(public_url: str) -> str:
     parts = urlsplit(public_url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/"):
-        msg = f"{public_url!r} is no address of a server. Write it like https://ml.example.com."
+    is_plain = _PATH.fullmatch(parts.path) and not parts.query and not parts.fragment
+    if parts.scheme not in {"http", "https"} or not parts.netloc or not is_plain:
+        msg = (
+            f"{public_url!r} is no address of a server. Write it like https://ml.example.com or "
+            "https://example.com/ml."
+        )
         raise InvalidInputError(msg)
     return parts.netloc.lower()
 

@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, urlencode
 
+from loopline.server.prefix import here
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -75,10 +77,13 @@ def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -
         if value is True:
             parts.append(f" {attribute}")
             continue
-        if attribute in ADDRESSES and not _SAFE_ADDRESS.match(str(value)):
-            msg = f"{value!r} may not be in {attribute!r}: begin it with /, ?, # or http(s)://."
-            raise ValueError(msg)
-        parts.append(f' {attribute}="{html.escape(str(value))}"')
+        text = str(value)
+        if attribute in ADDRESSES:
+            if not _SAFE_ADDRESS.match(text):
+                msg = f"{value!r} may not be in {attribute!r}: begin it with /, ?, # or http(s)://."
+                raise ValueError(msg)
+            text = here(text)
+        parts.append(f' {attribute}="{html.escape(text)}"')
     parts.append(">")
     if name in VOID:
         return Markup("".join(parts))
