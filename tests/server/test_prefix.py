@@ -73,7 +73,8 @@ def test_clients_work_below_the_prefix(root: str) -> None:
 
 
 def test_who_must_sign_in_is_led_there_and_back(tmp_path: Path) -> None:
-    port, links = free_port(), []
+    port = free_port()
+    links: list[str] = []
     with running(
         Address("home", str(tmp_path)), port=port, auth=True, on_set_up=links.append,
         public_url=f"http://127.0.0.1:{port}{PREFIX}",
