@@ -120,7 +120,8 @@ def _run(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: AN
 
 def _runs(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
-    ids = [getattr(run, "run_id", run) for run in getattr(call, "run_ids", None) or call.runs]
+    settled = isinstance(call, ops.SettleRuns)
+    ids = [run.run_id for run in call.runs] if settled else call.run_ids
     return Subject("runs", tuple(ids[:MOST_RUNS]))
 
 
