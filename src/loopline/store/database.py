@@ -109,7 +109,7 @@ class Store:
 
     @contextmanager
     def write(
-        self, *, remakes_tables: bool = False, settles: bool = True, wait_s: float = LOCK_WAIT_S
+        self, *, remakes_tables: bool = False, settles: bool = True, wait_s: float | None = None
     ) -> Iterator[Connection]:
         """Open a transaction that is durable when the block ends and undone when it raises.
 
@@ -117,9 +117,10 @@ class Store:
             remakes_tables: It replaces whole tables, as an upgrade does, and others' references
                 to them hold at its end.
             settles: It sees every point that was acknowledged (see ``inbox``).
-            wait_s: How long to wait for others' writes.
+            wait_s: How long to wait for others' writes; None: as long as usual.
         """
         self._after_fork()
+        wait_s = LOCK_WAIT_S if wait_s is None else wait_s
         with self._queued(wait_s), self._translated(), self._engine.connect() as plain:
             connection = plain.execution_options(**self._kind.WRITING)
             around = self._kind.remaking(plain) if remakes_tables else nullcontext()
@@ -147,7 +148,7 @@ class Store:
             assert isinstance(plain, sqlite3.Connection)  # noqa: S101 - the caller's word
             yield plain
 
-    def settle(self, *, wait_s: float = LOCK_WAIT_S) -> None:
+    def settle(self, *, wait_s: float | None = None) -> None:
         """Put the points that wait in the inbox where they belong."""
         if self._has_inbox:
             with self.write(wait_s=wait_s):
