@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from loopline.records.base import Lifecycle, Record
 from loopline.records.operation import Operation
-from loopline.records.tracking import Artifact, RunInput
+from loopline.records.tracking import Artifact, ModelRole, RunModel, RunUses
 
 __all__ = [
     "CreateLoggedModel",
@@ -42,13 +42,6 @@ class LoggedModelStatus(StrEnum):
     PENDING = "PENDING"
     READY = "READY"
     FAILED = "FAILED"
-
-
-class ModelRole(StrEnum):
-    """What a logged model is to a run: read by it, or made by it."""
-
-    INPUT = "input"
-    OUTPUT = "output"
 
 
 class LoggedModelPoint(Record, frozen=True, kw_only=True):
@@ -98,22 +91,6 @@ class LoggedModel(Record, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     metrics: list[LoggedModelPoint] = []
     registrations: list[tuple[str, int]] = []
-
-
-class RunModel(Record, frozen=True, kw_only=True):
-    """A logged model that a run read or made, at a step of the run."""
-
-    model_id: str
-    role: ModelRole
-    step: int = 0
-
-
-class RunUses(Record, frozen=True, kw_only=True):
-    """What a run read and made: data versions and logged models."""
-
-    run_id: str
-    inputs: list[RunInput] = []
-    models: list[RunModel] = []
 
 
 class LoggedModelPage(Record, frozen=True, kw_only=True):

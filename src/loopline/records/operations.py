@@ -236,6 +236,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
         max_results: 1 to 50,000.
         page_token: From the page before.
         lifecycle: ``"active"``, ``"deleted"`` or ``"all"``.
+        with_uses: Tell also what the runs read and made.
     """
 
     experiment_ids: list[str] = []
@@ -245,6 +246,7 @@ class SearchRuns(Operation[RunPage], frozen=True, kw_only=True):
     max_results: int = 1000
     page_token: str = ""
     lifecycle: str = "active"
+    with_uses: bool = False
 
 
 class CountRuns(Operation[int], frozen=True, kw_only=True):

@@ -20,16 +20,19 @@ __all__ = [
     "MetricColumns",
     "MetricHistory",
     "MetricSummary",
+    "ModelRole",
     "Param",
     "RefusedFact",
     "Run",
     "RunData",
     "RunEvent",
     "RunInput",
+    "RunModel",
     "RunPage",
     "RunStatus",
     "RunTable",
     "RunTag",
+    "RunUses",
     "ValueCount",
 ]
 
@@ -410,11 +413,39 @@ class RunEvent(Record, frozen=True, kw_only=True):
     actor: str = ""
 
 
+class ModelRole(StrEnum):
+    """What a logged model is to a run: read by it, or made by it."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class RunModel(Record, frozen=True, kw_only=True):
+    """A logged model that a run read or made, at a step of the run."""
+
+    model_id: str
+    role: ModelRole
+    step: int = 0
+
+
+class RunUses(Record, frozen=True, kw_only=True):
+    """What a run read and made: data versions and logged models."""
+
+    run_id: str
+    inputs: list[RunInput] = []
+    models: list[RunModel] = []
+
+
 class RunPage(Record, frozen=True, kw_only=True):
-    """Some runs of a search, and where the next ones begin (empty: there are no more)."""
+    """Some runs of a search, and where the next ones begin (empty: there are no more).
+
+    Attributes:
+        uses: What some of the runs read and made, if that was asked for; the others did neither.
+    """
 
     runs: list[Run]
     next_page_token: str = ""
+    uses: list[RunUses] = []
 
 
 class RunTable(Record, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_
 from loopline.store.experiments import parse_id
 from loopline.store.lifecycle import parse_lifecycle
 from loopline.store.page_tokens import decode_place, encode_place, stamp_of
+from loopline.store.run_uses import uses_of
 from loopline.store.search_plan import Hit, Question, count, find
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
     from loopline.records import operations as ops
-    from loopline.records.tracking import RunTable
+    from loopline.records.tracking import Run, RunTable, RunUses
     from loopline.store.database import Store
 
 __all__ = ["count_runs", "search_run_table", "search_runs"]
@@ -49,12 +50,13 @@ OF_TABLE = TABLE_RUNS.where(_AMONG)
 def search_runs(store: Store, connection: Connection, call: ops.SearchRuns) -> RunPage:
     """Search runs by a filter, in order, a page at a time."""
     hits, token = _search(connection, call)
-    runs = [
-        run
-        for rows in _rows(connection, OF_PAGE, hits)
-        for run in records_of(connection, rows, store.memo)
-    ]
-    return RunPage(runs=runs, next_page_token=token)
+    runs: list[Run] = []
+    uses: list[RunUses] = []
+    for rows in _rows(connection, OF_PAGE, hits):
+        runs += records_of(connection, rows, store.memo)
+        if call.with_uses:
+            uses += uses_of(connection, {row.pk: row.run_id for row in rows})
+    return RunPage(runs=runs, next_page_token=token, uses=uses)
 
 
 def search_run_table(_store: Store, connection: Connection, call: ops.SearchRunTable) -> RunTable:

@@ -176,9 +176,10 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
             max_results=call.max_results,
             page_token=call.page_token,
             lifecycle=view_of(call.run_view_type),
+            with_uses=True,
         )
     )
-    uses = _uses(backend, page.runs)
+    uses = {each.run_id: (each.inputs, each.models) for each in page.uses}
     return {
         "runs": written(page.runs, uses),
         "next_page_token": page.next_page_token,
