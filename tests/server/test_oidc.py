@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from tests.reliability.serving import free_port
 from tests.server.running import Answer, ask
 from tests.server.team import Team, team_at
 
@@ -41,12 +41,6 @@ USERS = [
     {"sub": "1003", "preferred_username": "eve", "groups": ["sales"]},
     {"sub": "1004", "preferred_username": "taken", "groups": ["ml"]},
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

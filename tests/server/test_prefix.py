@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from tests.reliability.serving import free_port
 from tests.server import story
 from tests.server.running import ask, running
 from tests.server.test_pages import PATHS
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = "/data/ml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -118,14 +118,14 @@ def logged_model_page(request: PageRequest) -> Page:
         tag(
             "div",
             parts.section("Overview", _overview(model, request.now_ms)),
-            _texts("Params", model.params, "It has no params."),
+            parts.texts("Params", model.params, "It has no params."),
             class_="columns",
         ),
         _points(model),
         tag(
             "div",
             _files(request, model),
-            _texts("Tags", model.tags, "It has no tags."),
+            parts.texts("Tags", model.tags, "It has no tags."),
             class_="columns",
         ),
         _use(model),
@@ -228,12 +228,6 @@ def _overview(model: LoggedModel, now_ms: int) -> Markup:
             ("Versions", _versions(model) if model.registrations else None),
         ]
     )
-
-
-def _texts(title: str, values: dict[str, str], nothing: str) -> Markup:
-    if not values:
-        return parts.section(title, parts.empty(nothing))
-    return parts.section(title, parts.facts(sorted(values.items())), count=len(values))
 
 
 def _points(model: LoggedModel) -> Markup:

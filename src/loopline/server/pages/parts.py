@@ -29,6 +29,7 @@ __all__ = [
     "state_pill",
     "status_pill",
     "table",
+    "texts",
     "tone",
     "when",
 ]
@@ -167,3 +168,10 @@ def more(count: int, shown: int, noun: str) -> Markup | None:
     if count <= shown:
         return None
     return tag("p", f"And {count_words(count - shown, f'more {noun}')}.", class_="soft small")
+
+
+def texts(title: str, values: dict[str, str], nothing: str) -> Markup:
+    """Show params or tags by key; ``nothing`` says that there are none."""
+    if not values:
+        return section(title, empty(nothing))
+    return section(title, facts(sorted(values.items())), count=len(values))

@@ -69,7 +69,7 @@ def run_page(request: PageRequest) -> Page:
         tag(
             "div",
             parts.section("Overview", _overview(run, _inside(request, run), request.now_ms)),
-            _texts("Params", run.params, "This run logged no params."),
+            parts.texts("Params", run.params, "This run logged no params."),
             class_="columns",
         ),
         _metrics(run),
@@ -80,12 +80,12 @@ def run_page(request: PageRequest) -> Page:
             _artifacts(run, path, files),
             _inputs(ask(ListInputs(run_id=run.run_id))),
             models_of_run(request, run),
-            _texts(
+            parts.texts(
                 "Tags",
                 {key: value for key, value in run.tags.items() if key not in own},
                 "This run has no tags.",
             ),
-            _texts("Environment and code", own, "Nothing was recorded about its environment."),
+            parts.texts("Environment and code", own, "Nothing was recorded about its environment."),
             _history(request, run),
             class_="columns",
         ),
@@ -209,12 +209,6 @@ def _charts(run_id: str, keys: list[str]) -> Markup | None:
         parts.more(len(keys), MOST_CHARTS, "metric"),
         count=len(keys),
     )
-
-
-def _texts(title: str, values: dict[str, str], nothing: str) -> Markup:
-    if not values:
-        return parts.section(title, parts.empty(nothing))
-    return parts.section(title, parts.facts(sorted(values.items())), count=len(values))
 
 
 def picture_type(name: str) -> str:
