@@ -13,7 +13,8 @@ from loopline.backend.local import LocalBackend
 from loopline.errors import ForbiddenError
 from loopline.records.operations import OPERATIONS
 from loopline.server.app import create_app
-from loopline.server.gate import PERMISSIONS, PUBLIC, GuardedRoute, host_names
+from loopline.server.gate import host_names
+from loopline.server.guarded import PERMISSIONS, PUBLIC, GuardedRoute
 from loopline.server.serve import serve
 from loopline.settings import Address
 

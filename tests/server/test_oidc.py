@@ -26,7 +26,7 @@ from loopline.errors import BackendUnavailableError, ForbiddenError, InvalidInpu
 from loopline.records import operations as ops
 from loopline.records.identity import Role
 from loopline.server.app import create_app
-from loopline.server.gate import PUBLIC, GuardedRoute
+from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.identity import Identity
 from loopline.server.oidc import CALLBACK, Oidc, Provider, provider_from
 

@@ -18,7 +18,7 @@ from loopline.records.logged_models import LoggedModelPoint, LoggedModelStatus
 from loopline.records.operations import OPERATIONS
 from loopline.rules.access import NEEDED, may_do
 from loopline.server.app import create_app
-from loopline.server.gate import PERMISSIONS, PUBLIC, GuardedRoute
+from loopline.server.guarded import PERMISSIONS, PUBLIC, GuardedRoute
 from loopline.server.identity import Identity
 from loopline.settings import Address
 from loopline.store.callers import act_for

@@ -16,8 +16,10 @@ from loopline.server.assets import asset_routes
 from loopline.server.blobs import blob_routes
 from loopline.server.bundles import bundle_routes
 from loopline.server.callers import ServedBackend
+from loopline.server.checks import Checks
 from loopline.server.errors import error_response, plain_error
-from loopline.server.gate import PUBLIC, Gate, GuardedRoute
+from loopline.server.gate import Gate
+from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.health import Health
 from loopline.server.mlflow import mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
@@ -85,6 +87,8 @@ def create_app(
             routes += oidc_routes(oidc, door, threads, public_url=public_url)
     routes += page_routes(backend, threads)
 
+    checks = Checks(routes, allowed_hosts, identity=identity, public_url=public_url)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
@@ -99,12 +103,9 @@ def create_app(
             *([Middleware(Prefixed, prefix=prefix)] if prefix else []),
             Middleware(
                 Gate,
-                routes=routes,
-                allowed_hosts=allowed_hosts,
+                checks=checks,
                 on_fault=_answer_error,
                 threads=threads,
-                identity=identity,
-                public_url=public_url,
             ),
             Middleware(Direct, index=RouteIndex(routes)),
         ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from loopline.errors import NotFoundError
-from loopline.server.gate import PUBLIC, GuardedRoute
+from loopline.server.guarded import PUBLIC, GuardedRoute
 
 if TYPE_CHECKING:
     from starlette.requests import Request

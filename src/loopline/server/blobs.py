@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from loopline.errors import NotFoundError
 from loopline.server import wire
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.ranges import names_tag, parse_range
 from loopline.server.uploads import receive_blob
 

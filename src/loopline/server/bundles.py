@@ -22,7 +22,7 @@ from loopline.rules.bundle import MOST_PART_BYTES, MOST_PARTS, Unbundler, bundle
 from loopline.server import wire
 from loopline.server.blobs import attachment, held_back
 from loopline.server.bodies import chunks_of, content_type_of, read_body
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.native import MOST_BATCH_BYTES
 from loopline.server.uploads import keep_file, new_upload, staging_of
 

@@ -18,7 +18,7 @@ from loopline.records.operations import OPERATIONS
 from loopline.server import wire
 from loopline.server.bodies import content_type_of, read_body
 from loopline.server.errors import UnsupportedMediaTypeError, plain_error
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.openapi import openapi_document
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from loopline.blobs.local import chunks_of as chunks_of_file
 from loopline.errors import ConflictError, InvalidInputError
 from loopline.server import wire
 from loopline.server.bodies import chunks_of
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.receiving import Receiver
 from loopline.server.uploads import MOST_BLOB_BYTES, check_digests, keep_file, staging_of
 

@@ -21,7 +21,7 @@ from loopline.rules.folders import children
 from loopline.rules.names import check_artifact_path
 from loopline.server import wire
 from loopline.server.blobs import send_blob
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.mlflow.answers import artifact_root
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.mlflow.runs import RunId, run_id_of

@@ -20,7 +20,7 @@ from loopline.blobs.direct import direct_to
 from loopline.errors import InvalidInputError, LooplineError
 from loopline.rules.names import check_artifact_path
 from loopline.server import wire
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.mlflow.artifacts import Place, check_owner, find_file, logged, parse_place
 from loopline.server.mlflow.requests import Call, read_call, required
 from loopline.server.uploads import staging_of

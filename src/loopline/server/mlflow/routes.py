@@ -11,7 +11,7 @@ from starlette.routing import Match
 from loopline.server import wire
 from loopline.server.callers import PermittedCommits
 from loopline.server.errors import plain_error
-from loopline.server.gate import GuardedRoute
+from loopline.server.guarded import GuardedRoute
 from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
 from loopline.server.mlflow.direct import DirectFiles, direct_routes
 from loopline.server.mlflow.experiments import EXPERIMENTS

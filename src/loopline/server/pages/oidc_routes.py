@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse
 
 from loopline.errors import ForbiddenError, InvalidInputError
-from loopline.server.gate import PUBLIC, GuardedRoute
+from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.oidc import ATTEMPT_S, CALLBACK
 from loopline.server.pages.sign_in_routes import address_of, safe_next
 from loopline.store.sign_in import sign_in_from_outside

@@ -15,7 +15,8 @@ from loopline.server.assets import asset_hash
 from loopline.server.blobs import send_blob
 from loopline.server.callers import caller_now
 from loopline.server.errors import RETRY_AFTER_S, sentence_of
-from loopline.server.gate import CONTENT_POLICY, GuardedRoute
+from loopline.server.gate import CONTENT_POLICY
+from loopline.server.guarded import GuardedRoute
 from loopline.server.pages.errors import page_of_error
 from loopline.server.pages.flow_run import flow_run_page, picture
 from loopline.server.pages.flow_runs import flow_runs_page

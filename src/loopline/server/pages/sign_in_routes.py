@@ -14,7 +14,7 @@ from loopline.server import wire
 from loopline.server.bodies import read_body
 from loopline.server.callers import caller_now
 from loopline.server.errors import TooManyTriesError, UnsupportedMediaTypeError
-from loopline.server.gate import PUBLIC, GuardedRoute
+from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.identity import COOKIE, SECURE_COOKIE, session_in
 from loopline.server.pages.errors import page_of_error
 from loopline.server.pages.layout import frame
