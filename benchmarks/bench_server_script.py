@@ -1,6 +1,6 @@
 """Claim: the same script of MLflow's client takes a tenth of the server CPU.
 
-Measured: a script with MLflow's own client (``peers/client_script.py``): 20 runs, each with ten
+Measured: a script with MLflow's own client (``peers/client_script.py``): 100 runs, each with ten
 params and a hundred points, one call a point, and at the end a scikit-learn model that is logged
 and registered. Server CPU of all processes, and wall time and CPU of the script, imports left out;
 a first script of two runs got the server warm.

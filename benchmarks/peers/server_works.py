@@ -25,7 +25,7 @@ API = "/api/2.0/mlflow"
 UP_S = 180.0
 SECONDS = 6.0
 #: Of the script.
-RUNS = 20
+RUNS = 100
 #: Points of a batch: MLflow takes no more at once.
 BATCH = 1000
 NOW_MS = 1_672_531_200_000

@@ -29,6 +29,7 @@ from loopline.server.pages.sign_in_routes import Door, SignInPages
 from loopline.server.prefix import Prefixed, prefix_of
 from loopline.server.resumable import resumable_routes
 from loopline.server.route_index import Direct, RouteIndex
+from loopline.server.short_road import ShortRoad
 from loopline.server.threads import Threads
 from loopline.server.version import installed_version
 from loopline.store.run_memo import RunMemo
@@ -55,7 +56,7 @@ def create_app(
     oidc: Oidc | None = None,
     allow_private_webhooks: bool = False,
 ) -> Starlette:
-    """Make the ASGI application of a server.
+    """Make the ASGI application of a server; its ``state.short_road`` is for the protocol.
 
     Args:
         backend: Where everything is; it stays open, the caller closes it.
@@ -96,7 +97,7 @@ def create_app(
         if identity is not None:
             identity.close()
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
@@ -114,6 +115,9 @@ def create_app(
             LooplineError: _answer_error,
         },
     )
+    # Below a prefix the addresses are others.
+    app.state.short_road = None if prefix else ShortRoad(checks, routes)
+    return app
 
 
 def _meta_routes(backend: Backend) -> list[GuardedRoute]:

@@ -110,12 +110,12 @@ class ServedBackend(LocalBackend):
             dict.fromkeys(((caller.name, caller.how, run) for run in runs), until)
         )
 
-    def are_permitted(self, facts: list[Fact]) -> bool:
-        """Tell without a look into the store whether the caller may write facts.
+    def are_permitted(self, facts: list[Fact], caller: Caller | None = None) -> bool:
+        """Tell without a look into the store whether a caller may write facts.
 
         Who logs to one run asks the store once in a few seconds, and not for every point.
         """
-        caller = caller_now()
+        caller = caller or caller_now()
         if may_write_facts(caller):
             return True
         runs, now = _runs_of(facts), time.monotonic()
@@ -168,6 +168,11 @@ class PermittedCommits(Commits):
         super().__init__(backend, threads)
         self._backend = backend
         self._permitting = threads
+
+    def permits(self, facts: list[Fact], caller: Caller) -> bool:
+        """Tell without a look into the store whether a caller may write facts."""
+        backend = self._backend
+        return not isinstance(backend, ServedBackend) or backend.are_permitted(facts, caller)
 
     async def record(self, facts: list[Fact]) -> None:
         """Take facts, all of them or none; see ``Commits.record``."""

@@ -10,6 +10,8 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,9 +37,13 @@ SETTLE_S = 1.0
 SETTLE_BYTES = 8 * 2**20
 
 
+#: Called in the event loop with why nothing was taken, or with None when all is durable.
+Done = Callable[["Exception | None"], None]
+
+
 class _Waiting(NamedTuple):
     call: RecordFacts
-    answer: asyncio.Future[None]
+    done: Done
 
 
 class Commits:
@@ -52,11 +58,8 @@ class Commits:
         self._thread: threading.Thread | None = None
         threads.at_close(self._close)
 
-    def put(self, facts: list[Fact]) -> asyncio.Future[None]:
-        """Take facts, all of them or none; they are durable when the future is done.
-
-        It raises a ``LooplineError`` that says why none was taken.
-        """
+    def put(self, facts: list[Fact], done: Done) -> None:
+        """Take facts, all of them or none, and call ``done`` when they are durable or refused."""
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(
@@ -64,12 +67,10 @@ class Commits:
             )
             self._thread.start()
         assert self._loop is not None  # noqa: S101 - set with the thread
-        answer = self._loop.create_future()
         if not self._gathered:
             # Those that came at the same moment go together, and wake the thread once.
             self._loop.call_soon(self._hand_over)
-        self._gathered.append(_Waiting(RecordFacts(facts=facts), answer))
-        return answer
+        self._gathered.append(_Waiting(RecordFacts(facts=facts), done))
 
     def _hand_over(self) -> None:
         self._queue.put(self._gathered)
@@ -81,7 +82,9 @@ class Commits:
         Raises:
             LooplineError: Why none was taken.
         """
-        await self.put(facts)
+        answer = asyncio.get_running_loop().create_future()
+        self.put(facts, partial(_answer_with, answer))
+        await answer
 
     def _close(self) -> None:
         if self._thread is not None:
@@ -145,13 +148,20 @@ class Commits:
 
 
 def _tell(taken: list[_Waiting], refusals: Sequence[Exception | None]) -> None:
-    for (_, answer), refusal in zip(taken, refusals, strict=True):
-        if answer.done():  # Its client has gone; the facts are kept.
-            continue
-        if refusal is None:
-            answer.set_result(None)
-        else:
-            answer.set_exception(refusal)
+    for (_, done), refusal in zip(taken, refusals, strict=True):
+        try:
+            done(refusal)
+        except Exception:  # The others are told all the same.
+            log.exception("A request whose facts are kept could not be answered")
+
+
+def _answer_with(answer: asyncio.Future[None], refusal: Exception | None) -> None:
+    if answer.done():  # Its client has gone; the facts are kept.
+        return
+    if refusal is None:
+        answer.set_result(None)
+    else:
+        answer.set_exception(refusal)
 
 
 def _answer(backend: Backend, call: RecordFacts) -> LooplineError | None:

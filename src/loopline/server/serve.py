@@ -26,7 +26,7 @@ from loopline.server.app import create_app
 from loopline.server.gate import host_names
 from loopline.server.identity import Identity
 from loopline.server.janitor import Janitor
-from loopline.server.protocol import DeadlineProtocol
+from loopline.server.protocol import protocol_with
 from loopline.server.webhooks import Deliveries
 from loopline.settings import find_home
 from loopline.store.sign_in import make_set_up_link
@@ -121,7 +121,7 @@ def serve(  # noqa: PLR0913 - its options
         )  # fmt: skip
         config = uvicorn.Config(
             app,
-            http=DeadlineProtocol,
+            http=protocol_with(app.state.short_road),
             ws="none",
             log_config=None,
             access_log=False,

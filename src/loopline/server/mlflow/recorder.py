@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from loopline.records.facts import Fact
-    from loopline.server.commits import Commits
+    from loopline.server.callers import PermittedCommits
     from loopline.server.mlflow.requests import Call
 
 __all__ = ["Recorder"]
@@ -32,21 +32,35 @@ _HEADERS = [(b"content-length", b"2"), (b"content-type", wire.JSON.encode())]
 
 
 class Recorder:
-    """Answers ``{}`` when the facts of a request are durable."""
+    """Answers ``{}`` when the facts of a request are durable.
+
+    Attributes:
+        commits: Where they go.
+    """
 
     def __init__(
-        self, kind: type[Call], facts_of: Callable[[Any], list[Fact]], commits: Commits
+        self, kind: type[Call], facts_of: Callable[[Any], list[Fact]], commits: PermittedCommits
     ) -> None:
         self._kind = kind
         self._facts_of = facts_of
-        self._commits = commits
+        self.commits = commits
+
+    def facts(self, content_type: str, body: bytes) -> list[Fact]:
+        """Read a request.
+
+        Raises:
+            LooplineError: What is wrong with it.
+        """
+        check_is_json(content_type)
+        return self._facts_of(parse(body, self._kind))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         try:
-            check_is_json(wire.header(scope, b"content-type"))
-            call = parse(await read_small(scope, receive, most_bytes=MOST_BYTES), self._kind)
-            await self._commits.record(self._facts_of(call))
+            content_type = wire.header(scope, b"content-type")
+            check_is_json(content_type)
+            body = await read_small(scope, receive, most_bytes=MOST_BYTES)
+            await self.commits.record(self.facts(content_type, body))
         except Exception as error:  # noqa: BLE001 - as everywhere, each has its answer
             answer = await error_response(Request(scope, receive), error)
             await answer(scope, receive, send)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from loopline.backend.protocol import Backend
-    from loopline.server.commits import Commits
     from loopline.server.mlflow.rules import Rule
     from loopline.server.threads import Threads
 
@@ -85,7 +84,7 @@ def _rules(
     prefix: str,
     backend: Backend,
     threads: Threads,
-    commits: Commits,
+    commits: PermittedCommits,
     *,
     before: str = "",
     instead: str = "",
