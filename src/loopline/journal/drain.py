@@ -153,11 +153,10 @@ def _blob_of(fact: Fact) -> str:
 
     The check matters: the text becomes a path, and a copied journal is somebody else's bytes.
     """
-    match fact:
-        case ArtifactLogged():
-            named = fact.sha256
-        case TaskRunState():
-            named = fact.result
-        case _:
-            return ""
-    return named if _SHA256.match(named) else ""
+    if isinstance(fact, TaskRunState):
+        named = fact.result
+    elif isinstance(fact, ArtifactLogged):
+        named = fact.sha256
+    else:
+        return ""
+    return named if named and _SHA256.match(named) else ""

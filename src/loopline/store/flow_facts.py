@@ -9,17 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
+from loopline.store.many_rows import ManyRows
+from loopline.store.task_rows import TaskRows
 from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from loopline.records import facts as f
 
@@ -37,26 +39,20 @@ _task_run = schema.task_run
 _event = schema.flow_run_event
 #: States of a task that somebody is working on, or was about to try again.
 _IN_HAND = (StateKind.RUNNING, StateKind.SUBMITTED, StateKind.RETRYING)
+_FINISHED = frozenset(kind for kind in StateKind if kind.is_finished)
 #: Who closes what was lost, in the history.
 CLOSER = "loopline"
 
-_TASK_KEY = ("flow_run_id", "task_slug", "map_index")
+
+def _columns_but_id(table: Table) -> list[str]:
+    return [name for name in table.c.keys() if name != "id"]  # noqa: SIM118 - it is no dict
+
 
 #: A flow run by its id. Primary key look-up.
 FLOW_RUN = select(_flow_run).where(_flow_run.c.flow_run_id == bindparam("id"))
-#: One task run. Primary key look-up.
-TASK_RUN = select(_task_run).where(
-    _task_run.c.flow_run_id == bindparam("id"),
-    _task_run.c.task_slug == bindparam("slug"),
-    _task_run.c.map_index == bindparam("index"),
-)
-#: The number after that of the task run which joined a flow run last.
-NEXT_SEEN = select(func.coalesce(func.max(_task_run.c.seen), 0) + 1).where(
-    _task_run.c.flow_run_id == bindparam("id")
-)
-PUT_TASK_RUN = InsertOrReplace(_task_run)
-ADD_EVENT = insert(_event)
-ADD_LINE = insert(schema.log_line)
+PUT_TASK_RUN = ManyRows(InsertOrReplace(_task_run), _task_run.c.keys())
+ADD_EVENT = ManyRows(insert(_event), _columns_but_id(_event))
+ADD_LINE = ManyRows(insert(schema.log_line), _columns_but_id(schema.log_line))
 
 
 class FlowFacts:
@@ -68,9 +64,13 @@ class FlowFacts:
         self._now_ms = now_ms
         self._holders: dict[str, tuple[int, str] | None] = {}
         self._tasks: dict[tuple[str, str, int], dict[str, Any]] = {}
-        self._seen: dict[str, int] = {}
+        self._rows = TaskRows(connection)
         self._events: list[dict[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
+
+    def expect(self, facts: Iterable[f.Fact]) -> None:
+        """Take note of what will come, so that it is read together."""
+        self._rows.expect(facts)
 
     def set_flow_run_state(self, fact: f.FlowRunState) -> None:
         """Move a flow run to a state; the first state of an unknown id makes the flow run.
@@ -122,27 +122,29 @@ class FlowFacts:
             ConflictError: Somebody else holds the flow run under a newer token.
         """
         holder = self._holder(fact.flow_run_id)
-        if holder is not None:
+        if holder is not None and holder[0] != fact.token:
             check_token(fact.flow_run_id, *holder, fact.token)
+        state, at_ms, attempt = fact.state, fact.at_ms, fact.attempt
         row = self._task(fact)
-        row["state"] = fact.state
+        row["state"] = state
         row["message"] = fact.message
-        row["attempt"] = max(fact.attempt, row["attempt"])
-        if fact.state is StateKind.RUNNING and row["start_ms"] is None:
-            row["start_ms"] = fact.at_ms
         row["end_ms"] = None
-        if fact.state.is_finished:
+        row["attempt"] = max(row["attempt"], attempt)
+        if state is StateKind.RUNNING:
+            if row["start_ms"] is None:
+                row["start_ms"] = at_ms
+        elif state in _FINISHED:
             start_ms = row["start_ms"]
-            row["end_ms"] = fact.at_ms if start_ms is None else max(fact.at_ms, start_ms)
+            row["end_ms"] = at_ms if start_ms is None or at_ms > start_ms else start_ms
             row["result"] = fact.result
         self._add_event(
             fact.flow_run_id,
-            fact.at_ms,
-            fact.state,
+            at_ms,
+            state,
             fact.message,
             task_slug=fact.task_slug,
             map_index=fact.map_index,
-            attempt=fact.attempt,
+            attempt=attempt,
         )
 
     def add_logs(self, fact: f.LogsWritten) -> None:
@@ -160,14 +162,11 @@ class FlowFacts:
 
     def write(self) -> None:
         """Store what was taken since the last time."""
-        for statement, rows in (
-            (PUT_TASK_RUN, list(self._tasks.values())),
-            (ADD_EVENT, self._events),
-            (ADD_LINE, self._lines),
-        ):
-            if rows:
-                self._connection.execute(statement, rows)
+        PUT_TASK_RUN.execute(self._connection, list(self._tasks.values()))
+        ADD_EVENT.execute(self._connection, self._events)
+        ADD_LINE.execute(self._connection, self._lines)
         self._tasks, self._events, self._lines = {}, [], []
+        self._rows = TaskRows(self._connection)  # What was read is not how it stands any more.
 
     def _holder(self, flow_run_id: str) -> tuple[int, str] | None:
         """Get token and worker of a flow run; None for one not known yet."""
@@ -181,30 +180,8 @@ class FlowFacts:
         key = (fact.flow_run_id, fact.task_slug, fact.map_index)
         known = self._tasks.get(key)
         if known is None:
-            row = self._connection.execute(
-                TASK_RUN,
-                {"id": fact.flow_run_id, "slug": fact.task_slug, "index": fact.map_index},
-            ).first()
-            if row is not None:
-                known = dict(row._mapping)  # noqa: SLF001 - its public name for a row's columns
-            else:
-                known = {
-                    **dict(zip(_TASK_KEY, key, strict=True)),
-                    "attempt": 0,
-                    "start_ms": None,
-                    "result": "",
-                    "seen": self._next_seen(fact.flow_run_id),
-                }
-            self._tasks[key] = known
+            known = self._tasks[key] = self._rows.get(*key)
         return known
-
-    def _next_seen(self, flow_run_id: str) -> int:
-        if flow_run_id not in self._seen:
-            self._seen[flow_run_id] = self._connection.execute(
-                NEXT_SEEN, {"id": flow_run_id}
-            ).scalar_one()
-        self._seen[flow_run_id] += 1
-        return self._seen[flow_run_id]
 
     def _add_event(
         self,

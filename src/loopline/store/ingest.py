@@ -202,6 +202,7 @@ class _Ingestion:
         """Read together what the facts of the batch are of."""
         found = {getattr(fact, "run_id", ""): None for fact in self._batch.facts}
         self._runs.expect(run_id for run_id in found if run_id)
+        self._flows.expect(self._batch.facts)
 
     def take(self, fact: f.Fact) -> None:
         """Take one fact, or note why it is refused."""
@@ -237,6 +238,8 @@ class _Ingestion:
             InvalidInputError: It cannot be; nothing of it was kept.
         """
         match fact:
+            case f.TaskRunState():  # The most frequent ones come first.
+                self._flows.set_task_run_state(fact)
             case f.MetricPoints():
                 self._runs.add_points(fact)
             case f.ParamsLogged():
@@ -261,8 +264,6 @@ class _Ingestion:
                 self._models.add_file(fact)
             case f.FlowRunState():
                 self._flows.set_flow_run_state(fact)
-            case f.TaskRunState():
-                self._flows.set_task_run_state(fact)
             case f.LogsWritten():
                 self._flows.add_logs(fact)
             case f.Unreadable():
