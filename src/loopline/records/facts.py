@@ -165,7 +165,7 @@ class FlowRunState(Record, frozen=True, kw_only=True, tag="flow_run_state"):
     parameters: dict[str, Any] = {}
 
 
-class TaskRunState(Record, frozen=True, kw_only=True, tag="task_run_state"):
+class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_state"):
     """A task run changed state."""
 
     flow_run_id: str

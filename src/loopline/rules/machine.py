@@ -124,6 +124,10 @@ Event = TaskEnded | Expanded | TriggerAnswered | CancelRun
 Command = StartTask | ExpandTask | AskTrigger | EnterState | FinishRun
 
 
+#: What is below a child: its parent knows. One list for all of them, for there are many.
+_NONE: list[tuple[_Node, bool]] = []
+
+
 class _Node:
     """One task or child, and what it knows of the nodes before it.
 
@@ -158,8 +162,8 @@ class _Node:
         self.bad = 0
         self.skipped = 0
         self.barren = 0
-        self.above: list[tuple[_Node, bool]] = []
-        self.below: list[tuple[_Node, bool]] = []
+        self.above: list[tuple[_Node, bool]] = [] if parent is None else parent.above
+        self.below: list[tuple[_Node, bool]] = [] if parent is None else _NONE
         self.children: list[_Node] | None = None
         self.unfinished = 0
         self.gave_good = 0
@@ -366,7 +370,6 @@ class Machine:
         for child in parent.children:
             # The parent's own counts hold the edges that all children share.
             child.good, child.bad, child.skipped = parent.good, parent.bad, parent.skipped
-            child.above = parent.above
             for upstream, is_mapped in parent.above:
                 if is_mapped and upstream.children is not None:
                     before = upstream.children[child.index]

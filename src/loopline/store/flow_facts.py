@@ -16,7 +16,6 @@ from loopline.records.flows import StateKind
 from loopline.store import schema
 from loopline.store.many_rows import ManyRows
 from loopline.store.task_rows import TaskRows
-from loopline.store.upserts import InsertOrReplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +38,6 @@ _task_run = schema.task_run
 _event = schema.flow_run_event
 #: States of a task that somebody is working on, or was about to try again.
 _IN_HAND = (StateKind.RUNNING, StateKind.SUBMITTED, StateKind.RETRYING)
-_FINISHED = frozenset(kind for kind in StateKind if kind.is_finished)
 #: Who closes what was lost, in the history.
 CLOSER = "loopline"
 
@@ -50,7 +48,6 @@ def _columns_but_id(table: Table) -> list[str]:
 
 #: A flow run by its id. Primary key look-up.
 FLOW_RUN = select(_flow_run).where(_flow_run.c.flow_run_id == bindparam("id"))
-PUT_TASK_RUN = ManyRows(InsertOrReplace(_task_run), _task_run.c.keys())
 ADD_EVENT = ManyRows(insert(_event), _columns_but_id(_event))
 ADD_LINE = ManyRows(insert(schema.log_line), _columns_but_id(schema.log_line))
 
@@ -63,14 +60,9 @@ class FlowFacts:
         self._writer = writer
         self._now_ms = now_ms
         self._holders: dict[str, tuple[int, str] | None] = {}
-        self._tasks: dict[tuple[str, str, int], dict[str, Any]] = {}
-        self._rows = TaskRows(connection)
+        self._tasks = TaskRows(connection)
         self._events: list[dict[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
-
-    def expect(self, facts: Iterable[f.Fact]) -> None:
-        """Take note of what will come, so that it is read together."""
-        self._rows.expect(facts)
 
     def set_flow_run_state(self, fact: f.FlowRunState) -> None:
         """Move a flow run to a state; the first state of an unknown id makes the flow run.
@@ -124,27 +116,15 @@ class FlowFacts:
         holder = self._holder(fact.flow_run_id)
         if holder is not None and holder[0] != fact.token:
             check_token(fact.flow_run_id, *holder, fact.token)
-        state, at_ms, attempt = fact.state, fact.at_ms, fact.attempt
-        row = self._task(fact)
-        row["state"] = state
-        row["message"] = fact.message
-        row["end_ms"] = None
-        row["attempt"] = max(row["attempt"], attempt)
-        if state is StateKind.RUNNING:
-            if row["start_ms"] is None:
-                row["start_ms"] = at_ms
-        elif state in _FINISHED:
-            start_ms = row["start_ms"]
-            row["end_ms"] = at_ms if start_ms is None or at_ms > start_ms else start_ms
-            row["result"] = fact.result
+        self._tasks.take(fact)
         self._add_event(
             fact.flow_run_id,
-            at_ms,
-            state,
+            fact.at_ms,
+            fact.state,
             fact.message,
             task_slug=fact.task_slug,
             map_index=fact.map_index,
-            attempt=attempt,
+            attempt=fact.attempt,
         )
 
     def add_logs(self, fact: f.LogsWritten) -> None:
@@ -162,11 +142,10 @@ class FlowFacts:
 
     def write(self) -> None:
         """Store what was taken since the last time."""
-        PUT_TASK_RUN.execute(self._connection, list(self._tasks.values()))
+        self._tasks.write()
         ADD_EVENT.execute(self._connection, self._events)
         ADD_LINE.execute(self._connection, self._lines)
-        self._tasks, self._events, self._lines = {}, [], []
-        self._rows = TaskRows(self._connection)  # What was read is not how it stands any more.
+        self._events, self._lines = [], []
 
     def _holder(self, flow_run_id: str) -> tuple[int, str] | None:
         """Get token and worker of a flow run; None for one not known yet."""
@@ -174,14 +153,6 @@ class FlowFacts:
             row = self._connection.execute(FLOW_RUN, {"id": flow_run_id}).first()
             self._holders[flow_run_id] = None if row is None else (row.token, row.worker)
         return self._holders[flow_run_id]
-
-    def _task(self, fact: f.TaskRunState) -> dict[str, Any]:
-        """Get the row of a task run, to be changed and written back."""
-        key = (fact.flow_run_id, fact.task_slug, fact.map_index)
-        known = self._tasks.get(key)
-        if known is None:
-            known = self._tasks[key] = self._rows.get(*key)
-        return known
 
     def _add_event(
         self,

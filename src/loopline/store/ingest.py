@@ -202,7 +202,6 @@ class _Ingestion:
         """Read together what the facts of the batch are of."""
         found = {getattr(fact, "run_id", ""): None for fact in self._batch.facts}
         self._runs.expect(run_id for run_id in found if run_id)
-        self._flows.expect(self._batch.facts)
 
     def take(self, fact: f.Fact) -> None:
         """Take one fact, or note why it is refused."""

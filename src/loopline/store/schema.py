@@ -623,6 +623,7 @@ task_run = Table(
     Column("seen", BigInteger, nullable=False),
     PrimaryKeyConstraint("flow_run_id", "task_slug", "map_index"),
 )
+Index("ix_ll_task_run_seen", task_run.c.flow_run_id, task_run.c.seen)
 
 log_line = Table(
     "ll_log_line",

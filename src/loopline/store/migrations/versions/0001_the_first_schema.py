@@ -241,6 +241,7 @@ def upgrade() -> None:
             "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_task_run")
         ),
     )
+    op.create_index("ix_ll_task_run_seen", "ll_task_run", ["flow_run_id", "seen"], unique=False)
     op.create_table(
         "ll_version_event",
         sa.Column(
