@@ -19,6 +19,7 @@ from uuid import uuid4
 from loopline.backend.context import TaskContext
 from loopline.errors import LooplineError
 from loopline.flows.attempt import Call, Outcome, explain, run_attempt
+from loopline.flows.backlog import Backlog
 from loopline.flows.executors.local import LocalExecutor
 from loopline.flows.log_buffer import LogBuffer
 from loopline.flows.memory import Memory
@@ -155,6 +156,7 @@ class _Run:
         self._memory = Memory(flow, self._machine, usable, kept)
         self._due: list[tuple[float, int, StartTask]] = []
         self._ticket = count()
+        self._backlog = Backlog(self._graph)
         self._verdict: FinishRun | None = None
 
     def _open_blob(self, sha256: str) -> BinaryIO:
@@ -207,6 +209,10 @@ class _Run:
         commands = self._machine.begin()
         while True:
             self._carry_out(commands, pool)
+            while self._backlog and pool.has_room:
+                event = self._start(self._backlog.pop(), pool)
+                if event is not None:
+                    self._carry_out(self._machine.advance(event), pool)
             if self._verdict is not None:
                 return
             now = time.monotonic()
@@ -227,7 +233,10 @@ class _Run:
                     now = StartTask(command.slug, command.map_index, command.attempt)
                     heapq.heappush(self._due, (at_s, next(self._ticket), now))
                 case StartTask():
-                    event = self._start(command, pool)
+                    if self._backlog or not pool.has_room:
+                        self._backlog.push(command)
+                    else:
+                        event = self._start(command, pool)
                 case ExpandTask():
                     event = self._expand(command)
                 case AskTrigger():

@@ -24,6 +24,11 @@ class Events(Protocol):
 class Pool(ABC):
     """Attempts in flight, of one flow run; used from one thread."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another attempt would begin soon; what waits elsewhere costs less memory."""
+        return True
+
     @abstractmethod
     def submit(self, call: Call) -> None:
         """Take an attempt; return without waiting for it."""

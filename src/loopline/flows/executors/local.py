@@ -27,6 +27,11 @@ class LocalPool(Pool):
         self._events = events
         self._calls: deque[Call] = deque()
 
+    @property
+    def has_room(self) -> bool:
+        """One at a time."""
+        return not self._calls
+
     def submit(self, call: Call) -> None:
         """Queue an attempt."""
         self._calls.append(call)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["QueuePool"]
 
+#: Attempts that wait in the queue, so that no worker waits for the flow's thread.
+_AHEAD = 32
+
 W = TypeVar("W", bound="threading.Thread")
 
 
@@ -32,6 +35,11 @@ class QueuePool(Pool, Generic[W]):
         self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._workers: list[W] = []
         self._unfinished = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Room for all workers, and for a few more attempts that wait for the next free one."""
+        return self._unfinished < self._size + _AHEAD
 
     @abstractmethod
     def _make_worker(self, number: int) -> W:
