@@ -107,7 +107,15 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.SetScheduleActive(**flow, active=False), "flow/p/retrain"
     yield ops.CreateFlowRun(**flow), ""
     run = team.owner.call(ops.ListFlowRuns(project="p")).flow_runs[0].flow_run_id
+    yield ops.UpdateFlowRun(flow_run_id=run, note="x"), f"flow-run/{run}"
+    yield ops.PauseFlowRun(flow_run_id=run), f"flow-run/{run}"
+    yield ops.ResumeFlowRun(flow_run_id=run), f"flow-run/{run}"
     yield ops.CancelFlowRun(flow_run_id=run), f"flow-run/{run}"
+    yield ops.RetryFlowRun(flow_run_id=run), f"flow-run/{run}"
+    team.owner.call(ops.CancelFlowRun(flow_run_id=run))
+    yield ops.RerunFlowRun(flow_run_id=run), f"flow-run/{run}"
+    yield ops.SetFlowLimit(**flow, most=1), "flow/p/retrain"
+    yield ops.SetTagLimit(tag="warehouse", most=1), "tag-limit/warehouse"
     times: dict[str, Any] = {"created_ms": 1, "updated_ms": 1}
     there = Experiment(experiment_id="9", name="from elsewhere", **times)
     yield ops.ImportExperiment(experiment=there), "experiment/9"

@@ -151,6 +151,10 @@ WHOLE_STORE: set[type[Operation[Any]]] = {
     ops.ClaimFlowRun,
     ops.RenewLease,
     ops.ReleaseFlowRun,
+    ops.CheckWork,
+    ops.CloseLostFlowRuns,
+    ops.ReportWorker,
+    ops.SetTagLimit,
     ops.AddUser,
     ops.ChangeUser,
     ops.RemoveUser,
@@ -186,7 +190,8 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
     )  # fmt: skip
     of_flow_run = (
         ops.GetFlowRun, ops.GetFlowRunGraph, ops.ListTaskRuns, ops.ListFlowRunEvents, ops.GetLogs,
-        ops.CancelFlowRun,
+        ops.CancelFlowRun, ops.RetryFlowRun, ops.RerunFlowRun, ops.PauseFlowRun, ops.ResumeFlowRun,
+        ops.UpdateFlowRun,
     )  # fmt: skip
     of_logged_model = (ops.GetLoggedModel, ops.DeleteLoggedModel, ops.ListLoggedModelFiles)
     logged: dict[str, Any] = {"model_id": ids[f"{name} model"]}
@@ -241,6 +246,9 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.GetFlow(flow_version_id=ids[f"{name} version"]),
         ops.SetScheduleActive(project=name, name="retrain", active=False),
         ops.CreateFlowRun(project=name, name="retrain"),
+        ops.SetFlowLimit(project=name, name="retrain", most=1),
+        ops.TakeTaskSlots(flow_run_id=flow_run, task_slug="t", tags=[]),
+        ops.GiveTaskSlots(flow_run_id=flow_run, task_slug="t"),
         *(kind(flow_run_id=flow_run) for kind in of_flow_run),
         ops.SetGrant(user="x", thing="experiment", name=number, role="viewer"),
     ]

@@ -44,6 +44,8 @@ class StateKind(StrEnum):
     TRIGGER_FAILED = "TriggerFailed"
     TIMED_OUT = "TimedOut"
     CANCELLED = "Cancelled"
+    PAUSED = "Paused"
+    RESUME = "Resume"
 
     @property
     def is_finished(self) -> bool:
@@ -174,7 +176,13 @@ class FlowCode(Record, frozen=True, kw_only=True):
 
 
 class FlowVersion(Record, frozen=True, kw_only=True):
-    """One registered version of a flow; equal fingerprints are the same version."""
+    """One registered version of a flow; equal fingerprints are the same version.
+
+    Attributes:
+        labels: What a worker must have to take its runs.
+        resume: What happens when the worker of a run dies: ``"continue"`` from its finished
+            tasks, ``"restart"`` from its first, or ``"no"``: it has failed.
+    """
 
     flow_version_id: str
     project: str
@@ -186,6 +194,8 @@ class FlowVersion(Record, frozen=True, kw_only=True):
     schedule_active: bool = True
     code: FlowCode | None = None
     environment: dict[str, str] = {}
+    labels: list[str] = []
+    resume: str = "continue"
     created_ms: int
     is_new: bool = False
 
@@ -196,6 +206,7 @@ class FlowSummary(Record, frozen=True, kw_only=True):
     Attributes:
         recent: Its newest flow runs, newest first.
         next_ms: Unix time in milliseconds of the next scheduled run, or None.
+        most_runs: So many of its runs at a time; 0: as many as there are slots.
     """
 
     project: str
@@ -205,6 +216,8 @@ class FlowSummary(Record, frozen=True, kw_only=True):
     schedule: ScheduleSpec | None = None
     schedule_active: bool = True
     created_ms: int
+    labels: list[str] = []
+    most_runs: int = 0
     recent: list[FlowRun] = []
     next_ms: int | None = None
 
@@ -220,6 +233,13 @@ class FlowRun(Record, frozen=True, kw_only=True):
         worker: Who holds or held it.
         lease_until_ms: Unix time in milliseconds the lease ends; 0 when nobody holds it.
         cancel_requested: Whether somebody asked it to stop.
+        pause_requested: Whether somebody asked it to start no more tasks.
+        labels: What a worker must have to take it.
+        priority: Of the runs that are due the one with the greatest number goes first.
+        note: What people wrote about it.
+        resume: As of its version.
+        is_late: Whether it waited for longer than it should when somebody looked last.
+        waits_for: Why it is not running yet, in words; empty: nothing is known.
     """
 
     flow_run_id: str
@@ -239,6 +259,13 @@ class FlowRun(Record, frozen=True, kw_only=True):
     worker: str = ""
     lease_until_ms: int = 0
     cancel_requested: bool = False
+    pause_requested: bool = False
+    labels: list[str] = []
+    priority: int = 0
+    note: str = ""
+    resume: str = "continue"
+    is_late: bool = False
+    waits_for: str = ""
 
 
 class FlowRunPage(Record, frozen=True, kw_only=True):

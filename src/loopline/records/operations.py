@@ -31,6 +31,22 @@ from loopline.records.experiment_operations import (
     SetExperimentTags,
 )
 from loopline.records.facts import Fact
+from loopline.records.flow_operations import (
+    CheckWork,
+    CloseLostFlowRuns,
+    GiveTaskSlots,
+    ListTagLimits,
+    ListWorkers,
+    PauseFlowRun,
+    ReportWorker,
+    RerunFlowRun,
+    ResumeFlowRun,
+    RetryFlowRun,
+    SetFlowLimit,
+    SetTagLimit,
+    TakeTaskSlots,
+    UpdateFlowRun,
+)
 from loopline.records.flows import (
     FlowCode,
     FlowGraph,
@@ -138,6 +154,8 @@ __all__ = [
     "AddStage",
     "AddUser",
     "ChangeUser",
+    "CheckWork",
+    "CloseLostFlowRuns",
     "CopyRun",
     "CopyVersion",
     "CreateExperiment",
@@ -161,6 +179,7 @@ __all__ = [
     "GetModel",
     "GetVersion",
     "GetWebhook",
+    "GiveTaskSlots",
     "ImportExperiment",
     "ImportLoggedModel",
     "ImportModel",
@@ -173,15 +192,18 @@ __all__ = [
     "ListModels",
     "ListRunModels",
     "ListRunUses",
+    "ListTagLimits",
     "ListTokens",
     "ListUsers",
     "ListVersionEvents",
     "ListVersions",
     "ListWebhookDeliveries",
     "ListWebhooks",
+    "ListWorkers",
     "LogLoggedModelParams",
     "MoveRuns",
     "Operation",
+    "PauseFlowRun",
     "RegisterVersion",
     "RemoveAlias",
     "RemoveExperimentTag",
@@ -192,8 +214,12 @@ __all__ = [
     "RemoveVersionTag",
     "RenameExperiment",
     "RenameModel",
+    "ReportWorker",
+    "RerunFlowRun",
     "ResolveModel",
     "RestoreExperiment",
+    "ResumeFlowRun",
+    "RetryFlowRun",
     "RevokeToken",
     "SearchExperiments",
     "SearchLoggedModels",
@@ -201,13 +227,17 @@ __all__ = [
     "SearchVersions",
     "SetAlias",
     "SetExperimentTags",
+    "SetFlowLimit",
     "SetGrant",
     "SetLoggedModelTags",
     "SetModelTags",
+    "SetTagLimit",
     "SetVersionTags",
     "SettleRuns",
     "TakeFiles",
+    "TakeTaskSlots",
     "TransitionStage",
+    "UpdateFlowRun",
     "UpdateModel",
     "UpdateVersion",
     "UpdateWebhook",
@@ -444,6 +474,8 @@ class RegisterFlow(Operation[FlowVersion], frozen=True, kw_only=True):
     schedule_active: bool = True
     code: FlowCode
     environment: dict[str, str] = {}
+    labels: list[str] = []
+    resume: str = "continue"
 
 
 class ListFlows(Operation[list[FlowSummary]], frozen=True, kw_only=True):
@@ -471,7 +503,13 @@ class SetScheduleActive(Operation[FlowVersion], frozen=True, kw_only=True):
 
 
 class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
-    """Ask for a run of a registered flow, now or at ``scheduled_ms``."""
+    """Ask for a run of a registered flow, now or at ``scheduled_ms``.
+
+    Attributes:
+        labels: What a worker must have to take it; None: what the flow says.
+        priority: -1,000 to 1,000; of the runs that are due the greatest goes first.
+        run_key: Asking again under the same, ever, answers the flow run that there is.
+    """
 
     changes: ClassVar[bool] = True
     permission: ClassVar[str] = "edit"
@@ -481,6 +519,10 @@ class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     scheduled_ms: int = 0
     run_name: str = ""
+    labels: list[str] | None = None
+    priority: int = 0
+    note: str = ""
+    run_key: str = ""
 
 
 class ListFlowRuns(Operation[FlowRunPage], frozen=True, kw_only=True):
@@ -550,11 +592,16 @@ class MaterialiseSchedules(Operation[int], frozen=True, kw_only=True):
 
 
 class ClaimFlowRun(Operation[FlowRunLease | None], frozen=True, kw_only=True):
-    """Take the earliest flow run that is due and free, or whose holder's lease ran out."""
+    """Take the first flow run that is due and free, or whose holder's lease ran out.
+
+    Attributes:
+        labels: What the worker has; it takes only what needs no other.
+    """
 
     changes: ClassVar[bool] = True
     permission: ClassVar[str] = "work"
     worker: str
+    labels: list[str] = []
     lease_s: float = 30.0
 
 

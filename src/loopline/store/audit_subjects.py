@@ -37,15 +37,19 @@ __all__ = ["QUIET", "Subject", "is_audited", "look_at", "subject_of"]
 QUIET: frozenset[type[Operation[Any]]] = frozenset(
     {
         ops.ClaimFlowRun,
+        ops.CloseLostFlowRuns,
         ops.CloseLostRuns,
         ops.CreateLoggedModel,
         ops.FinishLoggedModel,
+        ops.GiveTaskSlots,
         ops.Heartbeat,
         ops.LogLoggedModelParams,
         ops.MaterialiseSchedules,
         ops.RecordFacts,
         ops.ReleaseFlowRun,
         ops.RenewLease,
+        ops.ReportWorker,
+        ops.TakeTaskSlots,
     }
 )
 #: Commands that mostly find what they would make: they are in the log when they made it.
@@ -169,6 +173,11 @@ def _flow_run(connection: Connection, call: Any, answer: Any) -> Subject:  # noq
     return Subject("flow-run", (answer.flow_run_id if made else call.flow_run_id,))
 
 
+def _tag_limit(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("tag-limit", (call.tag,))
+
+
 def _webhook(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection
     made = isinstance(call, ops.CreateWebhook)
@@ -238,6 +247,13 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.SetScheduleActive: _flow,
     ops.CreateFlowRun: _flow_run,
     ops.CancelFlowRun: _flow_run,
+    ops.RetryFlowRun: _flow_run,
+    ops.RerunFlowRun: _flow_run,
+    ops.PauseFlowRun: _flow_run,
+    ops.ResumeFlowRun: _flow_run,
+    ops.UpdateFlowRun: _flow_run,
+    ops.SetFlowLimit: _flow,
+    ops.SetTagLimit: _tag_limit,
     ops.CreateWebhook: _webhook,
     ops.UpdateWebhook: _webhook,
     ops.DeleteWebhook: _webhook,
@@ -291,7 +307,9 @@ def _logged_model_now(connection: Connection, name: tuple[str, ...]) -> object:
 def _flow_now(connection: Connection, name: tuple[str, ...]) -> object:
     flow, version = schema.flow, schema.flow_version
     query = (
-        select(flow.c.latest_version, flow.c.schedule_active, version.c.fingerprint)
+        select(
+            flow.c.latest_version, flow.c.schedule_active, flow.c.most_runs, version.c.fingerprint
+        )
         .join(version, version.c.flow_id == flow.c.id)
         .where(flow.c.project == name[0], flow.c.name == name[1])
         .order_by(version.c.version.desc())
@@ -304,10 +322,17 @@ def _flow_run_now(connection: Connection, name: tuple[str, ...]) -> object:
     table = schema.flow_run
     query = select(
         table.c.project, table.c.flow_name, table.c.state, table.c.cancel_requested,
-        table.c.parameters, table.c.scheduled_ms,
+        table.c.pause_requested, table.c.parameters, table.c.scheduled_ms, table.c.name,
+        table.c.note, table.c.priority, table.c.labels,
     ).where(table.c.flow_run_id == name[0])  # fmt: skip
     row = connection.execute(query).first()
     return None if row is None else row._asdict()
+
+
+def _tag_limit_now(connection: Connection, name: tuple[str, ...]) -> object:
+    table = schema.tag_limit
+    query = select(table.c.most).where(table.c.tag == name[0])
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _grant_now(connection: Connection, name: tuple[str, ...]) -> object:
@@ -342,6 +367,7 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     ),
     "flow": _flow_now,
     "flow-run": _flow_run_now,
+    "tag-limit": _tag_limit_now,
     "user": lambda connection, name: user_record(user_row(connection, name[0])),
     "token": lambda connection, name: (
         token_record(token_row(connection, name[0])) if name[0] else None

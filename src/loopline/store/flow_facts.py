@@ -28,6 +28,7 @@ __all__ = [
     "CLOSER",
     "FlowFacts",
     "add_flow_run_event",
+    "check_token",
     "close_lost_flow_runs",
     "revive_flow_runs",
 ]
@@ -100,6 +101,8 @@ class FlowFacts:
                 # A clock that jumped back must not make the run's duration negative.
                 changes["end_ms"] = max(fact.at_ms, row.start_ms or fact.at_ms)
                 changes["lease_until_ms"] = 0
+            elif fact.state is StateKind.PAUSED:
+                changes |= {"lease_until_ms": 0, "pause_requested": False}
             self._connection.execute(
                 update(_flow_run)
                 .where(_flow_run.c.flow_run_id == fact.flow_run_id)
@@ -268,10 +271,18 @@ def add_flow_run_event(
     message: str = "",
     *,
     actor: str = "",
+    task_slug: str = "",
+    map_index: int = -1,
 ) -> None:
-    """Append a change of state to a flow run's history."""
+    """Append a change of state, of a task too, to a flow run's history."""
     connection.execute(
         insert(_event).values(
-            flow_run_id=flow_run_id, at_ms=at_ms, state=state, message=message, actor=actor
+            flow_run_id=flow_run_id,
+            at_ms=at_ms,
+            state=state,
+            message=message,
+            actor=actor,
+            task_slug=task_slug,
+            map_index=map_index,
         )
     )

@@ -43,6 +43,8 @@ class VersionDocument(msgspec.Struct):
     code: FlowCode
     schedule: ScheduleSpec | None = None
     environment: dict[str, str] = {}
+    labels: list[str] = []
+    resume: str = "continue"
 
 
 def newest_version(connection: Connection, project: str, name: str) -> tuple[int, str]:
@@ -98,6 +100,12 @@ def flow_run_record(row: Row[Any]) -> FlowRun:
         worker=row.worker,
         lease_until_ms=row.lease_until_ms,
         cancel_requested=bool(row.cancel_requested),
+        pause_requested=bool(row.pause_requested),
+        labels=msgspec.json.decode(row.labels, type=list[str]),
+        priority=row.priority,
+        note=row.note,
+        resume=row.resume,
+        is_late=row.late_ms is not None and row.state == StateKind.SCHEDULED,
     )
 
 
@@ -127,5 +135,7 @@ def version_record(connection: Connection, flow_version_id: str) -> FlowVersion:
         schedule_active=bool(row.schedule_active),
         code=document.code,
         environment=document.environment,
+        labels=document.labels,
+        resume=document.resume,
         created_ms=row.created_ms,
     )

@@ -7,24 +7,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, select, update
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.flows import (
     FlowGraph,
     FlowRun,
     FlowRunEvent,
-    FlowRunPage,
     FlowVersion,
     LogLine,
     ScheduleSpec,
     StateKind,
     TaskRun,
 )
-from loopline.records.identity import Thing
+from loopline.rules.labels import check_labels
 from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
-from loopline.store.callers import only_visible
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
 from loopline.store.upserts import InsertOrIgnore
@@ -36,12 +34,13 @@ if TYPE_CHECKING:
     from loopline.store.database import Store
 
 __all__ = [
+    "check_parameters",
+    "check_priority",
     "create_flow_run",
-    "get_flow_run",
     "get_flow_run_graph",
     "get_logs",
+    "insert_run",
     "list_flow_run_events",
-    "list_flow_runs",
     "list_task_runs",
     "materialise_schedules",
     "task_runs_of",
@@ -53,6 +52,7 @@ _run = schema.flow_run
 #: How far back a due time that passed unseen is still made up for.
 LOOK_BACK_MS = 24 * 3600 * 1000
 PAGE = 1000
+MOST_PRIORITY = 1000
 
 
 def _ms(at: datetime) -> int:
@@ -86,8 +86,14 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
     else:
         flow_id, version_id = newest_version(connection, call.project, call.name)
         version = version_record(connection, version_id)
-    _check_parameters(version, call.parameters)
-    flow_run_id = _insert_run(
+    if call.run_key:
+        known = connection.execute(
+            select(_run).where(_run.c.flow_id == flow_id, _run.c.run_key == call.run_key)
+        ).first()
+        if known is not None:
+            return flow_run_record(known)
+    check_parameters(version, call.parameters)
+    flow_run_id = insert_run(
         connection,
         store.clock(),
         flow_id=flow_id,
@@ -95,11 +101,33 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
         parameters=call.parameters,
         scheduled_ms=call.scheduled_ms or store.clock(),
         name=call.run_name,
+        labels=call.labels,
+        priority=check_priority(call.priority),
+        note=call.note,
+        run_key=call.run_key,
     )
     return flow_run_record(flow_run_row(connection, flow_run_id))
 
 
-def _check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
+def check_priority(priority: int) -> int:
+    """Return a priority that can be.
+
+    Raises:
+        InvalidInputError: It is too great or too small.
+    """
+    if not -MOST_PRIORITY <= priority <= MOST_PRIORITY:
+        msg = f"A priority lies between {-MOST_PRIORITY:,} and {MOST_PRIORITY:,}, not {priority}."
+        raise InvalidInputError(msg)
+    return priority
+
+
+def check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
+    """Check the parameters of a run.
+
+    Raises:
+        NotFoundError: The flow has no such parameter.
+        InvalidInputError: One is missing.
+    """
     known = {parameter.name for parameter in version.graph.parameters}
     for name in given:
         if name not in known:
@@ -119,7 +147,7 @@ def _check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
         raise InvalidInputError(msg)
 
 
-def _insert_run(
+def insert_run(  # noqa: PLR0913 - a flow run has these
     connection: Connection,
     now_ms: int,
     *,
@@ -129,6 +157,11 @@ def _insert_run(
     scheduled_ms: int,
     name: str = "",
     is_automatic: bool = False,
+    labels: list[str] | None = None,
+    priority: int = 0,
+    note: str = "",
+    run_key: str = "",
+    depth: int = 0,
 ) -> str:
     """Insert a flow run and return its id; empty when its due time has an automatic run already."""
     flow_run_id = uuid.uuid4().hex
@@ -146,6 +179,14 @@ def _insert_run(
             created_ms=now_ms,
             is_automatic=is_automatic,
             due_key=scheduled_ms if is_automatic else None,
+            labels=msgspec.json.encode(
+                version.labels if labels is None else check_labels(labels)
+            ).decode(),
+            priority=priority,
+            note=note,
+            resume=version.resume,
+            run_key=run_key or None,
+            depth=depth,
         )
     )
     if not done.rowcount:
@@ -187,7 +228,7 @@ def materialise_schedules(
         due = [time for time in times if _ms(time.at) <= until_ms]
         for time in due:
             made += bool(
-                _insert_run(
+                insert_run(
                     connection,
                     now_ms,
                     flow_id=flow_id,
@@ -202,44 +243,6 @@ def materialise_schedules(
             update(_flow).where(_flow.c.id == flow_id).values(materialised_ms=reached_ms)
         )
     return made
-
-
-def list_flow_runs(_store: Store, connection: Connection, call: ops.ListFlowRuns) -> FlowRunPage:
-    """List flow runs, newest due time first, a page at a time."""
-    if not 0 < call.max_results <= 10_000:  # noqa: PLR2004
-        msg = "max_results must lie between 1 and 10,000."
-        raise InvalidInputError(msg)
-    query = select(_run).order_by(_run.c.scheduled_ms.desc(), _run.c.flow_run_id)
-    query = query.where(*only_visible(connection, Thing.PROJECT, _run.c.project))
-    if call.project:
-        of = [call.project, ""] if call.with_unregistered else [call.project]
-        query = query.where(_run.c.project.in_(of))
-    if call.flow_name:
-        query = query.where(_run.c.flow_name == call.flow_name)
-    if call.states:
-        query = query.where(_run.c.state.in_(call.states))
-    if call.page_token:
-        text, _, flow_run_id = call.page_token.partition(":")
-        if not text.isdecimal() or not flow_run_id:
-            msg = "Invalid page token. Ask for the first page again."
-            raise InvalidInputError(msg)
-        query = query.where(
-            or_(
-                _run.c.scheduled_ms < int(text),
-                and_(_run.c.scheduled_ms == int(text), _run.c.flow_run_id > flow_run_id),
-            )
-        )
-    rows = connection.execute(query.limit(call.max_results + 1)).all()
-    shown = rows[: call.max_results]
-    token = ""
-    if len(rows) > len(shown):
-        token = f"{shown[-1].scheduled_ms}:{shown[-1].flow_run_id}"
-    return FlowRunPage(flow_runs=[flow_run_record(row) for row in shown], next_page_token=token)
-
-
-def get_flow_run(_store: Store, connection: Connection, call: ops.GetFlowRun) -> FlowRun:
-    """Get a flow run."""
-    return flow_run_record(flow_run_row(connection, call.flow_run_id))
 
 
 def get_flow_run_graph(

@@ -16,6 +16,7 @@ from loopline.records.flows import (
     StateKind,
 )
 from loopline.records.identity import Thing
+from loopline.rules.labels import check_labels
 from loopline.rules.timetable import check_schedule, next_times
 from loopline.store import schema
 from loopline.store.callers import only_visible
@@ -41,6 +42,8 @@ _run = schema.flow_run
 
 #: Newest flow runs shown with a flow in a list.
 RECENT = 20
+#: What may happen to a flow run whose worker died.
+RESUMES = ("continue", "restart", "no")
 
 
 def _check_schedules_parameters(call: ops.RegisterFlow) -> None:
@@ -66,6 +69,10 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
     if call.schedule is not None:
         check_schedule(call.schedule)
         _check_schedules_parameters(call)
+    labels = check_labels(call.labels)
+    if call.resume not in RESUMES:
+        msg = f"resume is one of {', '.join(RESUMES)}, and not {call.resume[:50]!r}."
+        raise InvalidInputError(msg)
     now_ms = store.clock()
     flow = connection.execute(
         select(_flow).where(_flow.c.project == call.project, _flow.c.name == call.name)
@@ -104,6 +111,8 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
             code=call.code,
             schedule=call.schedule,
             environment=call.environment,
+            labels=labels,
+            resume=call.resume,
         )
         connection.execute(
             insert(_version).values(
@@ -140,7 +149,7 @@ def forget_due_runs(connection: Connection, flow_id: int) -> None:
 def list_flows(store: Store, connection: Connection, call: ops.ListFlows) -> list[FlowSummary]:
     """List flows with their newest version, by project and name."""
     query = (
-        select(_flow.c.id, _version.c.flow_version_id)
+        select(_flow.c.id, _version.c.flow_version_id, _flow.c.most_runs)
         .join(
             _version,
             and_(_version.c.flow_id == _flow.c.id, _version.c.version == _flow.c.latest_version),
@@ -151,7 +160,7 @@ def list_flows(store: Store, connection: Connection, call: ops.ListFlows) -> lis
     if call.project:
         query = query.where(_flow.c.project == call.project)
     summaries = []
-    for flow_id, version_id in connection.execute(query).all():
+    for flow_id, version_id, most_runs in connection.execute(query).all():
         version = version_record(connection, version_id)
         recent = connection.execute(
             select(_run)
@@ -168,6 +177,8 @@ def list_flows(store: Store, connection: Connection, call: ops.ListFlows) -> lis
                 schedule=version.schedule,
                 schedule_active=version.schedule_active,
                 created_ms=version.created_ms,
+                labels=version.labels,
+                most_runs=most_runs,
                 recent=[flow_run_record(row) for row in recent],
                 next_ms=_next_ms(connection, flow_id, version, store.clock()),
             )

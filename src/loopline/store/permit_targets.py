@@ -375,5 +375,13 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.ListFlowRunEvents: _flow_run_by_id,
     ops.GetLogs: _flow_run_by_id,
     ops.CancelFlowRun: _flow_run_by_id,
+    ops.RetryFlowRun: _flow_run_by_id,
+    ops.RerunFlowRun: _flow_run_by_id,
+    ops.PauseFlowRun: _flow_run_by_id,
+    ops.ResumeFlowRun: _flow_run_by_id,
+    ops.UpdateFlowRun: _flow_run_by_id,
+    ops.TakeTaskSlots: _flow_run_by_id,
+    ops.GiveTaskSlots: _flow_run_by_id,
+    ops.SetFlowLimit: _project,
     ops.SetGrant: _granted_on,
 }

@@ -49,6 +49,8 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.ListFlowRuns,
         ops.ListFlows,
         ops.ListModels,
+        ops.ListTagLimits,
+        ops.ListWorkers,
         ops.SearchExperiments,
         ops.SearchLoggedModels,
         ops.SearchModels,

@@ -534,6 +534,15 @@ version_event = Table(
     Column("reason", Text, nullable=False, server_default=Empty),
 )
 
+#: Where flows are listed; registering into one that is not there makes it.
+project = Table(
+    "ll_project",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("description", Text, nullable=False, server_default=Empty),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
 flow = Table(
     "ll_flow",
     metadata,
@@ -545,6 +554,8 @@ flow = Table(
     Column("schedule_active", Boolean, nullable=False, server_default=true()),
     # Due times up to here have been made into flow runs.
     Column("materialised_ms", BigInteger, nullable=False, server_default=Zero),
+    # Of its runs so many at a time; 0: as many as there are slots.
+    Column("most_runs", Integer, nullable=False, server_default=Zero),
     UniqueConstraint("project", "name"),
 )
 
@@ -587,8 +598,23 @@ flow_run = Table(
     Column("writer", Text, nullable=False, server_default=Empty, index=True),
     Column("lease_until_ms", BigInteger, nullable=False, server_default=Zero),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("pause_requested", Boolean, nullable=False, server_default=false()),
+    # JSON list, sorted: the labels that a worker needs to take it.
+    Column("labels", Text, nullable=False, server_default=text("'[]'")),
+    Column("priority", Integer, nullable=False, server_default=Zero),
+    Column("note", Text, nullable=False, server_default=Empty),
+    # What to do when its worker dies: "continue", "restart" or "no".
+    Column("resume", Text, nullable=False, server_default=text("'continue'")),
+    # Of who asked for it: asking again under the same makes no other.
+    Column("run_key", Text),
+    # When it was found waiting for too long, and when its worker was found gone.
+    Column("late_ms", BigInteger),
+    Column("lost_ms", BigInteger),
+    # How many automations led from one to the next until it was made.
+    Column("depth", Integer, nullable=False, server_default=Zero),
     # Two schedulers may race: a flow runs once for a due time, whatever they do.
     UniqueConstraint("flow_id", "due_key"),
+    UniqueConstraint("flow_id", "run_key"),
 )
 Index("ix_ll_flow_run_due", flow_run.c.state, flow_run.c.scheduled_ms)
 Index("ix_ll_flow_run_newest", flow_run.c.scheduled_ms.desc(), flow_run.c.flow_run_id)
@@ -624,6 +650,76 @@ task_run = Table(
     PrimaryKeyConstraint("flow_run_id", "task_slug", "map_index"),
 )
 Index("ix_ll_task_run_seen", task_run.c.flow_run_id, task_run.c.seen)
+
+#: Tags of which only so many tasks run at a time, in all flow runs together.
+tag_limit = Table(
+    "ll_tag_limit",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("most", Integer, nullable=False),
+)
+
+#: Who has one of a tag's slots; it counts as long as its flow run is held under this token.
+tag_slot = Table(
+    "ll_tag_slot",
+    metadata,
+    Column("tag", Text, nullable=False),
+    Column("flow_run_id", Text, nullable=False),
+    Column("task_slug", Text, nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tag", "flow_run_id", "task_slug", "map_index"),
+)
+Index("ix_ll_tag_slot_of", tag_slot.c.flow_run_id)
+
+#: Workers that were heard of.
+worker = Table(
+    "ll_worker",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False, server_default=Empty),
+    Column("pid", BigInteger, nullable=False, server_default=Zero),
+    Column("slots", Integer, nullable=False),
+    Column("labels", Text, nullable=False, server_default=text("'[]'")),
+    Column("status", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False),
+)
+
+#: What is done by itself when something happens.
+automation = Table(
+    "ll_automation",
+    metadata,
+    Column("automation_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("project", Text, nullable=False, server_default=Empty),
+    # Of a flow that is registered with it: goes with the flow, and changes with its versions.
+    Column("flow_id", ForeignKey("ll_flow.id"), index=True),
+    Column("event", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("ix_ll_automation_event", "event", "is_active"),
+)
+
+#: What automations did.
+automation_firing = Table(
+    "ll_automation_firing",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column(
+        "automation_id",
+        ForeignKey("ll_automation.automation_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=Empty),
+    Column("flow_run_id", Text, nullable=False, server_default=Empty),
+    Index("ix_ll_automation_firing_of", "automation_id", "at_ms"),
+)
 
 log_line = Table(
     "ll_log_line",

@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_ll_experiment_name")),
         sqlite_autoincrement=True,
     )
+
     op.create_table(
         "ll_flow",
         sa.Column(
@@ -93,6 +94,7 @@ def upgrade() -> None:
         sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("schedule_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("materialised_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("most_runs", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow")),
         sa.UniqueConstraint("project", "name", name=op.f("uq_ll_flow_project_name")),
     )
@@ -319,6 +321,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("experiment_id", "key", name=op.f("pk_ll_experiment_tag")),
     )
+
     op.create_table(
         "ll_flow_run",
         sa.Column(
@@ -389,9 +392,36 @@ def upgrade() -> None:
         ),
         sa.Column("lease_until_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("pause_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column(
+            "labels",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+        sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "note",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "resume",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'continue'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "run_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column("late_ms", sa.BigInteger(), nullable=True),
+        sa.Column("lost_ms", sa.BigInteger(), nullable=True),
+        sa.Column("depth", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_run_flow_id")),
         sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run")),
         sa.UniqueConstraint("flow_id", "due_key", name=op.f("uq_ll_flow_run_flow_id_due_key")),
+        sa.UniqueConstraint("flow_id", "run_key", name=op.f("uq_ll_flow_run_flow_id_run_key")),
     )
     op.create_index("ix_ll_flow_run_due", "ll_flow_run", ["state", "scheduled_ms"], unique=False)
     op.create_index(
@@ -1404,4 +1434,162 @@ def upgrade() -> None:
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
+    )
+
+    op.create_table(
+        "ll_project",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "description",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_project")),
+    )
+
+    op.create_table(
+        "ll_tag_limit",
+        sa.Column(
+            "tag", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("most", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tag", name=op.f("pk_ll_tag_limit")),
+    )
+
+    op.create_table(
+        "ll_tag_slot",
+        sa.Column(
+            "tag", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "task_slug",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("map_index", sa.Integer(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tag", "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_tag_slot")
+        ),
+    )
+    op.create_index("ix_ll_tag_slot_of", "ll_tag_slot", ["flow_run_id"], unique=False)
+
+    op.create_table(
+        "ll_worker",
+        sa.Column(
+            "worker_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "host",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("pid", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column(
+            "labels",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("worker_id", name=op.f("pk_ll_worker")),
+    )
+
+    op.create_table(
+        "ll_automation",
+        sa.Column(
+            "automation_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "project",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("flow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "event", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_automation_flow_id")),
+        sa.PrimaryKeyConstraint("automation_id", name=op.f("pk_ll_automation")),
+        sa.UniqueConstraint("name", name=op.f("uq_ll_automation_name")),
+    )
+    op.create_index("ix_ll_automation_event", "ll_automation", ["event", "is_active"], unique=False)
+    op.create_index(op.f("ix_ll_automation_flow_id"), "ll_automation", ["flow_id"], unique=False)
+
+    op.create_table(
+        "ll_automation_firing",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "automation_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "subject", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "detail",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["automation_id"],
+            ["ll_automation.automation_id"],
+            name=op.f("fk_ll_automation_firing_automation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_automation_firing")),
+    )
+    op.create_index(
+        "ix_ll_automation_firing_of",
+        "ll_automation_firing",
+        ["automation_id", "at_ms"],
+        unique=False,
     )

@@ -1,0 +1,67 @@
+"""Flow runs in the store as people look at them: with why they wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, or_, select
+
+from loopline.errors import InvalidInputError
+from loopline.records.flows import FlowRun, FlowRunPage
+from loopline.records.identity import Thing
+from loopline.store import schema
+from loopline.store.callers import only_visible
+from loopline.store.flow_rows import flow_run_record, flow_run_row
+from loopline.store.flow_waits import with_waits
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from loopline.records import operations as ops
+    from loopline.store.database import Store
+
+__all__ = ["get_flow_run", "list_flow_runs"]
+
+_run = schema.flow_run
+
+
+def list_flow_runs(store: Store, connection: Connection, call: ops.ListFlowRuns) -> FlowRunPage:
+    """List flow runs, newest due time first, a page at a time."""
+    if not 0 < call.max_results <= 10_000:  # noqa: PLR2004
+        msg = "max_results must lie between 1 and 10,000."
+        raise InvalidInputError(msg)
+    query = select(_run).order_by(_run.c.scheduled_ms.desc(), _run.c.flow_run_id)
+    query = query.where(*only_visible(connection, Thing.PROJECT, _run.c.project))
+    if call.project:
+        of = [call.project, ""] if call.with_unregistered else [call.project]
+        query = query.where(_run.c.project.in_(of))
+    if call.flow_name:
+        query = query.where(_run.c.flow_name == call.flow_name)
+    if call.states:
+        query = query.where(_run.c.state.in_(call.states))
+    if call.page_token:
+        text, _, flow_run_id = call.page_token.partition(":")
+        if not text.isdecimal() or not flow_run_id:
+            msg = "Invalid page token. Ask for the first page again."
+            raise InvalidInputError(msg)
+        query = query.where(
+            or_(
+                _run.c.scheduled_ms < int(text),
+                and_(_run.c.scheduled_ms == int(text), _run.c.flow_run_id > flow_run_id),
+            )
+        )
+    rows = connection.execute(query.limit(call.max_results + 1)).all()
+    shown = rows[: call.max_results]
+    token = ""
+    if len(rows) > len(shown):
+        token = f"{shown[-1].scheduled_ms}:{shown[-1].flow_run_id}"
+    records = [flow_run_record(row) for row in shown]
+    return FlowRunPage(
+        flow_runs=with_waits(connection, shown, records, store.clock()), next_page_token=token
+    )
+
+
+def get_flow_run(store: Store, connection: Connection, call: ops.GetFlowRun) -> FlowRun:
+    """Get a flow run."""
+    row = flow_run_row(connection, call.flow_run_id)
+    return with_waits(connection, [row], [flow_run_record(row)], store.clock())[0]
