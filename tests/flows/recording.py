@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from loopline.errors import BackendUnavailableError, NotFoundError
 from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
@@ -14,7 +14,9 @@ from loopline.settings import Address
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.records.facts import Fact
+    from loopline.records.operation import Operation
 
+R = TypeVar("R")
 __all__ = ["ListRecorder"]
 
 
@@ -34,6 +36,10 @@ class ListRecorder:
 
     def record(self, fact: Fact, /) -> None:
         self.facts.append(fact)
+
+    def call(self, operation: Operation[R], /) -> R:
+        """Answer nothing: there is no store."""
+        raise BackendUnavailableError(f"no store for {operation}")
 
     def stage_bytes(self, data: bytes, /) -> tuple[str, int]:
         digest = sha256(data).hexdigest()

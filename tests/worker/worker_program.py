@@ -23,7 +23,7 @@ def main() -> None:
             address, clock=lambda: time.time_ns() // 1_000_000 + int(ahead_ms)
         )
     stop, stop_now = stop_on_signals()
-    run_worker(address, name=name, lease_s=float(lease_s), poll_s=0.1, stop=stop, stop_now=stop_now)
+    run_worker(address, name=name, lease_s=float(lease_s), stop=stop, stop_now=stop_now)
 
 
 if __name__ == "__main__":

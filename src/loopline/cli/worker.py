@@ -18,7 +18,9 @@ WATCH_EVERY_S = 0.5
 
 @click.command(
     epilog=options.epilog(
-        "loopline worker", "loopline worker --slots 4 --uri http://localhost:5050"
+        "loopline worker",
+        "loopline worker --slots 4 --uri http://localhost:5050",
+        "loopline worker --label gpu --label eu",
     )
 )
 @options.uri
@@ -26,21 +28,44 @@ WATCH_EVERY_S = 0.5
     "--slots", default=1, show_default=True, type=click.IntRange(1), help="Flow runs at a time."
 )
 @click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="What it has, such as gpu: it takes flow runs that need no other. Several times: several.",
+)
+@click.option(
+    "--drain",
+    "drain_s",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds that what runs may go on after Ctrl-C or SIGTERM, before it is handed back.",
+)
+@click.option(
     "--lease",
     "lease_s",
-    default=30.0,
+    default=20.0,
     show_default=True,
     type=click.FloatRange(1),
     help="Seconds after which another worker takes over when this one dies.",
 )
 @click.option("--name", default="", help="How it is shown; default: host and process.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
-def worker(*, uri: str | None, slots: int, lease_s: float, name: str, parent: int | None) -> None:
+def worker(
+    *,
+    uri: str | None,
+    slots: int,
+    labels: tuple[str, ...],
+    drain_s: float,
+    lease_s: float,
+    name: str,
+    parent: int | None,
+) -> None:
     """Run flows that are due.
 
     It claims due flow runs and runs each in a process of its own. Ctrl-C or SIGTERM once: finish
-    what runs, then stop. Twice: stop within 5 seconds; what runs is handed back and resumed by
-    the next worker.
+    what runs, for as long as --drain says, then stop. Twice: stop within 5 seconds. What still
+    runs then is handed back and resumed by the next worker.
     """
     from loopline.cli.logs import log_to_stderr
     from loopline.worker import run_worker
@@ -53,7 +78,16 @@ def worker(*, uri: str | None, slots: int, lease_s: float, name: str, parent: in
         watch.start()
     address = tracking_address(uri)
     click.echo(f"Worker for {address} is looking for due flow runs (Ctrl-C stops it)", err=True)
-    run_worker(address, name=name, slots=slots, lease_s=lease_s, stop=stop, stop_now=stop_now)
+    run_worker(
+        address,
+        name=name,
+        slots=slots,
+        labels=labels,
+        lease_s=lease_s,
+        drain_s=drain_s,
+        stop=stop,
+        stop_now=stop_now,
+    )
 
 
 def _stop_without(parent: int, stop: threading.Event, stop_now: threading.Event) -> None:

@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import uuid4
 
 from loopline.backend.context import TaskContext
@@ -21,6 +21,7 @@ from loopline.errors import LooplineError
 from loopline.flows.attempt import Call, Outcome, explain, run_attempt
 from loopline.flows.backlog import Backlog
 from loopline.flows.executors.local import LocalExecutor
+from loopline.flows.guarded import HeldError, guarded
 from loopline.flows.log_buffer import LogBuffer
 from loopline.flows.memory import Memory
 from loopline.flows.parameter import GetItem, Parameter
@@ -45,6 +46,7 @@ from loopline.rules.machine import (
 )
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Mapping
     from typing import BinaryIO
 
@@ -52,11 +54,13 @@ if TYPE_CHECKING:
     from loopline.flows.executors.base import Executor, Pool
     from loopline.flows.flow import Flow
     from loopline.records.facts import Fact
+    from loopline.records.operation import Operation
     from loopline.rules.machine import Command, Event
     from loopline.settings import Address
 
 __all__ = ["Recorder", "new_flow_run_id", "run_flow"]
 
+R = TypeVar("R")
 _RESULTS = frozenset({StateKind.SUCCESS, StateKind.SKIPPED})
 
 
@@ -73,6 +77,9 @@ class Recorder(Protocol):
 
     def record(self, fact: Fact, /) -> None:
         """Journal a fact; safe to call from several threads."""
+
+    def call(self, operation: Operation[R], /) -> R:
+        """Ask or command, after what was recorded has reached the store."""
 
     def stage_bytes(self, data: bytes, /) -> tuple[str, int]:
         """Keep bytes for the drain, before the facts that follow; return SHA-256 and size."""
@@ -94,6 +101,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
     initial: Iterable[TaskRun] = (),
     scheduled_start_time: datetime | None = None,
     echo: bool = False,
+    hold: threading.Event | None = None,
 ) -> State:
     """Run a flow to its end; return the final state, whose ``result`` is task → state.
 
@@ -107,6 +115,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         initial: Task runs of earlier holders: what they finished is not run again.
         scheduled_start_time: When the run was due.
         echo: Show log lines on standard error, too.
+        hold: Set by another thread when the run shall pause: what runs ends, no more begins.
 
     Raises:
         KeyboardInterrupt: As it came, with everything unfinished recorded as Cancelled.
@@ -121,7 +130,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         "parameters": dict(parameters or {}),
         "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
     }
-    run = _Run(flow, recorder, values, list(initial), token=token, echo=echo)
+    run = _Run(flow, recorder, values, list(initial), token=token, echo=echo, hold=hold)
     run.begin(is_new=flow_run_id is None)
     return run.carry_through(executor or flow.executor or LocalExecutor())
 
@@ -138,8 +147,10 @@ class _Run:
         *,
         token: int,
         echo: bool,
+        hold: threading.Event | None,
     ) -> None:
         self._flow = flow
+        self._hold = hold
         self._recorder = recorder
         self._record = recorder.record
         self._values = values
@@ -182,8 +193,11 @@ class _Run:
         """Run what there is to run; return the final state."""
         try:
             pool = executor.open(self, address=self._recorder.address.text)
+            pool = guarded(pool, self._recorder, self._flow.tasks, self._hold)
             try:
                 self._loop(pool)
+            except HeldError:
+                self._verdict = FinishRun(StateKind.PAUSED, "Paused; its other tasks wait.")
             except BaseException:
                 pool.close(abandon=True)
                 raise

@@ -15,6 +15,7 @@ __all__ = [
     "Cancelled",
     "Failed",
     "Mapped",
+    "Paused",
     "Pending",
     "Retrying",
     "Running",
@@ -140,6 +141,13 @@ class Scheduled(Pending):
     kind = StateKind.SCHEDULED
 
 
+class Paused(Scheduled):
+    """Waits for somebody."""
+
+    __slots__ = ()
+    kind = StateKind.PAUSED
+
+
 class Retrying(Scheduled):
     """Failed, and will be tried again."""
 
@@ -222,6 +230,7 @@ _CLASSES: dict[StateKind, type[State]] = {
     for cls in (
         Pending,
         Scheduled,
+        Paused,
         Retrying,
         Submitted,
         Running,

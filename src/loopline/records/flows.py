@@ -46,6 +46,7 @@ class StateKind(StrEnum):
     CANCELLED = "Cancelled"
     PAUSED = "Paused"
     RESUME = "Resume"
+    QUEUED = "Queued"
 
     @property
     def is_finished(self) -> bool:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loopline.errors import LooplineError
-from loopline.records.operations import CloseLostRuns, MaterialiseSchedules
+from loopline.records.operations import CloseLostFlowRuns, CloseLostRuns, MaterialiseSchedules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,7 @@ class Janitor:
                     "closing lost runs",
                     lambda: self._backend.call(CloseLostRuns(silent_s=SILENT_S)),
                 )
+                self._do("closing lost flow runs", lambda: self._backend.call(CloseLostFlowRuns()))
             if self._stop.wait(self._every_s):
                 return
 

@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
 
     from loopline.settings import Address
 
-__all__ = ["run_worker"]
+__all__ = ["DRAIN_S", "LEASE_S", "POLL_S", "run_worker"]
+
+#: With the pause between two looks of a scheduler a dead worker is noted within 30 seconds.
+LEASE_S = 20.0
+POLL_S = 0.25
+DRAIN_S = 300.0
 
 
-def run_worker(
+def run_worker(  # noqa: PLR0913 - a worker has these
     address: Address,
     *,
     name: str = "",
     slots: int = 1,
-    lease_s: float = 30.0,
-    poll_s: float = 1.0,
+    labels: Iterable[str] = (),
+    lease_s: float = LEASE_S,
+    poll_s: float = POLL_S,
+    drain_s: float = DRAIN_S,
     scheduler: bool | None = None,
     stop: threading.Event,
     stop_now: threading.Event | None = None,
@@ -32,6 +40,13 @@ def run_worker(
     from loopline.worker.worker import Worker
 
     worker = Worker(
-        address, name=name, slots=slots, lease_s=lease_s, poll_s=poll_s, scheduler=scheduler
+        address,
+        name=name,
+        slots=slots,
+        labels=labels,
+        lease_s=lease_s,
+        poll_s=poll_s,
+        drain_s=drain_s,
+        scheduler=scheduler,
     )
     worker.run(stop, stop_now)

@@ -1,7 +1,8 @@
 """Assignments: what a worker tells the process that runs one flow run, over its standard input.
 
-One message, 4 bytes of little-endian length and msgpack, and then nothing: the pipe stays open
-as long as the worker lives, so its end tells the process that the worker died.
+One message, 4 bytes of little-endian length and msgpack, and then a byte when it shall pause, or
+go on after all. The pipe stays open as long as the worker lives, so its end tells the process that
+the worker died.
 """
 
 from __future__ import annotations
@@ -17,10 +18,20 @@ from loopline.records.flows import FlowRunLease
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["EXIT_UNDELIVERED", "Assignment", "read_assignment", "write_assignment"]
+__all__ = [
+    "EXIT_UNDELIVERED",
+    "GO_ON",
+    "PAUSE",
+    "Assignment",
+    "read_assignment",
+    "write_assignment",
+]
 
 #: Exit code (EX_TEMPFAIL) of a process that could not reach the store; its journal has the rest.
 EXIT_UNDELIVERED = 75
+
+#: Start no more tasks; start some again.
+PAUSE, GO_ON = b"P", b"G"
 
 _LENGTH = struct.Struct("<I")
 

@@ -1,13 +1,10 @@
-"""Ends: stopping a flow run's process, and recording an end that it could not record itself."""
+"""Ends: recording the end of a flow run that its process could not record itself."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import subprocess
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
     from loopline.records.flows import FlowRunLease
 
-__all__ = ["stop_group", "tell_exit", "write_end"]
+__all__ = ["tell_exit", "write_end"]
 
 #: States of what somebody is working on, or was about to try again.
 _IN_HAND = frozenset({StateKind.RUNNING, StateKind.SUBMITTED, StateKind.RETRYING})
@@ -58,21 +55,6 @@ def write_end(recorder: Recorder, lease: FlowRunLease, state: StateKind, message
         )
     )
     recorder.flush()
-
-
-def stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
-    """Stop a process and all it started; what is left of the group too when it is gone itself."""
-    if grace_s:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdin:
-        with suppress(OSError):
-            process.stdin.close()
 
 
 def tell_exit(code: int | None) -> str:

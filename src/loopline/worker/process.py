@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from loopline.worker.assignment import EXIT_UNDELIVERED, Assignment, read_assignment
+from loopline.worker.assignment import EXIT_UNDELIVERED, PAUSE, Assignment, read_assignment
 
 if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
@@ -40,10 +40,11 @@ def main() -> int:
         assignment = read_assignment(control)
     except EOFError:
         return 1
+    hold = threading.Event()
     threading.Thread(
-        target=_end_with, args=(control, assignment.folder), name="loopline-watch", daemon=True
+        target=_obey, args=(control, assignment.folder, hold), name="loopline-watch", daemon=True
     ).start()
-    code = _run(assignment)
+    code = _run(assignment, hold)
     _end_in_time(code)
     return code
 
@@ -57,14 +58,17 @@ def _take_standard_input() -> BinaryIO:
     return control
 
 
-def _end_with(control: BinaryIO, folder: str) -> None:
-    """End at once, with all that was started, when the worker is gone.
+def _obey(control: BinaryIO, folder: str, hold: threading.Event) -> None:
+    """Pause when the worker says so; end at once, with all that was started, when it is gone.
 
     Another worker goes on with the run when the lease ends; the journal has what was done.
     """
     with suppress(OSError):
-        while control.read(1):
-            pass
+        while order := control.read(1):
+            if order == PAUSE:
+                hold.set()
+            else:
+                hold.clear()
     shutil.rmtree(folder, ignore_errors=True)  # The worker would have.
     # The worker made this process the leader of a group of its own.
     os.killpg(os.getpid(), signal.SIGKILL)
@@ -83,7 +87,7 @@ def _end_in_time(code: int) -> None:
     timer.start()
 
 
-def _run(assignment: Assignment) -> int:
+def _run(assignment: Assignment, hold: threading.Event) -> int:
     from loopline.backend.recorder import get_recorder
     from loopline.errors import BackendUnavailableError
     from loopline.flows.code import load_flow
@@ -111,6 +115,7 @@ def _run(assignment: Assignment) -> int:
                 token=lease.token,
                 recorder=recorder,
                 initial=lease.task_runs,
+                hold=hold,
                 scheduled_start_time=datetime.fromtimestamp(
                     lease.flow_run.scheduled_ms / 1000, UTC
                 ),

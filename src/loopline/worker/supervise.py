@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from loopline.errors import (
     BackendUnavailableError,
@@ -26,16 +24,24 @@ from loopline.errors import (
 from loopline.flows.logs import PRINTS_ARE_LOGGED
 from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, ReleaseFlowRun, RenewLease
-from loopline.worker.assignment import EXIT_UNDELIVERED, Assignment, write_assignment
-from loopline.worker.ends import stop_group, tell_exit, write_end
+from loopline.worker.assignment import (
+    EXIT_UNDELIVERED,
+    GO_ON,
+    PAUSE,
+    Assignment,
+    write_assignment,
+)
+from loopline.worker.ends import tell_exit, write_end
 from loopline.worker.leftovers import bring_in
 from loopline.worker.output import OutputPump
+from loopline.worker.starting import FreshProcess, stop_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loopline.backend.recorder import Recorder
     from loopline.records.flows import FlowRun, FlowRunLease
+    from loopline.worker.starting import RunProcess, Zygote
 
 __all__ = ["Supervised"]
 
@@ -65,6 +71,7 @@ class Supervised:
         recorder: The worker's own.
         lease_s: How long each renewal holds it.
         on_end: Called, in the supervising thread, when all is recorded.
+        zygote: Forks its process.
     """
 
     def __init__(
@@ -74,12 +81,17 @@ class Supervised:
         *,
         lease_s: float,
         on_end: Callable[[], object],
+        zygote: Zygote,
     ) -> None:
         self.lease = lease
+        self._zygote = zygote
         self._recorder = recorder
         self._lease_s = lease_s
         self._on_end = on_end
         self._hand_back = threading.Event()
+        self._cancel = threading.Event()
+        self._process: RunProcess | None = None
+        self._is_paused = False
         self._exited = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loopline-flow-run", daemon=True)
@@ -97,6 +109,21 @@ class Supervised:
         """Stop it at once and give it back, for another worker to go on with."""
         self._hand_back.set()
         self._wake.set()
+
+    def cancel(self) -> None:
+        """Stop it, with all it started: somebody wants that."""
+        self._cancel.set()
+        self._wake.set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Let it start no more tasks, or let it go on."""
+        process = self._process
+        if process is None or paused is self._is_paused:
+            return
+        self._is_paused = paused
+        with suppress(OSError, ValueError):  # It has just ended.
+            process.stdin.write(PAUSE if paused else GO_ON)
+            process.stdin.flush()
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until its end is recorded; False when it is not yet."""
@@ -131,56 +158,54 @@ class Supervised:
             output.join(_OUTPUT_S)
         self._conclude(ended, process, output.last_error_line)
 
-    def _start_process(self, folder: str, output: OutputPump) -> subprocess.Popen[bytes]:
+    def _start_process(self, folder: str, output: OutputPump) -> RunProcess:
         uri = self._recorder.backend.address.text
-        process = subprocess.Popen(
-            # -P: nothing in the worker's working directory may stand in for a flow's module.
-            [sys.executable, "-P", "-m", "loopline.worker.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env={
+        process = self._fork(
+            {
                 **os.environ,
                 "LOOPLINE_URI": uri,
                 PRINTS_ARE_LOGGED: "1",
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONFAULTHANDLER": "1",
-            },
+            }
         )
-        output.start(cast("BinaryIO", process.stdout), cast("BinaryIO", process.stderr))
+        output.start(process.stdout, process.stderr)
         with suppress(BrokenPipeError):  # It died at once; its exit code tells.
-            write_assignment(
-                cast("BinaryIO", process.stdin),
-                Assignment(lease=self.lease, uri=uri, folder=folder),
-            )
+            write_assignment(process.stdin, Assignment(lease=self.lease, uri=uri, folder=folder))
+        self._process = process
         waiter = threading.Thread(
             target=self._wait_for, args=(process,), name="loopline-wait", daemon=True
         )
         waiter.start()
         return process
 
-    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
-        if hasattr(os, "waitid"):
-            # Not reaped yet, its id cannot be another group's when the group is stopped.
-            with suppress(ChildProcessError):
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        else:
-            process.wait()
+    def _fork(self, variables: dict[str, str]) -> RunProcess:
+        try:
+            return self._zygote.start(variables)
+        except OSError as error:
+            log.warning("A fresh Python runs %s: %s", self.flow_run_id, error)
+            return FreshProcess(variables)
+
+    def _wait_for(self, process: RunProcess) -> None:
+        process.wait()
         self._exited.set()
         self._wake.set()
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> _Ended:
+    def _watch(self, process: RunProcess) -> _Ended:
         """Renew the lease until the process is gone, or must go."""
         every_s = self._lease_s / 3
         warned = False
         while True:
             self._wake.wait(every_s)
+            self._wake.clear()
             if self._exited.is_set():
                 return _Ended.BY_ITSELF
             if self._hand_back.is_set():
                 stop_group(process, grace_s=0.0)
                 return _Ended.HANDED_BACK
+            if self._cancel.is_set():
+                stop_group(process, grace_s=_GRACE_S)
+                return _Ended.CANCELLED
             try:
                 run = self._renew()
                 warned = False
@@ -204,7 +229,7 @@ class Supervised:
 
     # --- the end ---------------------------------------------------------------------------
 
-    def _conclude(self, ended: _Ended, process: subprocess.Popen[bytes], last_line: str) -> None:
+    def _conclude(self, ended: _Ended, process: RunProcess, last_line: str) -> None:
         """Record how it ended, unless its process did; wait for the store when it is away."""
         if ended is _Ended.LEASE_LOST:
             log.warning("%s went to another worker; it was stopped here", self.flow_run_id)
@@ -243,7 +268,7 @@ class Supervised:
         if run.token != self.lease.token:
             msg = f"Flow run {self.flow_run_id} went to {run.worker}; its end here does not count."
             raise LeaseLostError(msg)
-        if run.state.is_finished:
+        if run.state.is_finished or run.state is StateKind.PAUSED:
             log.info("Flow run %s ended: %s %s", self.flow_run_id, run.state, run.message)
             return
         if exit_code == EXIT_UNDELIVERED and ended is not _Ended.CANCELLED:

@@ -12,19 +12,30 @@ import signal
 import socket
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import uniform
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.recorder import get_recorder
 from loopline.errors import BackendUnavailableError, ConflictError, StorageFullError
 from loopline.flows.presence import present
-from loopline.records.operations import ClaimFlowRun, MaterialiseSchedules
+from loopline.records.operations import (
+    CheckWork,
+    ClaimFlowRun,
+    CloseLostFlowRuns,
+    MaterialiseSchedules,
+    ReportWorker,
+)
+from loopline.rules.labels import check_labels
+from loopline.worker import DRAIN_S, LEASE_S, POLL_S
+from loopline.worker.starting import Zygote
 from loopline.worker.supervise import Supervised
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from loopline.backend.recorder import Recorder
@@ -36,6 +47,8 @@ __all__ = ["Worker", "stop_on_signals"]
 log = logging.getLogger("loopline.worker")
 
 _LONGEST_BACKOFF_S = 30.0
+#: Between two words that this worker is there.
+_REPORT_EVERY_S = 5.0
 
 #: What passes by itself: the server is away, its disk is full, somebody else was quicker.
 _PASSING = (BackendUnavailableError, StorageFullError, ConflictError, OSError)
@@ -48,27 +61,38 @@ class Worker:
         address: The home, server or database whose flow runs it takes.
         name: What people see; by default this machine's name and the process id.
         slots: How many flow runs at once, 1 or more.
+        labels: It takes flow runs that need no other labels.
         lease_s: Seconds after which another worker takes over from a dead one.
         poll_s: Seconds between two questions for work.
+        drain_s: How long what runs may go on after a stop, before it is handed back.
         scheduler: Whether it also makes the flow runs that schedules ask for; by default when
             there is no server to do it. Several may: each due time makes one run all the same.
         schedule_every_s: Seconds between two looks at the schedules.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a worker has these
         self,
         address: Address,
         *,
         name: str = "",
         slots: int = 1,
-        lease_s: float = 30.0,
-        poll_s: float = 1.0,
+        labels: Iterable[str] = (),
+        lease_s: float = LEASE_S,
+        poll_s: float = POLL_S,
+        drain_s: float = DRAIN_S,
         scheduler: bool | None = None,
         schedule_every_s: float = 5.0,
     ) -> None:
         self.address = address
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._id = uuid4().hex
         self._slots = max(slots, 1)
+        self._labels = check_labels(labels)
+        self._drain_s = drain_s
+        self._zygote = Zygote()
+        self._report_at = 0.0
+        self._looked = time.monotonic()
+        self._lost_from = 0.0
         self._lease_s = lease_s
         self._poll_s = poll_s
         self._scheduler = address.kind != "http" if scheduler is None else scheduler
@@ -92,11 +116,15 @@ class Worker:
         stop_now = stop_now or threading.Event()
         recorder = get_recorder(self.address.text)
         log.info("Worker %s takes flow runs from %s", self.name, self.address)
-        with self._presence():
-            while not (stop.is_set() or stop_now.is_set()):
-                pause_s = self._step(recorder)
-                self._pause(pause_s, stop, stop_now)
-            self._drain(stop_now)
+        self._zygote.warm_up()
+        try:
+            with self._presence():
+                while not (stop.is_set() or stop_now.is_set()):
+                    pause_s = self._step(recorder)
+                    self._pause(pause_s, stop, stop_now)
+                self._drain(recorder, stop_now)
+        finally:
+            self._zygote.close()
         log.info("Worker %s has stopped", self.name)
 
     def _presence(self) -> AbstractContextManager[None]:
@@ -107,12 +135,16 @@ class Worker:
     def _step(self, recorder: Recorder) -> float:
         """Take what there is; tell how many seconds to wait before looking again."""
         try:
+            self._report(recorder, "working")
             self._materialise(recorder)
-            while self._has_free_slot():
+            pause_s = self._look(recorder)
+            while pause_s <= 0 and self._has_free_slot():
                 # What a dead run of this machine had done is brought in before it is taken
                 # over: under the new token its records would be refused.
                 adopt_orphans(recorder.home, recorder.address, recorder.backend)
-                lease = recorder.backend.call(ClaimFlowRun(worker=self.name, lease_s=self._lease_s))
+                lease = recorder.backend.call(
+                    ClaimFlowRun(worker=self.name, labels=self._labels, lease_s=self._lease_s)
+                )
                 if lease is None:
                     break
                 self._begin(lease, recorder)
@@ -125,11 +157,46 @@ class Worker:
         if self._failures:
             log.warning("The connection to %s works again", self.address)
             self._failures = 0
-        return self._poll_s
+        return min(pause_s, self._poll_s) if pause_s > 0 else self._poll_s
+
+    def _look(self, recorder: Recorder) -> float:
+        """Pass on what people want of what runs here; tell when there is something to take."""
+        with self._lock:
+            running = {each.flow_run_id: each for each in self._running.values()}
+        news = recorder.backend.call(CheckWork(labels=self._labels, holding=list(running)))
+        for flow_run_id, supervised in running.items():
+            if flow_run_id in news.cancel:
+                supervised.cancel()
+            supervised.pause(paused=flow_run_id in news.pause)
+        return self._poll_s if news.due_in_ms is None else news.due_in_ms / 1000
+
+    def _report(self, recorder: Recorder, status: str) -> None:
+        """Say now and then that this worker is there."""
+        if status == "working" and time.monotonic() < self._report_at:
+            return
+        self._report_at = time.monotonic() + _REPORT_EVERY_S
+        recorder.backend.call(
+            ReportWorker(
+                worker_id=self._id,
+                name=self.name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                slots=self._slots,
+                labels=self._labels,
+                status=status,
+            )
+        )
 
     def _materialise(self, recorder: Recorder) -> None:
-        if self._scheduler and time.monotonic() >= self._next_schedule:
+        now = time.monotonic()
+        # A machine that slept has heard nobody: silence counts from when it was awake again.
+        if now - self._looked > 3 * self._schedule_every_s:
+            self._lost_from = now + self._lease_s
+        self._looked = now
+        if self._scheduler and now >= self._next_schedule:
             recorder.backend.call(MaterialiseSchedules())
+            if now >= self._lost_from:
+                recorder.backend.call(CloseLostFlowRuns())
             self._next_schedule = time.monotonic() + self._schedule_every_s
 
     def _has_free_slot(self) -> bool:
@@ -144,7 +211,9 @@ class Worker:
                 self._running.pop(key, None)
             self._wake.set()
 
-        supervised = Supervised(lease, recorder, lease_s=self._lease_s, on_end=forget)
+        supervised = Supervised(
+            lease, recorder, lease_s=self._lease_s, on_end=forget, zygote=self._zygote
+        )
         with self._lock:
             self._running[key] = supervised
         supervised.start()
@@ -158,20 +227,38 @@ class Worker:
                 break
         self._wake.clear()
 
-    def _drain(self, stop_now: threading.Event) -> None:
+    def _drain(self, recorder: Recorder, stop_now: threading.Event) -> None:
         """Let what runs end, or hand it back when that takes too long for whoever waits."""
         with self._lock:
             left = list(self._running.values())
         if left and not stop_now.is_set():
-            log.info("Finishing %d flow runs; interrupt again to hand them back", len(left))
-        while left and not stop_now.is_set():
+            log.info(
+                "Finishing %d flow runs for up to %g s; interrupt again to hand them back",
+                len(left),
+                self._drain_s,
+            )
+            self._say(recorder, "draining")
+        until = time.monotonic() + self._drain_s
+        while left and not stop_now.is_set() and time.monotonic() < until:
             left = [supervised for supervised in left if not supervised.join(0.1)]
+            self._look_after(recorder)
         for supervised in left:
             supervised.hand_back()
         deadline = time.monotonic() + 4.0
         for supervised in left:
             if not supervised.join(max(0.0, deadline - time.monotonic())):
                 log.warning("%s is left to its lease", supervised.flow_run_id)
+        self._say(recorder, "stopped")
+
+    def _look_after(self, recorder: Recorder) -> None:
+        with suppress(*_PASSING):
+            self._look(recorder)
+            if time.monotonic() >= self._report_at:
+                self._report(recorder, "draining")
+
+    def _say(self, recorder: Recorder, status: str) -> None:
+        with suppress(*_PASSING):
+            self._report(recorder, status)
 
 
 def stop_on_signals() -> tuple[threading.Event, threading.Event]:
