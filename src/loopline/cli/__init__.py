@@ -27,7 +27,15 @@ TABLE = {
         "Look at registered models, change them and promote versions.",
     ),
     "flows": ("loopline.cli.flows:flows", "Look at registered flows, run and schedule them."),
-    "flow-runs": ("loopline.cli.flow_runs:flow_runs", "Look at flow runs, their logs; cancel."),
+    "flow-runs": (
+        "loopline.cli.flow_runs:flow_runs",
+        "Look at flow runs and their logs; cancel, retry, pause, resume.",
+    ),
+    "workers": (
+        "loopline.cli.workers:workers",
+        "List workers with their slots, labels and what they run.",
+    ),
+    "limits": ("loopline.cli.limits:limits", "Limit how many tasks with a tag run at a time."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "users": ("loopline.cli.users:users", "Say who may use a server, and what they may do there."),

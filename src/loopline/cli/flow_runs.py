@@ -22,6 +22,9 @@ ID_LENGTH = 32
 #: Flow runs looked through for one whose id begins with the letters given.
 LOOKED_THROUGH = 1_000
 
+#: Where the commands are that change flow runs.
+CHANGES = "loopline.cli.flow_run_changes"
+
 LEVELS = {"debug": 0, "info": 20, "warning": 30, "error": 40}
 
 
@@ -59,10 +62,10 @@ def list_(
                 run.flow_run_id[:8],
                 run.name,
                 run.flow_name,
-                run.state.value,
+                "Late" if run.is_late else run.state.value,
                 ago(run.scheduled_ms),
                 _duration(run),
-                run.message,
+                f"waits for {run.waits_for}" if run.waits_for else run.message,
             )
             for run in page.flow_runs
         ],
@@ -92,12 +95,16 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
             ("Flow run", run.name),
             ("Id", run.flow_run_id),
             ("Flow", f"{run.project}/{run.flow_name}" if run.project else run.flow_name),
-            ("State", run.state.value),
+            ("State", f"{run.state.value}{', late' if run.is_late else ''}"),
             ("Message", run.message),
+            ("Waits for", run.waits_for),
+            ("Note", run.note),
             ("Due", time_words(run.scheduled_ms)),
             ("Started", time_words(run.start_ms)),
             ("Duration", _duration(run)),
             ("Worker", run.worker),
+            ("Labels", ", ".join(run.labels)),
+            ("Priority", run.priority or ""),
             ("Parameters", parameters),
         ]
     )
@@ -218,7 +225,7 @@ def _duration(thing: FlowRun | TaskRun) -> str:
 
 flow_runs = LazyGroup(
     "flow-runs",
-    help="Look at flow runs, their logs; cancel.",
+    help="Look at flow runs and their logs; cancel, retry, pause, resume.",
     table={
         "list": (f"{__name__}:list_", "List flow runs, newest due time first."),
         "show": (
@@ -230,5 +237,22 @@ flow_runs = LazyGroup(
             f"{__name__}:cancel",
             "Cancel a flow run: at once when nobody runs it, else its worker is told.",
         ),
+        "retry": (
+            f"{CHANGES}:retry",
+            "Go on with a failed or cancelled flow run: what succeeded stays.",
+        ),
+        "resume": (
+            f"{CHANGES}:resume",
+            "Go on with a paused flow run, approving what it waits for, or with a failed one.",
+        ),
+        "rerun": (
+            f"{CHANGES}:rerun",
+            "Run a flow run that has ended again, from a task on or from scratch.",
+        ),
+        "pause": (
+            f"{CHANGES}:pause",
+            "Pause a flow run: what runs of it ends, and nothing more of it begins.",
+        ),
+        "update": (f"{CHANGES}:update", "Change name, note, priority or labels of a flow run."),
     },
 )

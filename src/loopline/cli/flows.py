@@ -84,6 +84,8 @@ def show(backend: Backend, *, flow: str, as_json: bool) -> None:
             ("Active", "yes" if version.schedule_active else "no, switched off"),
             ("Next run", ago(summary.next_ms)),
             ("Parameters", parameters),
+            ("Labels", ", ".join(version.labels)),
+            ("Limit", f"{_runs(summary.most_runs)} at a time" if summary.most_runs else ""),
         ]
     )
     click.echo("\nTasks")
@@ -143,6 +145,7 @@ def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None
     epilog=epilog(
         'loopline flows run "wagoncab project/taxifare"',
         "loopline flows run taxifare --param next_row=68211 --follow",
+        "loopline flows run taxifare --label gpu --priority 5 --watch",
     )
 )
 @flow_argument
@@ -155,19 +158,30 @@ def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None
     help="A parameter; the value is JSON, or text when it is none.",
 )
 @click.option("--name", default="", help="A name for the flow run.")
+@click.option("--label", "labels", multiple=True, help="What a worker must have to take it.")
+@click.option("--priority", default=0, help="-1000 to 1000; the greatest that is due goes first.")
+@click.option("--note", default="", help="What there is to say about it.")
+@click.option("--key", default="", help="Asking again under the same key makes no second run.")
 @click.option("--follow", is_flag=True, help="Show its log until it has finished.")
-def run(
+@click.option("--watch", is_flag=True, help="Show its tasks until it has ended.")
+def run(  # noqa: PLR0913 - its options
     backend: Backend,
     *,
     flow: str,
     params: tuple[str, ...],
     name: str,
+    labels: tuple[str, ...],
+    priority: int,
+    note: str,
+    key: str,
     follow: bool,
+    watch: bool,
     as_json: bool,
 ) -> int:
     """Ask a worker to run a flow now."""
     from loopline.cli.follow import follow_flow_run
     from loopline.cli.output import print_json, say
+    from loopline.cli.watch import watch_flow_run
     from loopline.records.operations import CreateFlowRun
 
     summary = find_flow(backend, flow)
@@ -177,14 +191,47 @@ def run(
             name=summary.name,
             parameters=parse_parameters(params),
             run_name=name,
+            labels=list(labels) or None,
+            priority=priority,
+            note=note,
+            run_key=key,
         )
     )
+    if watch:
+        return watch_flow_run(backend, asked.flow_run_id, as_json=as_json)
     if as_json:
         print_json(asked)
     else:
         click.echo(f"Flow run {asked.name or asked.flow_run_id} waits for a worker.")
         say(f"Look at it with: loopline flow-runs show {asked.flow_run_id[:8]}")
     return follow_flow_run(backend, asked.flow_run_id) if follow else 0
+
+
+@click.command(
+    epilog=epilog(
+        'loopline flows limit "wagoncab project/taxifare" 1', "loopline flows limit taxifare 0"
+    )
+)
+@flow_argument
+@click.argument("most", type=click.IntRange(0))
+@with_backend
+def limit(backend: Backend, *, flow: str, most: int, as_json: bool) -> None:
+    """Let at most MOST runs of a flow run at a time; 0: as many as there are slots."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import SetFlowLimit
+
+    summary = find_flow(backend, flow)
+    backend.call(SetFlowLimit(project=summary.project, name=summary.name, most=most))
+    if as_json:
+        print_json({"project": summary.project, "name": summary.name, "most_runs": most})
+    elif most:
+        click.echo(f"The limit of {summary.name} is {_runs(most)} at a time.")
+    else:
+        click.echo(f"Runs of {summary.name} have no limit now.")
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def parse_parameters(given: Iterable[str]) -> dict[str, Any]:
@@ -244,5 +291,9 @@ flows = LazyGroup(
         "show": (f"{__name__}:show", "Show a flow: its schedule, its tasks, its newest runs."),
         "run": (f"{__name__}:run", "Ask a worker to run a flow now."),
         "schedule": (f"{__name__}:schedule", "Switch a flow's schedule on or off."),
+        "limit": (
+            f"{__name__}:limit",
+            "Let at most MOST runs of a flow run at a time; 0: as many as there are slots.",
+        ),
     },
 )

@@ -1,0 +1,136 @@
+"""Commands that change flow runs, and show who runs them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cli.conftest import Shell
+from tests.store.flow_story import PROJECT, ask, claimed, register, tell
+
+from loopline.backend.local import LocalBackend
+from loopline.records import operations as ops
+from loopline.records.flows import StateKind
+from loopline.settings import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FLOW = f"{PROJECT}/retrain"
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[LocalBackend]:
+    backend = LocalBackend(Address("home", str(tmp_path / ".loopline")))
+    register(backend)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def shell(
+    backend: LocalBackend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    from pathlib import Path
+
+    monkeypatch.setenv("LOOPLINE_ACTOR", "vera")
+    return Shell(Path(backend.address.text), [], capsys)
+
+
+def failed(backend: LocalBackend) -> str:
+    flow_run_id = ask(backend, run_name="march")
+    tell(backend, claimed(backend), StateKind.FAILED, extract=StateKind.FAILED)
+    return flow_run_id
+
+
+def test_a_failed_run_is_retried_and_its_history_says_who(
+    shell: Shell, backend: LocalBackend
+) -> None:
+    flow_run_id = failed(backend)
+    ran = shell("flow-runs", "retry", flow_run_id[:6], "--reason", "the source is back")
+    assert ran.out == "march waits for a worker, which goes on from its finished tasks.\n"
+    shown = shell("flow-runs", "show", flow_run_id)
+    assert "retried by vera: the source is back" in shown.out
+    assert "a worker: none is here; `loopline worker` starts one" in shown.out
+    again = shell("flow-runs", "retry", flow_run_id)
+    assert (again.code, "cancel it first" in again.err.lower()) == (1, True)
+
+
+def test_a_run_is_run_again_from_a_task(shell: Shell, backend: LocalBackend) -> None:
+    flow_run_id = failed(backend)
+    assert shell("flow-runs", "rerun", flow_run_id).code == 2
+    assert shell("flow-runs", "rerun", flow_run_id, "--from", "fit", "--from-scratch").code == 2
+    wrong = shell("flow-runs", "rerun", flow_run_id, "--from", "exract")
+    assert (wrong.code, "extract-1" in wrong.err) == (1, True)
+    ran = shell("flow-runs", "rerun", flow_run_id, "--from", "extract", "--json")
+    assert (ran.json["state"], ran.json["message"]) == (
+        "Scheduled",
+        "run again from extract-1 by vera",
+    )
+
+
+def test_a_run_is_paused_and_resumed(shell: Shell, backend: LocalBackend) -> None:
+    flow_run_id = ask(backend, run_name="march")
+    assert shell("flow-runs", "pause", flow_run_id).out == "march is paused now.\n"
+    assert shell("flow-runs", "resume", flow_run_id).out == "march goes on.\n"
+    claimed(backend)
+    asked = shell("flow-runs", "pause", flow_run_id)
+    assert asked.out == "march pauses when the tasks that run have ended.\n"
+
+
+def test_a_run_is_asked_for_with_all_there_is_to_say_and_changed(shell: Shell) -> None:
+    said = ("--label", "gpu", "--priority", "5", "--note", "strike", "--key", "2022-03")
+    first = shell("flows", "run", FLOW, *said, "--json").json
+    assert (first["labels"], first["priority"], first["note"]) == (["gpu"], 5, "strike")
+    assert shell("flows", "run", FLOW, *said, "--json").json["flow_run_id"] == first["flow_run_id"]
+    ran = shell("flow-runs", "update", first["flow_run_id"], "--name", "march", "--no-labels")
+    assert ran.out == "march is changed.\n"
+    assert shell("flow-runs", "update", first["flow_run_id"]).code == 1
+    (listed,) = shell("flow-runs", "list", "--json").json
+    assert (listed["name"], listed["labels"]) == ("march", [])
+
+
+def test_a_run_is_watched_to_its_end(
+    backend: LocalBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow_run_id = failed(backend)
+    backend.call(ops.RetryFlowRun(flow_run_id=flow_run_id))
+    tell(backend, claimed(backend), StateKind.PAUSED, extract=StateKind.PAUSED)
+    from loopline.cli.watch import watch_flow_run
+
+    assert watch_flow_run(backend, flow_run_id) == 0
+    assert f"loopline flow-runs resume {flow_run_id[:8]}" in capsys.readouterr().err
+    backend.call(ops.ResumeFlowRun(flow_run_id=flow_run_id))
+    tell(backend, claimed(backend), StateKind.FAILED, extract=StateKind.FAILED)
+    assert watch_flow_run(backend, flow_run_id) == 1
+    shown = capsys.readouterr()
+    assert "Failed        extract-1" in shown.out
+    assert f"loopline flow-runs retry {flow_run_id[:8]}" in shown.err
+    assert watch_flow_run(backend, flow_run_id, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["flow_run"]["state"] == "Failed"
+
+
+def test_limits_are_set_listed_and_removed(shell: Shell) -> None:
+    assert "No tag has a limit" in shell("limits", "list").err
+    ran = shell("limits", "set", "warehouse", "2")
+    assert ran.out == "At most 2 tasks with tag 'warehouse' run at a time; 0 run now.\n"
+    assert shell("limits", "list").out.splitlines()[1].split() == ["warehouse", "2", "0"]
+    assert shell("limits", "remove", "warehouse").code == 0
+    assert shell("limits", "list", "--json").json == []
+    assert shell("flows", "limit", FLOW, "1").out == "The limit of retrain is 1 run at a time.\n"
+    assert "1 run at a time" in shell("flows", "show", FLOW).out
+
+
+def test_workers_are_listed_with_what_they_run(shell: Shell, backend: LocalBackend) -> None:
+    assert "`loopline worker`" in shell("workers").err
+    backend.call(
+        ops.ReportWorker(worker_id="a", name="night", host="box", pid=7, slots=2, labels=["gpu"])
+    )
+    flow_run_id = ask(backend)
+    claimed(backend, "night")
+    head, row = shell("workers").out.splitlines()
+    assert head.split()[:4] == ["WORKER", "STATUS", "SLOTS", "LABELS"]
+    assert row.split()[:6] == ["night", "working", "1/2", "gpu", flow_run_id[:8], "box:7"]
+    assert json.loads(shell("workers", "--json").out)[0]["flow_runs"] == [flow_run_id]
