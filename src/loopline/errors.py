@@ -21,6 +21,8 @@
     ├── MissingExtraError (also ImportError)       500
     └── FlowError
         ├── FlowBuildError (also ValueError)       400
+        │   └── TaskValueError (also TypeError)    400
+        ├── FlowRunFailedError                     500
         └── TaskTimeoutError (also TimeoutError)   500
 
 Each message ends with the next step: a command, a setting, or the nearest right name.
@@ -41,6 +43,7 @@ __all__ = [
     "FilterError",
     "FlowBuildError",
     "FlowError",
+    "FlowRunFailedError",
     "ForbiddenError",
     "IntegrityError",
     "InvalidInputError",
@@ -53,6 +56,7 @@ __all__ = [
     "StorageFullError",
     "StoreVersionError",
     "TaskTimeoutError",
+    "TaskValueError",
     "UnsafeModelError",
     "UnsupportedError",
 ]
@@ -208,6 +212,22 @@ class FlowBuildError(FlowError, ValueError):
 
     status = 400
     code = "INVALID_PARAMETER_VALUE"
+
+
+class TaskValueError(FlowBuildError, TypeError):
+    """The value of a task was asked for while the flow is built."""
+
+
+class FlowRunFailedError(FlowError):
+    """A flow that was called like a function did not succeed.
+
+    Attributes:
+        state: The flow run's final state; ``state.result[task]`` is each task's.
+    """
+
+    def __init__(self, message: str, state: object = None) -> None:
+        self.state = state
+        super().__init__(message)
 
 
 class TaskTimeoutError(FlowError, TimeoutError):

@@ -159,8 +159,9 @@ def test_a_misspelt_key_is_answered_with_the_nearest() -> None:
 
 
 def test_two_parameters_of_one_name_are_refused() -> None:
+    one, other = Parameter("month"), Parameter("month")
     with Flow("taxi fares"), pytest.raises(FlowBuildError, match="'month'"):
-        eval_perf([Parameter("month"), Parameter("month")])
+        eval_perf([one, other])
 
 
 def test_one_parameter_may_be_used_often() -> None:

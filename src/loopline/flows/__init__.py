@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from loopline.flows import signals, states, triggers
+from loopline.flows.active import tags
+from loopline.flows.annotations import flatten, mapped, unmapped
+from loopline.flows.constants import Constant
 from loopline.flows.context import context, get_run_logger
+from loopline.flows.control_flow import FilterTask, case, ifelse, merge, switch
+from loopline.flows.defaults import defaults_from_attrs
 from loopline.flows.edge import Edge
 from loopline.flows.flow import Flow
-from loopline.flows.parameter import Parameter
-from loopline.flows.task import FunctionTask, Task, task, unmapped
+from loopline.flows.gathering import as_task
+from loopline.flows.mapping import apply_map
+from loopline.flows.parameter import DateTimeParameter, Parameter
+from loopline.flows.resources import ResourceManager, resource_manager
+from loopline.flows.task import FunctionTask, Task, task
 
 __all__ = [
+    "Constant",
+    "DateTimeParameter",
     "Edge",
+    "FilterTask",
     "Flow",
     "FunctionTask",
     "Parameter",
+    "ResourceManager",
     "Task",
+    "apply_map",
+    "as_task",
+    "case",
     "context",
+    "defaults_from_attrs",
+    "flatten",
     "get_run_logger",
+    "ifelse",
+    "mapped",
+    "merge",
+    "resource_manager",
     "signals",
     "states",
+    "switch",
+    "tags",
     "task",
     "triggers",
     "unmapped",

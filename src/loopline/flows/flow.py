@@ -2,313 +2,134 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from loopline.errors import FlowBuildError
 from loopline.flows import order
-from loopline.flows.active import active_flow
-from loopline.flows.edge import Edge
-from loopline.flows.inputs import Input, tasks_in
-from loopline.flows.parameter import Parameter
-from loopline.flows.task import Task, Unmapped
+from loopline.flows.active import active_flow, created_tasks
+from loopline.flows.building import Builder
+from loopline.flows.constants import Constant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Iterator, Mapping
     from contextvars import Token
     from pathlib import Path
 
+    from loopline.flows.edge import Edge
     from loopline.flows.executors.base import Executor
     from loopline.flows.schedules import Schedule
     from loopline.flows.states import State
+    from loopline.flows.task import Task
     from loopline.flows.visualize import Picture
-    from loopline.records.flows import FlowGraph
 
 __all__ = ["Flow"]
 
 
-class Flow:
+class _Entered(NamedTuple):
+    """What a ``with`` block of a flow puts back when it ends."""
+
+    flow: Token[Flow | None]
+    created: Token[dict[Task, None] | None]
+
+
+class Flow(Builder):
     """A graph of tasks, built inside its ``with`` block or by ``add_edge`` and its like.
 
     Args:
         name: Its name, unique in a project.
         schedule: When it runs by itself.
         executor: Where its tasks run; in this thread, one after the other, by default.
+        run_config: Where and how workers run it; kept for them.
+        storage: Taken for Prefect 1's sake and kept: ``register`` stores the code by itself.
         tasks: Tasks to begin with.
         edges: Edges to begin with.
         reference_tasks: The tasks that decide how a run ended; by default the last ones.
+        validate: Check the whole flow now, instead of before it runs.
 
     Raises:
         FlowBuildError: There is no name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options Prefect 1 has
         self,
         name: str,
         schedule: Schedule | None = None,
         executor: Executor | None = None,
-        *,
-        tasks: Iterable[Task] = (),
-        edges: Iterable[Edge] = (),
+        run_config: object = None,
+        storage: object = None,
+        tasks: Iterable[Task] | None = None,
+        edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[Task] | None = None,
+        *,
+        validate: bool | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             msg = f'A flow needs a name, not {name!r}: write Flow("taxi fares").'
             raise FlowBuildError(msg)
-        self.name = name
+        super().__init__(name)
         self.schedule = schedule
         self.executor = executor
-        #: The slug of each task: its name and a number counted from 1, such as ``"train-1"``.
-        self.slugs: dict[Task, str] = {}
-        self._taken: set[str] = set()
-        self._numbers: dict[str, int] = {}
-        self._inputs: dict[Task, dict[str, Input]] = {}
-        self._edges: dict[Edge, None] = {}
-        self._above: dict[Task, list[Edge]] = {}
-        self._below: dict[Task, list[Edge]] = {}
-        self._references: list[Task] = []
-        self._entered: list[Token[Flow | None]] = []
-        for task in tasks:
+        self.run_config = run_config
+        self.storage = storage
+        self._entered: list[_Entered] = []
+        for task in tasks or ():
             self.add_task(task)
-        for edge in edges:
+        for edge in edges or ():
             self.add_edge(*edge)
         if reference_tasks is not None:
             self.set_reference_tasks(reference_tasks)
+        if validate:
+            self.validate()
 
     def __enter__(self) -> Self:
-        self._entered.append(active_flow.set(self))
+        self._entered.append(_Entered(active_flow.set(self), created_tasks.set({})))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        active_flow.reset(self._entered.pop())
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        created = created_tasks.get() or {}
+        before = self._entered.pop()
+        created_tasks.reset(before.created)
+        active_flow.reset(before.flow)
+        lost = [
+            task for task in created if task not in self.slugs and not isinstance(task, Constant)
+        ]
+        if lost and kind is None:
+            names = ", ".join(repr(task) for task in lost)
+            warnings.warn(
+                f"Made inside the flow {self.name!r} but never added to it: {names}. Call a task "
+                "to add it, use it as an argument, or make it outside of the block.",
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
         return f"<Flow: {self.name!r}, {order.count(len(self.slugs), 'task')}>"
 
-    # --- building --------------------------------------------------------------------------
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.sorted_tasks())
 
-    def add_task(self, task: Task) -> Task:
-        """Add a task; adding it again changes nothing.
+    def __eq__(self, other: object) -> bool:
+        """Same name, tasks, edges and reference tasks: a copy is equal until one is changed."""
+        if not isinstance(other, Flow) or type(self) is not type(other):
+            return NotImplemented
+        return (
+            self.name == other.name
+            and self.tasks == other.tasks
+            and self.edges == other.edges
+            and self.reference_tasks() == other.reference_tasks()
+        )
 
-        Raises:
-            FlowBuildError: It is a parameter, and another one has its name.
-        """
-        if not isinstance(task, Task):
-            msg = f"{task!r} is no task. Decorate the function with @task and call it."
-            raise FlowBuildError(msg)
-        if task not in self.slugs:
-            self.slugs[task] = slug = self._slug(task)
-            self._taken.add(slug)
-            self._above[task] = []
-            self._below[task] = []
-            self._inputs[task] = {}
-        return task
-
-    def _slug(self, task: Task) -> str:
-        base = task.slug or task.name
-        if isinstance(task, Parameter):
-            if base in self._taken:
-                msg = (
-                    f"The flow {self.name!r} has a parameter or task {base!r} already. Use that "
-                    "Parameter object again, or choose another name."
-                )
-                raise FlowBuildError(msg)
-            return base
-        number = self._numbers.get(base, 0) + 1
-        while f"{base}-{number}" in self._taken:
-            number += 1
-        self._numbers[base] = number
-        return f"{base}-{number}"
-
-    def set_input(self, task: Task, key: str, value: object, *, mapped: bool = False) -> None:
-        """Give an argument of a task: a constant, a task, or a structure with tasks in it.
-
-        A task in it runs before. What the argument was before is forgotten.
-        """
-        self.add_task(task)
-        if isinstance(value, Unmapped):
-            value, mapped = value.value, False
-        for edge in [edge for edge in self._above[task] if edge.key == key]:
-            self._forget(edge)
-        found = list(dict.fromkeys(tasks_in(value)))
-        self._inputs[task][key] = Input(value, mapped, bool(found))
-        for each in found:
-            # Elements are taken from the whole of a structure, once all of it is there.
-            self._link(Edge(each, task, key, mapped and each is value))
-
-    def add_upstream(self, task: Task, upstream: object, *, mapped: bool = False) -> None:
-        """Let everything in ``upstream`` (a task, or tasks in a list) run before ``task``."""
-        self.add_task(task)
-        value = upstream.value if isinstance(upstream, Unmapped) else upstream
-        for each in tasks_in(value):
-            self._link(Edge(each, task, None, mapped and not isinstance(upstream, Unmapped)))
-
-    def add_edge(
-        self, upstream_task: Task, downstream_task: Task, key: str | None = None,
-        mapped: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
-    ) -> Edge:  # fmt: skip
-        """Let one task run before another and, with a key, give it its result.
-
-        Raises:
-            FlowBuildError: The downstream task has no such argument.
-        """
-        self.add_task(upstream_task)
-        self.add_task(downstream_task)
-        edge = Edge(upstream_task, downstream_task, key, mapped)
-        if key is None:
-            self._link(edge)
-        else:
-            order.check_argument(downstream_task, key)
-            self.set_input(downstream_task, key, upstream_task, mapped=mapped)
-        return edge
-
-    def set_dependencies(
-        self,
-        task: Task,
-        upstream_tasks: Iterable[object] | None = None,
-        downstream_tasks: Iterable[Task] | None = None,
-        keyword_tasks: Mapping[str, object] | None = None,
-        *,
-        mapped: bool = False,
-    ) -> None:
-        """Say what runs before and after a task, and what it takes.
-
-        Raises:
-            FlowBuildError: The task has no such argument.
-        """
-        self.add_task(task)
-        for each in upstream_tasks or ():
-            self.add_upstream(task, each, mapped=mapped)
-        for below in downstream_tasks or ():
-            self.add_upstream(below, task, mapped=mapped)
-        for key, value in (keyword_tasks or {}).items():
-            order.check_argument(task, key)
-            self.set_input(task, key, value, mapped=mapped)
-
-    def chain(self, *tasks: Task) -> list[Edge]:
-        """Let the tasks run one after the other."""
-        return [self.add_edge(one, other) for one, other in pairwise(tasks)]
-
-    def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
-        """Choose the tasks that decide how a run ended; with none, the last ones do.
-
-        Raises:
-            FlowBuildError: One of them is not in the flow.
-        """
-        chosen = list(tasks)
-        for task in chosen:
-            if task not in self.slugs:
-                msg = f"{task!r} is not in the flow {self.name!r}. Call it inside the flow first."
-                raise FlowBuildError(msg)
-        self._references = chosen
-
-    def _link(self, edge: Edge) -> None:
-        self.add_task(edge.upstream_task)
-        if edge not in self._edges:
-            self._edges[edge] = None
-            self._above[edge.downstream_task].append(edge)
-            self._below[edge.upstream_task].append(edge)
-
-    def _forget(self, edge: Edge) -> None:
-        del self._edges[edge]
-        self._above[edge.downstream_task].remove(edge)
-        self._below[edge.upstream_task].remove(edge)
-
-    # --- looking ---------------------------------------------------------------------------
-
-    @property
-    def tasks(self) -> AbstractSet[Task]:
-        """The tasks, in the order they were added."""
-        return self.slugs.keys()
-
-    @property
-    def edges(self) -> AbstractSet[Edge]:
-        """The edges, in the order they were added."""
-        return self._edges.keys()
-
-    @property
-    def constants(self) -> dict[Task, dict[str, Any]]:
-        """The arguments that are plain data, by task and name."""
-        found = {
-            task: {key: given.value for key, given in inputs.items() if not given.has_tasks}
-            for task, inputs in self._inputs.items()
-        }
-        return {task: values for task, values in found.items() if values}
-
-    def inputs(self, task: Task) -> Mapping[str, Input]:
-        """Return the arguments of a task."""
-        return self._inputs[task]
-
-    def edges_to(self, task: Task) -> set[Edge]:
-        """Return the edges from the tasks before ``task``."""
-        return set(self._above[task])
-
-    def edges_from(self, task: Task) -> set[Edge]:
-        """Return the edges to the tasks after ``task``."""
-        return set(self._below[task])
-
-    def upstream_tasks(self, task: Task) -> set[Task]:
-        """Return the tasks right before ``task``."""
-        return {edge.upstream_task for edge in self._above[task]}
-
-    def downstream_tasks(self, task: Task) -> set[Task]:
-        """Return the tasks right after ``task``."""
-        return {edge.downstream_task for edge in self._below[task]}
-
-    def root_tasks(self) -> set[Task]:
-        """Return the tasks that nothing runs before."""
-        return {task for task, edges in self._above.items() if not edges}
-
-    def terminal_tasks(self) -> set[Task]:
-        """Return the tasks that nothing runs after."""
-        return {task for task, edges in self._below.items() if not edges}
-
-    def reference_tasks(self) -> set[Task]:
-        """Return the tasks that decide how a run ended."""
-        return set(self._references) or self.terminal_tasks()
-
-    def parameters(self) -> set[Parameter]:
-        """Return the flow's parameters."""
-        return {task for task in self.slugs if isinstance(task, Parameter)}
-
-    def get_tasks(
-        self,
-        name: str | None = None,
-        slug: str | None = None,
-        tags: Iterable[str] | None = None,
-        task_type: type[Task] | None = None,
-    ) -> list[Task]:
-        """Return the tasks for which all of this is true, in the order they were added."""
-        wanted = set(tags or ())
-        return [
-            task
-            for task, own in self.slugs.items()
-            if (name is None or task.name == name)
-            and (slug is None or own == slug)
-            and wanted <= task.tags
-            and (task_type is None or isinstance(task, task_type))
-        ]
-
-    def sorted_tasks(self) -> Sequence[Task]:
-        """Return the tasks in an order in which they can run.
-
-        Raises:
-            FlowBuildError: They go round in a circle; the message names it.
-        """
-        return order.sort_tasks(self)
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
 
     def validate(self) -> None:
         """Check that the flow can run.
 
         Raises:
-            FlowBuildError: It has a cycle, or a task lacks an argument.
+            FlowBuildError: It has a cycle, a task lacks an argument, or its executor is none.
         """
-        order.check_flow(self)
-
-    def graph(self) -> FlowGraph:
-        """Return the flow as data: what the machine follows and pictures show."""
-        return order.make_graph(self, self._references)
+        order.check_executor(self.executor)
+        super().validate()
 
     # --- doing -----------------------------------------------------------------------------
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from loopline.flows.annotations import EdgeAnnotation
 from loopline.flows.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Input", "fill", "tasks_in"]
+__all__ = ["Flat", "Input", "fill", "replace", "tasks_in"]
 
 
 class Input(NamedTuple):
     """One argument of a task in a flow.
 
     Attributes:
-        value: A constant, a task, or a structure with tasks in it.
+        value: A constant, a task, a structure with tasks in it, or one of these as ``Flat``.
         is_mapped: One run of the task for each element.
         has_tasks: Whether results must be filled in.
     """
@@ -28,6 +29,19 @@ class Input(NamedTuple):
     value: Any
     is_mapped: bool = False
     has_tasks: bool = False
+
+
+class Flat:
+    """Stands for the elements of a value's elements, once the value is there.
+
+    Attributes:
+        value: A task, or a structure with tasks in it.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
 
 
 def tasks_in(value: object) -> Iterator[Task]:
@@ -41,6 +55,8 @@ def tasks_in(value: object) -> Iterator[Task]:
         for key, each in value.items():
             yield from tasks_in(key)
             yield from tasks_in(each)
+    elif isinstance(value, Flat | EdgeAnnotation):
+        yield from tasks_in(value.value)
 
 
 def fill(value: object, result_of: Callable[[Task], Any]) -> Any:  # noqa: ANN401 - any structure
@@ -55,4 +71,33 @@ def fill(value: object, result_of: Callable[[Task], Any]) -> Any:  # noqa: ANN40
             fill(key, result_of): fill(each, result_of)
             for key, each in value.items()  # type: ignore[attr-defined]
         }
+    if isinstance(value, EdgeAnnotation):  # Inside a structure, which is filled as a whole.
+        value = Flat(value.value) if value.is_flattened else value.value
+        return fill(value, result_of)
+    if isinstance(value, Flat):
+        return flatten_result(fill(value.value, result_of))
     return value
+
+
+def flatten_result(result: Any) -> Any:  # noqa: ANN401 - any result
+    """List the elements of a result's elements; what has none stays as it is."""
+    if isinstance(result, BaseException):
+        return result
+    try:
+        elements = list(result)
+    except TypeError:
+        return result
+    flat: list[Any] = []
+    for each in elements:
+        if hasattr(each, "__iter__"):
+            flat.extend(each)
+        else:
+            flat.append(each)
+    return flat
+
+
+def replace(value: object, old: Task, new: object) -> Any:  # noqa: ANN401 - any structure
+    """Put ``new`` in the places of one task in a structure; the rest stays."""
+    if isinstance(value, Flat):
+        return Flat(replace(value.value, old, new))
+    return fill(value, lambda task: new if task is old else task)

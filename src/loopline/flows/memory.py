@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.inputs import fill
+from loopline.flows.inputs import Flat, fill
 from loopline.flows.results import Result
 from loopline.flows.states import State, make_state
 from loopline.flows.task import Task
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from loopline.flows.edge import Edge
     from loopline.flows.flow import Flow
@@ -50,6 +50,7 @@ class Memory:
         self._flow = flow
         self._machine = machine
         self._slugs = flow.slugs
+        self._tasks = {slug: task for task, slug in flow.slugs.items()}
         self._inputs = {slug: flow.inputs(task) for task, slug in flow.slugs.items()}
         self._sequences: dict[tuple[str, str], Sequence[Any]] = {}
         self._results: dict[tuple[str, int], Result] = {}
@@ -116,10 +117,21 @@ class Memory:
                 value = fill(given.value, self._value) if given.has_tasks else given.value
                 self._sequences[slug, key] = sequence = _as_sequence(value, key)
                 widths.append(len(sequence))
+        widths += self._widths_of_order(slug)
         if not widths:
             msg = f"Nothing that {slug} takes can be mapped over. Use the task without .map()."
             raise NotMappableError(msg)
         return min(widths)
+
+    def _widths_of_order(self, slug: str) -> Iterator[int]:
+        """Count the elements of what a mapped task only runs after, where it has elements."""
+        for edge in self._flow.edges_to(self._tasks[slug]):
+            if edge.mapped and edge.key is None:
+                value: Any = Flat(edge.upstream_task) if edge.flattened else edge.upstream_task
+                if self._mapped_task(value) is None:
+                    value = fill(value, self._value)
+                    if isinstance(value, list | tuple | range):
+                        yield len(value)
 
     def _element(self, slug: str, key: str, value: object, map_index: int) -> Any:  # noqa: ANN401
         mapped = self._mapped_task(value)
@@ -151,13 +163,14 @@ class Memory:
 
     def upstream_states(self, slug: str, map_index: int) -> dict[Edge, State]:
         """Return the states a task's own trigger looks at."""
-        (task,) = self._flow.get_tasks(slug=slug)
         states = {}
-        for edge in self._flow.edges_to(task):
+        for edge in self._flow.edges_to(self._tasks[slug]):
             upstream = self._slugs[edge.upstream_task]
             own = (upstream, map_index)
             states[edge] = (
-                self._states[own] if edge.mapped and own in self._states else self._whole(upstream)
+                self._states[own]
+                if edge.mapped and not edge.flattened and own in self._states
+                else self._whole(upstream)
             )
         return states
 

@@ -15,10 +15,18 @@ from loopline.records.flows import FlowGraph, GraphEdge, GraphTask, ParameterSpe
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loopline.flows.flow import Flow
+    from loopline.flows.graph import Graph
     from loopline.flows.task import Task
 
-__all__ = ["check_argument", "check_executor", "check_flow", "count", "make_graph", "sort_tasks"]
+__all__ = [
+    "check_argument",
+    "check_executor",
+    "check_flow",
+    "count",
+    "make_graph",
+    "sort_tasks",
+    "takes",
+]
 
 
 def count(number: int, noun: str) -> str:
@@ -26,13 +34,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def sort_tasks(flow: Flow) -> list[Task]:
-    """Sort a flow's tasks so that each comes after the ones it needs.
+def sort_tasks(flow: Graph, roots: Iterable[Task] | None = None) -> list[Task]:
+    """Sort a flow's tasks, or some and all that run after them, each after the ones it needs.
 
     Raises:
         FlowBuildError: There is a cycle; the message names its tasks.
     """
-    waiting = {task: len(flow.upstream_tasks(task)) for task in flow.tasks}
+    waiting = {task: len(flow.upstream_tasks(task)) for task in flow.slugs}
+    if roots is not None:
+        among = _reached(flow, roots)
+        waiting = {
+            task: len(flow.upstream_tasks(task) & among) for task in waiting if task in among
+        }
     found = [task for task, number in waiting.items() if number == 0]
     for task in found:  # Grows while it is read.
         below = flow.downstream_tasks(task)
@@ -51,7 +64,18 @@ def sort_tasks(flow: Flow) -> list[Task]:
     return found
 
 
-def _find_circle(flow: Flow, stuck: list[Task]) -> list[Task]:
+def _reached(flow: Graph, roots: Iterable[Task]) -> set[Task]:
+    """Find some tasks and all that run after them."""
+    found = list(dict.fromkeys(roots))
+    reached = set(found)
+    for task in found:  # Grows while it is read.
+        fresh = flow.downstream_tasks(task) - reached
+        reached |= fresh
+        found.extend(fresh)
+    return reached
+
+
+def _find_circle(flow: Graph, stuck: list[Task]) -> list[Task]:
     """Walk upstream among tasks that never get their turn until one comes again."""
     among = set(stuck)
     path: dict[Task, None] = {}
@@ -69,23 +93,27 @@ def check_argument(task: Task, key: str) -> None:
     Raises:
         FlowBuildError: It is none of its arguments.
     """
-    parameters = task.signature().parameters
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    if key not in parameters and not takes_any:
+    if not takes(task, key):
+        parameters = task.signature().parameters
         near = get_close_matches(key, parameters, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         msg = f"Task {task.name!r} has no argument {key!r}.{meant} It takes {task.signature()}."
         raise FlowBuildError(msg)
 
 
-def check_flow(flow: Flow) -> None:
+def takes(task: Task, key: str) -> bool:
+    """Tell whether ``run`` has an argument of this name."""
+    parameters = task.signature().parameters
+    return key in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def check_flow(flow: Graph) -> None:
     """Check that a flow can run.
 
     Raises:
-        FlowBuildError: It has a cycle, a task lacks an argument, or its executor is none.
+        FlowBuildError: It has a cycle, or a task lacks an argument.
     """
     sort_tasks(flow)
-    check_executor(flow.executor)
     for task, slug in flow.slugs.items():
         given = flow.inputs(task)
         missing = [
@@ -119,7 +147,7 @@ def check_executor(executor: object) -> None:
         raise FlowBuildError(msg)
 
 
-def make_graph(flow: Flow, references: Iterable[Task]) -> FlowGraph:
+def make_graph(flow: Graph, references: Iterable[Task]) -> FlowGraph:
     """Describe a flow as data."""
     slugs = flow.slugs
     tasks = [
@@ -142,7 +170,7 @@ def make_graph(flow: Flow, references: Iterable[Task]) -> FlowGraph:
             upstream=slugs[edge.upstream_task],
             downstream=slugs[edge.downstream_task],
             key=edge.key or "",
-            is_mapped=edge.mapped,
+            is_mapped=edge.mapped and not edge.flattened,
         )
         for edge in flow.edges
     ]

@@ -1,10 +1,13 @@
-"""Parameters: values given when a flow runs; and the tasks that take a result apart."""
+"""Parameters: values given when a flow runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any, Self
 
+from loopline.errors import InvalidInputError
 from loopline.flows.context import run_values
+from loopline.flows.operators import GetItem, no_default
 from loopline.flows.task import Task
 
 if TYPE_CHECKING:
@@ -12,20 +15,7 @@ if TYPE_CHECKING:
 
     from loopline.flows.flow import Flow
 
-__all__ = ["GetItem", "Parameter", "no_default"]
-
-
-class _NoDefault:
-    """Stands for "there is no default", because None may be one."""
-
-    def __repr__(self) -> str:
-        return "no_default"
-
-    def __reduce__(self) -> str:
-        return "no_default"
-
-
-no_default: Final = _NoDefault()
+__all__ = ["DateTimeParameter", "GetItem", "Parameter", "no_default"]
 
 
 class Parameter(Task):
@@ -51,18 +41,70 @@ class Parameter(Task):
 
     def __call__(self, *, flow: Flow | None = None) -> Any:  # type: ignore[override] # noqa: ANN401
         """Add the parameter to a flow, also when nothing uses it yet."""
-        flow = self._flow(flow, "run()")
-        flow.add_task(self)
+        self._flow(flow, "run()").add_task(self)
         return self
+
+    def copy(self, name: str | None = None, **changes: Any) -> Self:  # noqa: ANN401 - as Task.copy
+        """Return another parameter like this one, with a name of its own."""
+        renamed = {} if name is None else {"name": name, "slug": name}
+        return super().copy(**renamed, **changes)
+
+    def check(self, value: Any) -> Any:  # noqa: ANN401 - whatever somebody gives
+        """Return the value a run gets when it is given this one; before anything runs.
+
+        Raises:
+            InvalidInputError: It cannot be this parameter's.
+        """
+        return value
 
     def run(self) -> Any:  # noqa: ANN401 - as given
         """Return the value given to the current run."""
-        return run_values.get().get("parameters", {}).get(self.name, self.default)
+        return self.check(run_values.get().get("parameters", {}).get(self.name, self.default))
 
 
-class GetItem(Task):
-    """Takes one element of a result: ``result["rmse"]``."""
+class DateTimeParameter(Parameter):
+    """A time given when the flow runs, as ISO 8601 text or as a ``datetime``.
 
-    def run(self, task_result: Any, key: Any) -> Any:  # noqa: ANN401 - any result
-        """Return ``task_result[key]``."""
-        return task_result[key]
+    Tasks get a ``datetime`` with a time zone; without one, it is UTC. A day is its midnight.
+
+    Args:
+        name: Its name, unique in the flow, and its slug.
+        default: Its value when none is given and none is required.
+        required: Whether a value must be given. When it need not, and there is no default, the
+            value is None.
+        tags: Words to find it by.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        default: object = no_default,
+        required: bool = True,  # noqa: FBT001, FBT002 - Prefect 1's signature
+        tags: Iterable[str] | None = None,
+    ) -> None:
+        super().__init__(name, default, required, tags)
+        self.check(self.default)
+
+    def check(self, value: Any) -> Any:  # noqa: ANN401 - whatever somebody gives
+        """Read the time.
+
+        Raises:
+            InvalidInputError: It is none.
+        """
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                msg = (
+                    f"The parameter {self.name!r} is a time, and {value!r} cannot be read as one. "
+                    "Write it as 2022-03-01 or 2022-03-01T12:00:00+01:00."
+                )
+                raise InvalidInputError(msg) from None
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime.combine(value, time())
+        if isinstance(value, datetime):
+            return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        msg = f"The parameter {self.name!r} is a time, not {value!r}. Give text or a datetime."
+        raise InvalidInputError(msg)

@@ -10,51 +10,41 @@ import copy
 import inspect
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 from loopline.errors import FlowBuildError
-from loopline.flows.active import active_flow
+from loopline.flows.active import active_tags, created_tasks
+from loopline.flows.annotations import unmapped
+from loopline.flows.outputs import count_outputs
 from loopline.flows.pointers import FunctionPointer
+from loopline.flows.wiring import Wiring
 from loopline.rules.triggers import TRIGGERS
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from loopline.flows.flow import Flow
     from loopline.flows.triggers import Trigger
 
-__all__ = ["FunctionTask", "Task", "Unmapped", "task", "unmapped"]
+__all__ = ["FunctionTask", "Task", "task", "unmapped"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_NO_ARGUMENTS = inspect.Signature()
 
 #: Arguments of a call that are about the flow, and so cannot be arguments of ``run``.
 _RESERVED = frozenset({"flow", "mapped", "task_args", "upstream_tasks"})
 
 
-class Unmapped:
-    """An input that every child of a mapped task gets whole."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-
-def unmapped(value: object) -> Any:  # noqa: ANN401 - stands in the place of any argument
-    """Give ``value`` whole to every child, where ``map`` would take it element by element."""
-    return Unmapped(value)
-
-
-class Task:
+class Task(Wiring):
     """One step of a flow.
 
     Subclasses have a ``run`` method, and call ``super().__init__(...)`` with these arguments.
 
     Args:
         name: What people read; the class's name by default.
-        slug: Base of the task's identity in a flow, instead of the name; a number is added.
+        slug: The task's identity in a flow; by default its name and a number, ``"train-1"``.
         tags: Words to find it by.
         max_retries: How often a failed or late attempt is repeated.
         retry_delay: How long to wait before each repetition; a number is in seconds.
@@ -63,11 +53,19 @@ class Task:
         trigger: Whether to run, from how the tasks before it ended; ``all_successful`` by default.
         skip_on_upstream_skip: Skipped, too, when a task before it was skipped.
         log_stdout: What it prints goes to the run's log as well.
-        nout: How many values it returns, so that ``a, b = my_task()`` works.
+        task_run_name: What each run of it is called: a template such as ``"train {month}"``, with
+            the task's arguments, the run context and the flow's parameters to choose from, or a
+            function that gets these by name.
+        nout: How many values it returns, so that ``a, b = my_task()`` works; by default as many
+            as an annotation such as ``-> tuple[float, int]`` says.
 
     Raises:
         FlowBuildError: The arguments do not fit together.
     """
+
+    #: Whether the run may be judged by it, and whether it only tidies up after other tasks.
+    may_decide: ClassVar[bool] = True
+    is_cleanup: ClassVar[bool] = False
 
     def __init__(  # noqa: PLR0913 - the options Prefect 1 has
         self,
@@ -82,11 +80,15 @@ class Task:
         *,
         skip_on_upstream_skip: bool = True,
         log_stdout: bool = False,
+        task_run_name: str | Callable[..., str] | None = None,
         nout: int | None = None,
     ) -> None:
         self.name = name or type(self).__name__
         self.slug = slug
-        self.tags = set(tags or ())
+        if isinstance(tags, str):
+            msg = f"The tags of task {self.name!r} must be a list: write tags=[{tags!r}]."
+            raise FlowBuildError(msg)
+        self.tags = set(tags or ()) | active_tags.get()
         self.max_retries = max_retries or 0
         self.retry_delay = _as_delta(retry_delay, "retry_delay")
         self.retry_on: tuple[type[Exception], ...] = ()
@@ -96,8 +98,12 @@ class Task:
         self.trigger: Trigger | str = trigger or "all_successful"
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
-        self.nout = nout
+        self.task_run_name = task_run_name
+        self.nout = count_outputs(self) if nout is None else nout
         self._check()
+        created = created_tasks.get()
+        if created is not None:
+            created[self] = None
 
     def _check(self) -> None:
         """Refuse options that do not fit together, and a ``run`` that cannot be a task's."""
@@ -133,6 +139,8 @@ class Task:
 
     def signature(self) -> inspect.Signature:
         """Return the signature of ``run``."""
+        if type(self).run is Task.run:  # A task that only has its place: it takes nothing.
+            return _NO_ARGUMENTS
         whole = _signature_of(type(self).run)
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
@@ -149,14 +157,32 @@ class Task:
 
         return task_logger(self.name)
 
-    def copy(self, **changes: object) -> Task:
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Describe the arguments of ``run``: the type, default and whether it is required."""
+        return {
+            each.name: {
+                "type": Any if each.annotation is each.empty else each.annotation,
+                "default": None if each.default is each.empty else each.default,
+                "required": each.default is each.empty,
+            }
+            for each in self.signature().parameters.values()
+        }
+
+    def outputs(self) -> Any:  # noqa: ANN401 - a type
+        """Return the annotation of what ``run`` returns, or Any."""
+        found = self.signature().return_annotation
+        return Any if found is inspect.Signature.empty else found
+
+    def copy(self, **changes: Any) -> Self:  # noqa: ANN401 - values of any attributes
         """Return another task like this one, with some attributes changed.
 
         Raises:
             FlowBuildError: There is no such attribute.
         """
+        created = created_tasks.get()
+        if created is not None:
+            created.pop(self, None)  # A template has done its part.
         made = copy.copy(self)
-        made.tags = set(self.tags)
         for name, value in changes.items():
             if name not in vars(self):
                 msg = f"Tasks have no {name!r}. task_args may change {', '.join(vars(self))}."
@@ -164,139 +190,11 @@ class Task:
             if name in {"retry_delay", "timeout"}:
                 value = _as_delta(value, name)  # noqa: PLW2901 - as the constructor does
             setattr(made, name, value)
+        # Tags given here come in addition, as tags of a ``with`` block do.
+        made.tags = self.tags | set(made.tags) | active_tags.get()
         if changes:
             made._check()  # noqa: SLF001 - same class
         return made
-
-    # --- building flows --------------------------------------------------------------------
-
-    def __call__(
-        self,
-        *args: Any,  # noqa: ANN401 - as run's
-        mapped: bool = False,
-        task_args: Mapping[str, Any] | None = None,
-        upstream_tasks: Iterable[object] | None = None,
-        flow: Flow | None = None,
-        **kwargs: Any,  # noqa: ANN401 - as run's
-    ) -> Any:  # noqa: ANN401 - a result is an argument of other tasks, whatever those want
-        """Add a copy of the task to a flow, with these inputs; return the copy.
-
-        Args:
-            *args: The inputs: constants, other tasks, or lists and dicts of both.
-            **kwargs: Inputs by name.
-            mapped: One run for each element of the inputs.
-            task_args: Attributes that the copy shall have instead.
-            upstream_tasks: Tasks to run before this one that give it nothing.
-            flow: The flow, instead of the one of the ``with`` block.
-
-        Raises:
-            FlowBuildError: There is no flow here, or ``run`` does not take these arguments.
-        """
-        made = self.copy(**(task_args or {}))
-        return made.bind(*args, mapped=mapped, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
-
-    def bind(
-        self,
-        *args: Any,  # noqa: ANN401 - as run's
-        mapped: bool = False,
-        upstream_tasks: Iterable[object] | None = None,
-        flow: Flow | None = None,
-        **kwargs: Any,  # noqa: ANN401 - as run's
-    ) -> Task:
-        """Add this very task to a flow, with these inputs; the imperative ``__call__``."""
-        flow = self._flow(flow, "run(...)")
-        signature = self.signature()
-        try:
-            arguments = dict(signature.bind(*args, **kwargs).arguments)
-        except TypeError as error:
-            msg = f"Task {self.name!r}: {error}. It is {self.name}{signature}."
-            raise FlowBuildError(msg) from None
-        for parameter in signature.parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                arguments.update(arguments.pop(parameter.name, {}))
-        flow.add_task(self)
-        for key, value in arguments.items():
-            if isinstance(value, Unmapped):
-                flow.set_input(self, key, value.value)
-            else:
-                flow.set_input(self, key, value, mapped=mapped)
-        for each in upstream_tasks or ():
-            flow.add_upstream(self, each)
-        return self
-
-    def map(
-        self,
-        *args: Any,  # noqa: ANN401 - sequences of run's arguments
-        upstream_tasks: Iterable[object] | None = None,
-        flow: Flow | None = None,
-        task_args: Mapping[str, Any] | None = None,
-        **kwargs: Any,  # noqa: ANN401 - sequences of run's arguments
-    ) -> Any:  # noqa: ANN401 - as __call__
-        """Add a copy that runs once for each element of its inputs; see ``unmapped``."""
-        return self(
-            *args, mapped=True, task_args=task_args, upstream_tasks=upstream_tasks, flow=flow,
-            **kwargs,
-        )  # fmt: skip
-
-    def set_upstream(
-        self, task: object, flow: Flow | None = None, key: str | None = None, *,
-        mapped: bool = False,
-    ) -> None:  # fmt: skip
-        """Let ``task`` run before this one and, with a key, give it its result."""
-        flow = self._flow(flow, "set_upstream(..., flow=...)")
-        flow.set_dependencies(
-            self,
-            upstream_tasks=None if key else [task],
-            keyword_tasks={key: task} if key else None,
-            mapped=mapped,
-        )
-
-    def set_downstream(
-        self, task: Task, flow: Flow | None = None, key: str | None = None, *,
-        mapped: bool = False,
-    ) -> None:  # fmt: skip
-        """Let ``task`` run after this one and, with a key, take this one's result."""
-        task.set_upstream(self, flow=flow, key=key, mapped=mapped)
-
-    def set_dependencies(
-        self,
-        flow: Flow | None = None,
-        upstream_tasks: Iterable[object] | None = None,
-        downstream_tasks: Iterable[Task] | None = None,
-        keyword_tasks: Mapping[str, object] | None = None,
-        *,
-        mapped: bool = False,
-    ) -> None:
-        """Say what runs before and after this task, and what it takes."""
-        self._flow(flow, "set_dependencies(flow=...)").set_dependencies(
-            self, upstream_tasks, downstream_tasks, keyword_tasks, mapped=mapped
-        )
-
-    def _flow(self, flow: Flow | None, instead: str) -> Flow:
-        flow = flow or active_flow.get()
-        if flow is None:
-            msg = (
-                f"Task {self.name!r} was called outside a flow. Call it inside "
-                f'`with Flow("name") as flow:`, or use {self.name}.{instead} here.'
-            )
-            raise FlowBuildError(msg)
-        return flow
-
-    def __getitem__(self, key: object) -> Any:  # noqa: ANN401 - as __call__
-        """Add a task that takes one element of this one's result."""
-        from loopline.flows.parameter import GetItem
-
-        return GetItem(name=f"{self.name}[{key!r}]").bind(self, key)
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.nout is None:
-            msg = (
-                f"The result of task {self.name!r} is not there before the flow runs, so it cannot "
-                f"be iterated over. Say how many values it returns with @task(nout=...), or use "
-                "another task's .map(...)."
-            )
-            raise TypeError(msg)
-        return iter([self[index] for index in range(self.nout)])
 
     def __repr__(self) -> str:
         return f"<{'Task' if type(self) is FunctionTask else type(self).__name__}: {self.name}>"
@@ -371,6 +269,7 @@ def task(
     trigger: Trigger | str | None = None,
     skip_on_upstream_skip: bool = True,
     log_stdout: bool = False,
+    task_run_name: str | Callable[..., str] | None = None,
     nout: int | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from loopline.flows.signals import SKIP
 from loopline.rules.triggers import TRIGGERS
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "always_run",
     "any_failed",
     "any_successful",
+    "not_all_skipped",
     "trigger_name",
 ]
 
@@ -31,13 +33,17 @@ Trigger = Callable[[dict[Any, Any]], bool]
 
 
 def _ask(name: str, upstream_states: Mapping[Edge, State]) -> bool:
-    states = [
+    states = _states(upstream_states)
+    good = sum(state.is_successful() for state in states)
+    return TRIGGERS[name](good, len(states) - good)
+
+
+def _states(upstream_states: Mapping[Edge, State]) -> list[State]:
+    return [
         each
         for state in upstream_states.values()
         for each in (state.map_states if state.is_mapped() else [state])
     ]
-    good = sum(state.is_successful() for state in states)
-    return TRIGGERS[name](good, len(states) - good)
 
 
 def all_successful(upstream_states: Mapping[Edge, State]) -> bool:
@@ -66,6 +72,19 @@ def all_finished(upstream_states: Mapping[Edge, State]) -> bool:
 
 
 always_run = all_finished
+
+
+def not_all_skipped(upstream_states: Mapping[Edge, State]) -> bool:
+    """Run when every task before succeeded and one of them was not skipped.
+
+    Raises:
+        SKIP: All were skipped.
+    """
+    states = _states(upstream_states)
+    if all(state.is_skipped() for state in states):
+        msg = "All tasks before it were skipped."
+        raise SKIP(msg)
+    return all(state.is_successful() for state in states)
 
 
 def trigger_name(trigger: Trigger | str) -> str:
