@@ -61,7 +61,7 @@ def outside_blocks() -> Iterator[None]:
 
 @contextmanager
 def tags(*words: str) -> Iterator[None]:
-    """Make a block that tags what is made or added in it: ``with tags("gpu"): ...``."""
+    """Make a block in which tasks that are made or added get these words as tags, too."""
     token = active_tags.set(active_tags.get() | frozenset(words))
     try:
         yield

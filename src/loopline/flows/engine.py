@@ -302,11 +302,12 @@ class _Run:
             if trigger(self._memory.upstream_states(slug, map_index)):
                 return TriggerAnswered(slug, map_index)
             message = f"The trigger {self._name_of(trigger)} did not let it run."
-            result: BaseException = TRIGGERFAIL(message)
+            result: object = TRIGGERFAIL(message)
             state = StateKind.TRIGGER_FAILED
         except Signal as signal:
             state = signal.kind if signal.kind.is_finished else StateKind.TRIGGER_FAILED
-            message, result = signal.message, signal
+            message = signal.message
+            result = signal.result if signal.kind.is_successful else signal
         except Exception as error:  # noqa: BLE001 - the user's code; it is reported
             self._line(slug, logging.ERROR, explain(error))
             message = f"The trigger {self._name_of(trigger)} raised {error!r}."

@@ -136,7 +136,7 @@ class Memory:
     def _element(self, slug: str, key: str, value: object, map_index: int) -> Any:  # noqa: ANN401
         mapped = self._mapped_task(value)
         if mapped is not None:
-            return self._results[mapped, map_index].value
+            return self._child_value(mapped, map_index)
         return self._sequences[slug, key][map_index]
 
     def _mapped_task(self, value: object) -> str | None:
