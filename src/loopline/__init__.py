@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
     from loopline.data.versions import dataset
     from loopline.flows import signals, triggers
+    from loopline.flows.active import tags
+    from loopline.flows.annotations import flatten, mapped, unmapped
     from loopline.flows.context import context, get_run_logger
+    from loopline.flows.control_flow import FilterTask, case, ifelse, merge, switch
     from loopline.flows.flow import Flow
-    from loopline.flows.parameter import Parameter
-    from loopline.flows.task import Task, task, unmapped
+    from loopline.flows.function import flow
+    from loopline.flows.mapping import apply_map
+    from loopline.flows.parameter import DateTimeParameter, Parameter
+    from loopline.flows.resources import ResourceManager, resource_manager
+    from loopline.flows.task import Task, task
     from loopline.integrations.everything import autolog
     from loopline.models import infer_signature, load_model
     from loopline.records.tracking import Metric, Param, RunTag
@@ -114,14 +120,19 @@ if TYPE_CHECKING:
 __all__ = [
     "ActiveRun",
     "Client",
+    "DateTimeParameter",
+    "FilterTask",
     "Flow",
     "Metric",
     "Param",
     "Parameter",
+    "ResourceManager",
     "RunTag",
     "Task",
     "active_run",
+    "apply_map",
     "autolog",
+    "case",
     "catboost",
     "context",
     "copy_run",
@@ -140,6 +151,8 @@ __all__ = [
     "errors",
     "executors",
     "find_runs",
+    "flatten",
+    "flow",
     "flush",
     "flush_artifact_async_logging",
     "flush_async_logging",
@@ -152,6 +165,7 @@ __all__ = [
     "get_run",
     "get_run_logger",
     "get_tracking_uri",
+    "ifelse",
     "infer_signature",
     "keras",
     "last_active_run",
@@ -181,6 +195,8 @@ __all__ = [
     "log_table",
     "log_text",
     "log_video",
+    "mapped",
+    "merge",
     "models",
     "move_runs",
     "onnx",
@@ -193,6 +209,7 @@ __all__ = [
     "registry",
     "rename_experiment",
     "rename_run",
+    "resource_manager",
     "restore_experiment",
     "restore_run",
     "schedules",
@@ -211,6 +228,8 @@ __all__ = [
     "sklearn",
     "sql",
     "start_run",
+    "switch",
+    "tags",
     "task",
     "transformers",
     "triggers",
@@ -222,7 +241,9 @@ __all__ = [
 _HOMES = {
     "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
     "loopline.data.versions": "dataset",
-    "loopline.flows": "Flow Parameter Task context get_run_logger task unmapped",
+    "loopline.flows": "DateTimeParameter FilterTask Flow Parameter ResourceManager Task apply_map "
+    "case context flatten flow get_run_logger ifelse mapped merge resource_manager switch tags "
+    "task unmapped",
     "loopline.integrations.everything": "autolog",
     "loopline.models": "infer_signature load_model",
     "loopline.records.tracking": "Metric Param RunTag",

@@ -11,6 +11,7 @@ from loopline.flows.control_flow import FilterTask, case, ifelse, merge, switch
 from loopline.flows.defaults import defaults_from_attrs
 from loopline.flows.edge import Edge
 from loopline.flows.flow import Flow
+from loopline.flows.function import flow
 from loopline.flows.gathering import as_task
 from loopline.flows.mapping import apply_map
 from loopline.flows.parameter import DateTimeParameter, Parameter
@@ -33,6 +34,7 @@ __all__ = [
     "context",
     "defaults_from_attrs",
     "flatten",
+    "flow",
     "get_run_logger",
     "ifelse",
     "mapped",

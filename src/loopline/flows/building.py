@@ -9,6 +9,7 @@ from loopline.errors import FlowBuildError
 from loopline.flows import order
 from loopline.flows.active import inside_map
 from loopline.flows.annotations import EdgeAnnotation
+from loopline.flows.constants import Constant
 from loopline.flows.edge import Edge
 from loopline.flows.gathering import as_task
 from loopline.flows.graph import Graph
@@ -120,7 +121,8 @@ class Builder(Graph):
         takers = [(each.downstream_task, each.key) for each in below if each.key is not None]
         new = as_task(new, flow=self)  # type: ignore[arg-type]
         self._take_out(old)  # First, so that a parameter may take over its name.
-        self.add_task(new)
+        if not isinstance(new, Constant):  # Which arguments that take it hold as it is.
+            self.add_task(new)
         for key, given in inputs.items():
             if given.has_tasks or order.takes(new, key):
                 value = _annotated(given.value)

@@ -74,7 +74,7 @@ class case:  # noqa: N801 - Prefect 1's name
         FlowBuildError: The value is a task, or the block adds to more than one flow.
     """
 
-    def __init__(self, task: Task, value: object) -> None:
+    def __init__(self, task: Any, value: object) -> None:  # noqa: ANN401 - a result, of any type
         if isinstance(value, Task):
             msg = (
                 f"case(..., {value!r}) cannot compare two results. Write "
@@ -114,7 +114,7 @@ class case:  # noqa: N801 - Prefect 1's name
         self._tasks = {}
 
 
-def switch(condition: Task, cases: Mapping[Any, Any], mapped: bool = False) -> None:  # noqa: FBT001, FBT002 - Prefect 1's signature
+def switch(condition: Any, cases: Mapping[Any, Any], mapped: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - a result, of any type; Prefect 1's signature
     """Run the task whose key equals a result, and skip the others.
 
     Args:
@@ -136,7 +136,7 @@ def as_bool(x: Any) -> bool:  # noqa: ANN401 - any result
 
 
 def ifelse(
-    condition: Task,
+    condition: Any,  # noqa: ANN401 - a result, of any type
     true_task: Any,  # noqa: ANN401 - a task, or a value to merge
     false_task: Any,  # noqa: ANN401 - likewise
     mapped: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature

@@ -71,6 +71,12 @@ class Edge(_Ends):
         """Both ends."""
         return {self.upstream_task, self.downstream_task}
 
+    def serialize(self) -> dict[str, Any]:
+        """Describe the edge as data that JSON can hold."""
+        from loopline.flows.description import describe_edge
+
+        return describe_edge(self)
+
     def __repr__(self) -> str:
         how = "mapped " * self.mapped + "flattened " * self.flattened
         what = f" as {self.key}" if self.key else ""

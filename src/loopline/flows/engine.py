@@ -21,6 +21,7 @@ from loopline.errors import LooplineError
 from loopline.flows.attempt import Call, Outcome, explain, run_attempt
 from loopline.flows.backlog import Backlog
 from loopline.flows.executors.local import LocalExecutor
+from loopline.flows.given import given_task_runs
 from loopline.flows.guarded import HeldError, guarded
 from loopline.flows.log_buffer import LogBuffer
 from loopline.flows.memory import Memory
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.flows.executors.base import Executor, Pool
     from loopline.flows.flow import Flow
+    from loopline.flows.task import Task
     from loopline.records.facts import Fact
     from loopline.records.operation import Operation
     from loopline.rules.machine import Command, Event
@@ -100,6 +102,8 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
     recorder: Recorder | None = None,
     initial: Iterable[TaskRun] = (),
     scheduled_start_time: datetime | None = None,
+    task_states: Mapping[Task, State] | None = None,
+    context: Mapping[str, Any] | None = None,
     echo: bool = False,
     hold: threading.Event | None = None,
 ) -> State:
@@ -114,6 +118,8 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         recorder: Where facts go; by default the process's recorder.
         initial: Task runs of earlier holders: what they finished is not run again.
         scheduled_start_time: When the run was due.
+        task_states: States of tasks to begin with: what they finished is not run again.
+        context: What the run context has in it, too.
         echo: Show log lines on standard error, too.
         hold: Set by another thread when the run shall pause: what runs ends, no more begins.
 
@@ -125,12 +131,14 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
 
         recorder = get_recorder()
     values = {
+        **(context or {}),
         "flow_name": flow.name,
         "flow_run_id": flow_run_id or new_flow_run_id(),
         "parameters": dict(parameters or {}),
         "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
     }
-    run = _Run(flow, recorder, values, list(initial), token=token, echo=echo, hold=hold)
+    given = list(given_task_runs(flow, task_states or {}))
+    run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
     run.begin(is_new=flow_run_id is None)
     return run.carry_through(executor or flow.executor or LocalExecutor())
 
@@ -144,6 +152,7 @@ class _Run:
         recorder: Recorder,
         values: dict[str, Any],
         initial: list[TaskRun],
+        given: list[tuple[TaskRun, Result]],
         *,
         token: int,
         echo: bool,
@@ -159,7 +168,10 @@ class _Run:
         self._echo = echo
         self._log = LogBuffer(self._record)
         kept = KeptResults(self._open_blob, partial(self._line, "", logging.WARNING))
-        usable = usable_task_runs(flow, initial, kept.can_read)
+        for task_run, result in given:
+            kept.put(task_run.result, result)
+        self._given = given
+        usable = usable_task_runs(flow, [*initial, *(each for each, _ in given)], kept.can_read)
         self._resumed = len(usable)
         self._tasks = {slug: task for task, slug in flow.slugs.items()}
         self._graph = flow.graph()
@@ -186,6 +198,26 @@ class _Run:
                 flow_name=self._flow.name,
                 graph=self._graph if is_new else None,
                 parameters=plain(self._values["parameters"]),
+            )
+        )
+        for task_run, result in self._given:
+            self._record_given(task_run, result)
+
+    def _record_given(self, task_run: TaskRun, result: Result) -> None:
+        """Record a state that was given, as if the task had just entered it."""
+        reference = NOT_KEPT
+        if task_run.result:
+            reference = self._keep(task_run.task_slug, result)
+        self._record(
+            TaskRunState(
+                flow_run_id=self._id,
+                task_slug=task_run.task_slug,
+                map_index=task_run.map_index,
+                state=task_run.state,
+                at_ms=_now_ms(),
+                message=writable(task_run.message),
+                result=reference,
+                token=self._token,
             )
         )
 
@@ -327,7 +359,7 @@ class _Run:
         self._memory.enter(command)
         reference = NOT_KEPT
         if state in _RESULTS and not isinstance(self._tasks[slug], Parameter | GetItem):
-            reference = self._keep(slug, map_index)
+            reference = self._keep(slug, self._memory.result(slug, map_index))
         elif state is StateKind.RETRYING:
             self._line(slug, logging.WARNING, f"It will be tried again: {command.message}")
         self._record(
@@ -344,8 +376,7 @@ class _Run:
             )
         )
 
-    def _keep(self, slug: str, map_index: int) -> str:
-        result = self._memory.result(slug, map_index)
+    def _keep(self, slug: str, result: Result) -> str:
         try:
             return keep(result, self._recorder.stage_bytes)
         except Exception as error:  # noqa: BLE001 - whatever pickling raises; it is reported

@@ -138,6 +138,10 @@ class Flow(Builder):
         parameters: Mapping[str, Any] | None = None,
         run_on_schedule: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
         executor: Executor | None = None,
+        *,
+        state: State | None = None,
+        task_states: Mapping[Task, State] | None = None,
+        context: Mapping[str, Any] | None = None,
         **kwargs: Any,  # noqa: ANN401 - parameters by name
     ) -> State:
         """Run the flow here and now, or with a schedule at its times; return the final state.
@@ -146,20 +150,38 @@ class Flow(Builder):
             parameters: Values of the flow's parameters; they can be given by name as well.
             run_on_schedule: Whether to wait for the schedule, over and over, until it ends; by
                 default when there is one.
-            **kwargs: Parameters by name.
             executor: Where the tasks run, instead of the flow's own executor.
+            state: State of the flow to begin with; the task states in its result count as given.
+                A finished one is returned as it is.
+            task_states: States of tasks to begin with: what they finished is not run again.
+            context: What the run context has in it, too.
+            **kwargs: Parameters by name.
 
         Returns:
             The state, whose ``result[task]`` is the state of each task.
 
         Raises:
-            FlowBuildError: The flow cannot run.
+            FlowBuildError: The flow cannot run, or this is still its ``with`` block.
             InvalidInputError: The parameters are not the flow's.
         """
         from loopline.flows.local_runs import run_here
 
+        if self._entered:
+            msg = (
+                f"The flow {self.name!r} is still being built here. Call flow.run() after its "
+                "`with` block, not in it."
+            )
+            raise FlowBuildError(msg)
+        if state is not None and state.is_finished():
+            return state
+        known = state.result if state is not None and isinstance(state.result, dict) else {}
         return run_here(
-            self, {**(parameters or {}), **kwargs}, executor=executor, on_schedule=run_on_schedule
+            self,
+            {**(parameters or {}), **kwargs},
+            executor=executor,
+            on_schedule=run_on_schedule,
+            task_states={**known, **(task_states or {})},
+            context=context,
         )
 
     def visualize(
@@ -198,3 +220,61 @@ class Flow(Builder):
             idempotency_key=idempotency_key,
             **kwargs,
         )
+
+    # --- telling ---------------------------------------------------------------------------
+
+    def serialize(self, build: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Prefect 1's signature
+        """Describe the flow as data that JSON can hold: tasks, edges, parameters, options.
+
+        Args:
+            build: Taken for Prefect 1's sake; there is nothing to build apart.
+
+        Raises:
+            FlowBuildError: The flow cannot run.
+        """
+        from loopline.flows.description import describe_flow
+
+        self.validate()
+        return describe_flow(self)
+
+    def serialized_hash(self, build: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - likewise
+        """Hash that description: 64 hex digits, alike in every process; no code is in it.
+
+        Raises:
+            FlowBuildError: The flow cannot run.
+        """
+        from loopline.flows.description import hash_flow
+
+        self.validate()
+        return hash_flow(self)
+
+    def diagnostics(self) -> str:
+        """Tell what helps to find a fault, as JSON; of settings only the names, never a value."""
+        from loopline.flows.description import diagnose
+
+        return diagnose(self)
+
+    def save(self, fpath: str | Path | None = None) -> str:
+        """Write the flow to a file, by default in the home; return its path.
+
+        Raises:
+            FlowBuildError: Something the flow refers to cannot be pickled.
+        """
+        from loopline.flows.files import save_flow
+
+        return save_flow(self, fpath)
+
+    @classmethod
+    def load(cls, fpath: str | Path) -> Flow:
+        """Read a flow that ``save`` wrote, by the file's path or the flow's name.
+
+        Reading runs code that is in the file: read only what you trust.
+
+        Raises:
+            NotFoundError: There is no such file.
+            IntegrityError: It is no file of a flow, or damaged.
+            FlowError: Another Python wrote it.
+        """
+        from loopline.flows.files import load_flow_file
+
+        return load_flow_file(fpath)

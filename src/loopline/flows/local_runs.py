@@ -12,9 +12,12 @@ from loopline.flows.order import check_executor, count
 from loopline.rules.timetable import next_times
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loopline.flows.executors.base import Executor
     from loopline.flows.flow import Flow
     from loopline.flows.states import State
+    from loopline.flows.task import Task
 
 __all__ = ["check_parameters", "run_here"]
 
@@ -41,6 +44,8 @@ def check_parameters(flow: Flow, given: dict[str, Any]) -> None:
             f"{', '.join(missing)}. Run it with parameters={{{values}}}."
         )
         raise InvalidInputError(msg)
+    for name, value in given.items():
+        known[name].check(value)
 
 
 def run_here(
@@ -49,6 +54,8 @@ def run_here(
     *,
     executor: Executor | None = None,
     on_schedule: bool | None = None,
+    task_states: Mapping[Task, State] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> State:
     """Run a flow in this process, once or at each time of its schedule; return the last state.
 
@@ -60,7 +67,14 @@ def run_here(
     check_executor(executor)
     if flow.schedule is None or on_schedule is False:
         check_parameters(flow, parameters)
-        return run_flow(flow, parameters=parameters, executor=executor, echo=True)
+        return run_flow(
+            flow,
+            parameters=parameters,
+            executor=executor,
+            task_states=task_states,
+            context=context,
+            echo=True,
+        )
     spec = flow.schedule.spec()
     after = datetime.now(UTC)
     state: State | None = None
@@ -72,8 +86,15 @@ def run_here(
         given = {**times[0].parameters, **parameters}
         check_parameters(flow, given)
         state = run_flow(
-            flow, parameters=given, executor=executor, scheduled_start_time=due, echo=True
+            flow,
+            parameters=given,
+            executor=executor,
+            scheduled_start_time=due,
+            task_states=task_states,
+            context=context,
+            echo=True,
         )
+        task_states = None  # Only the first run goes on from there.
         # Times that passed while the run took its time are not made up for.
         after = max(due, datetime.now(UTC))
     if state is None:

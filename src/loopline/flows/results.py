@@ -143,6 +143,10 @@ class KeptResults:
             self._results[reference] = Result(load=partial(self._load, reference))
         return self._results[reference]
 
+    def put(self, reference: str, result: Result) -> None:
+        """Keep a result that is at hand under a reference."""
+        self._results[reference] = result
+
     def can_read(self, reference: str) -> bool:
         """Tell whether a result is still there and can be unpickled; what was read is kept."""
         try:

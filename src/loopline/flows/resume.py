@@ -49,7 +49,7 @@ def usable_task_runs(
         )
         if is_taken:
             own = (
-                []
+                [run for run in own if run.result and can_read(run.result)]
                 if isinstance(task, Parameter | GetItem)
                 else [run for run in own if _has_what_it_gave(run, can_read)]
             )

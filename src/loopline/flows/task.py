@@ -173,6 +173,12 @@ class Task(Wiring):
         found = self.signature().return_annotation
         return Any if found is inspect.Signature.empty else found
 
+    def serialize(self) -> dict[str, Any]:
+        """Describe the task as data that JSON can hold."""
+        from loopline.flows.description import describe_task
+
+        return describe_task(self)
+
     def copy(self, **changes: Any) -> Self:  # noqa: ANN401 - values of any attributes
         """Return another task like this one, with some attributes changed.
 
