@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 PROJECT = "pyproject.toml"
-BASE_EXTRAS = ("buckets", "dask", "data", "demo", "gcs", "oidc", "postgres")
+BASE_EXTRAS = ("buckets", "dask", "data", "demo", "duckdb", "gcs", "oidc", "postgres")
+BASE_EXTRAS += ("messages", "notebooks", "vm")
 BASE = [f"--extra={extra}" for extra in BASE_EXTRAS]
 BASE += ["--group=dev"]
 TORCH = [f"--extra={extra}" for extra in ("catboost", "lightning", "onnx", "torch", "transformers")]

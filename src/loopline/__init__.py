@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         registry,
         schedules,
         sklearn,
+        tasks,
         transformers,
         xgboost,
     )
@@ -231,6 +232,7 @@ __all__ = [
     "switch",
     "tags",
     "task",
+    "tasks",
     "transformers",
     "triggers",
     "unmapped",
@@ -272,7 +274,7 @@ _MODULES = {
     **{name: f"loopline.{name}" for name in ("data", "errors", "executors", "keras", "models")},
     **{name: f"loopline.{name}" for name in ("lifecycle", "registry", "schedules", "sklearn")},
     **{name: f"loopline.{name}" for name in ("lightgbm", "lightning", "optuna")},
-    **{name: f"loopline.{name}" for name in ("transformers", "xgboost")},
+    **{name: f"loopline.{name}" for name in ("tasks", "transformers", "xgboost")},
     **{name: f"loopline.{name}" for name in ("catboost", "onnx", "pyfunc", "pytorch")},
     **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
 }

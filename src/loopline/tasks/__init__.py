@@ -1,0 +1,57 @@
+"""Tasks that are ready to use in flows: ``from loopline.tasks import ShellTask``.
+
+What they need beyond Loopline is imported when they run, and they say how to install it.
+"""
+
+from __future__ import annotations
+
+from loopline.tasks.bigquery import BigQueryQuery
+from loopline.tasks.copying import CopiedFile, CopyFiles
+from loopline.tasks.flow_runs import (
+    CancelFlowRun,
+    StartFlowRun,
+    create_flow_run,
+    get_task_run_result,
+    wait_for_flow_run,
+)
+from loopline.tasks.http import HttpAnswer, HttpRequest
+from loopline.tasks.messages import SendMessage
+from loopline.tasks.model import compare, evaluate, notify, promote
+from loopline.tasks.notebooks import ExecutedNotebook, ExecuteNotebook
+from loopline.tasks.results import ParquetTable
+from loopline.tasks.secret import EnvVarSecret, SecretTask
+from loopline.tasks.shell import ProcessTask, ShellTask
+from loopline.tasks.sql import DuckDBQuery, SQLQuery
+from loopline.tasks.waiting import WaitFor, WaitForFile, WaitForHttp, WaitForRow, WaitingTask
+
+__all__ = [
+    "BigQueryQuery",
+    "CancelFlowRun",
+    "CopiedFile",
+    "CopyFiles",
+    "DuckDBQuery",
+    "EnvVarSecret",
+    "ExecuteNotebook",
+    "ExecutedNotebook",
+    "HttpAnswer",
+    "HttpRequest",
+    "ParquetTable",
+    "ProcessTask",
+    "SQLQuery",
+    "SecretTask",
+    "SendMessage",
+    "ShellTask",
+    "StartFlowRun",
+    "WaitFor",
+    "WaitForFile",
+    "WaitForHttp",
+    "WaitForRow",
+    "WaitingTask",
+    "compare",
+    "create_flow_run",
+    "evaluate",
+    "get_task_run_result",
+    "notify",
+    "promote",
+    "wait_for_flow_run",
+]
