@@ -11,6 +11,7 @@ from loopline.executors import LocalDaskExecutor, LocalExecutor
 from loopline.flows import Flow, task
 from loopline.flows.backlog import Backlog, depths
 from loopline.flows.engine import run_flow
+from loopline.records.facts import TaskRunState
 from loopline.records.flows import FlowGraph, GraphEdge, GraphTask, StateKind
 from loopline.rules.machine import StartTask
 
@@ -66,7 +67,7 @@ def test_a_row_is_through_the_flow_long_before_the_last_row_begins(executor: Exe
     ended = [
         (fact.task_slug, fact.map_index)
         for fact in recorder.facts
-        if getattr(fact, "state", None) is StateKind.SUCCESS and hasattr(fact, "task_slug")
+        if isinstance(fact, TaskRunState) and fact.state is StateKind.SUCCESS
     ]
     first_row_ended = ended.index(("train-1", 0))
     assert first_row_ended < 100

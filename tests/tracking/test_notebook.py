@@ -50,8 +50,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         "IPYTHONDIR": str(home / "ipython"),
     }
     try:
-        cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]  # type: ignore[no-untyped-call]
-        notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+        cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]
+        notebook = nbformat.v4.new_notebook(cells=cells)
         client = nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3")
         client.execute()
     finally:
