@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from tests.security.target import MLFLOW
 
 if TYPE_CHECKING:
     from tests.security.target import Target
+    from tests.server.running import Answer
 
 SQL = [
     "' OR 1=1 --", "'; DROP TABLE ll_run; --", '" OR ""="', "`; DROP TABLE ll_run; --",
@@ -76,3 +78,56 @@ def test_a_forged_page_token_is_refused(target: Target, inner: object) -> None:
         for route in ("registered-models", "model-versions"):
             path = f"/api/2.0/mlflow/{route}/search?page_token={quote(token)}"
             assert target.send("GET", path, None).status == 400
+
+
+def _pages(target: Target) -> list[tuple[str, str, dict[str, object]]]:
+    """Fill what has pages; name each road to them, with what asks for one thing a page."""
+    run_id = str(target.made("runs/create", {"experiment_id": "0"})["run"]["info"]["run_id"])
+    target.made("runs/create", {"experiment_id": "0"})
+    points = [{"key": "mae", "value": 4 - n, "step": n, "timestamp": n} for n in range(3)]
+    target.made("runs/log-batch", {"run_id": run_id, "metrics": points})
+    for name in ("a", "b"):
+        target.post("experiments/create", {"name": f"pages {name}"})
+        target.post("registered-models/create", {"name": f"pages-{name}"})
+        source = {"name": f"pages-{name}", "source": f"runs:/{target.run_id}/model"}
+        target.post("model-versions/create", {**source, "run_id": target.run_id})
+        target.made("logged-models", {"experiment_id": "0", "name": f"pages-{name}"})
+        hook = {"name": name, "url": "https://hooks.example/x", "status": "DISABLED"}
+        hook_json = msgspec.json.encode({**hook, "events": ["model_version.created"]})
+        assert target.send("POST", "/api/v1/ops/create-webhook", hook_json).status == 200
+    history = f"metrics/get-history?metric_key=mae&run_id={run_id}"
+    return [
+        ("POST", f"{MLFLOW}runs/search", {"experiment_ids": ["0"]}),
+        ("POST", f"{MLFLOW}experiments/search", {}),
+        ("POST", f"{MLFLOW}logged-models/search", {"experiment_ids": ["0"]}),
+        ("GET", f"{MLFLOW}registered-models/search?", {}),
+        ("GET", f"{MLFLOW}model-versions/search?", {}),
+        ("GET", f"{MLFLOW}{history}&", {}),
+        ("GET", f"{MLFLOW}webhooks?", {}),
+        ("POST", "/api/v1/ops/search-runs", {}),
+        ("POST", "/api/v1/ops/search-run-table", {}),
+    ]
+
+
+def _page(target: Target, road: tuple[str, str, dict[str, object]], token: str) -> Answer:
+    method, path, fields = road
+    if method == "GET":
+        return target.send("GET", f"{path}max_results=1&page_token={quote(token)}", None)
+    asked = {**fields, "max_results": 1, "page_token": token}
+    return target.send(method, path, msgspec.json.encode(asked))
+
+
+def test_a_page_token_with_one_letter_changed_is_refused_wherever_there_are_pages(
+    target: Target,
+) -> None:
+    for road in _pages(target):
+        first = _page(target, road, "")
+        assert first.status == 200, (road, first.body)
+        token = str(msgspec.json.decode(first.body).get("next_page_token", ""))
+        assert token, (road, first.body)
+        assert _page(target, road, token).status == 200, road
+        for at in (0, len(token) // 2, len(token) - 1):
+            other = "B" if token[at] == "A" else "A"
+            answer = _page(target, road, token[:at] + other + token[at + 1 :])
+            assert answer.status == 400, (road, at)
+            assert b"Search again" in answer.body

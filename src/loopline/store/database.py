@@ -52,9 +52,11 @@ class Store:
     Attributes:
         clock: Tells the Unix time in milliseconds; schedules and leases go by it.
         memo: Runs that were read of late; None where who reads them may change them.
+        page_key: What signs tokens of pages, once one was made: ``page_tokens.key_of``.
     """
 
     memo: RunMemo | None = None
+    page_key: bytes = b""
 
     def __init__(self, url: str, *, clock: Callable[[], int] = wall_clock_ms) -> None:
         """Open the database at ``url`` (SQLAlchemy's form), creating a missing SQLite file.

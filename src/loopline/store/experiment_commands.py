@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
@@ -17,6 +15,7 @@ from loopline.rules.names import check_experiment_name, check_experiment_tag_val
 from loopline.store import experiments, schema
 from loopline.store.callers import only_visible
 from loopline.store.lifecycle import parse_lifecycle
+from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -113,7 +112,7 @@ def remove_experiment_tag(
 
 
 def search_experiments(
-    _store: Store, connection: Connection, call: ops.SearchExperiments
+    store: Store, connection: Connection, call: ops.SearchExperiments
 ) -> ExperimentPage:
     """Search experiments; two statements, then each is matched in memory."""
     if not 0 < call.max_results <= MAX_RESULTS:
@@ -127,18 +126,20 @@ def search_experiments(
         (one for one in _all(connection, call.lifecycle) if matches(node, one)), call.order_by
     )
     start = 0
+    stamp = stamp_of(type(call).__name__, call.filter, call.order_by, call.lifecycle)
     if call.page_token:
-        last = _decode(call.page_token)
+        (last,) = decode_place(key_of(store, connection), call.page_token, stamp, 1)
         places = {one.experiment_id: index for index, one in enumerate(found)}
         if last not in places:  # Deleted or renamed meanwhile: where it stood is not known.
-            msg = "The page token's experiment is gone. Ask for the first page again."
+            msg = "The page token's experiment is gone. Search again from the first page."
             raise InvalidInputError(msg)
         start = places[last] + 1
     page = found[start : start + call.max_results]
     is_last = start + len(page) >= len(found)
-    return ExperimentPage(
-        experiments=page, next_page_token="" if is_last else _encode(page[-1].experiment_id)
-    )
+    if is_last:
+        return ExperimentPage(experiments=page)
+    token = encode_place(key_of(store, connection), stamp, (page[-1].experiment_id,))
+    return ExperimentPage(experiments=page, next_page_token=token)
 
 
 def _all(connection: Connection, lifecycle: str) -> list[Experiment]:
@@ -207,15 +208,3 @@ def _touch(store: Store, connection: Connection, number: int) -> None:
     connection.execute(
         update(_experiment).where(_experiment.c.id == number).values(updated_ms=store.clock())
     )
-
-
-def _encode(experiment_id: str) -> str:
-    return base64.urlsafe_b64encode(experiment_id.encode()).decode().rstrip("=")
-
-
-def _decode(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-    except (binascii.Error, ValueError) as error:
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg) from error

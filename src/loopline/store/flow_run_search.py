@@ -13,6 +13,7 @@ from loopline.store import schema
 from loopline.store.callers import only_visible
 from loopline.store.flow_rows import flow_run_record, flow_run_row
 from loopline.store.flow_waits import with_waits
+from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,22 +40,24 @@ def list_flow_runs(store: Store, connection: Connection, call: ops.ListFlowRuns)
         query = query.where(_run.c.flow_name == call.flow_name)
     if call.states:
         query = query.where(_run.c.state.in_(call.states))
+    stamp = stamp_of(
+        type(call).__name__, call.project, call.flow_name, call.states, call.with_unregistered
+    )
     if call.page_token:
-        text, _, flow_run_id = call.page_token.partition(":")
-        if not text.isdecimal() or not flow_run_id:
-            msg = "Invalid page token. Ask for the first page again."
-            raise InvalidInputError(msg)
+        key = key_of(store, connection)
+        at_ms, flow_run_id = decode_place(key, call.page_token, stamp, 2)
         query = query.where(
             or_(
-                _run.c.scheduled_ms < int(text),
-                and_(_run.c.scheduled_ms == int(text), _run.c.flow_run_id > flow_run_id),
+                _run.c.scheduled_ms < at_ms,
+                and_(_run.c.scheduled_ms == at_ms, _run.c.flow_run_id > flow_run_id),
             )
         )
     rows = connection.execute(query.limit(call.max_results + 1)).all()
     shown = rows[: call.max_results]
     token = ""
     if len(rows) > len(shown):
-        token = f"{shown[-1].scheduled_ms}:{shown[-1].flow_run_id}"
+        place = (shown[-1].scheduled_ms, shown[-1].flow_run_id)
+        token = encode_place(key_of(store, connection), stamp, place)
     records = [flow_run_record(row) for row in shown]
     return FlowRunPage(
         flow_runs=with_waits(connection, shown, records, store.clock()), next_page_token=token

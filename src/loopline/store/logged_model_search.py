@@ -53,7 +53,7 @@ _NEWEST = (Key(_model.c.created_ms, descending=True), Key(_model.c.model_id))
 
 
 def search_logged_models(
-    _store: Store, connection: Connection, call: ops.SearchLoggedModels
+    store: Store, connection: Connection, call: ops.SearchLoggedModels
 ) -> LoggedModelPage:
     """Search logged models: one statement, and four for every 500 found."""
     check_count(call.max_results, MOST)
@@ -74,6 +74,7 @@ def search_logged_models(
         order="deterministic",
     )
     rows, token = read_page(
+        store,
         connection,
         query,
         _keys(call.order_by),

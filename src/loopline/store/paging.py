@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, or_
 
 from loopline.errors import InvalidInputError
-from loopline.store.page_tokens import decode_place, encode_place
+from loopline.store.page_tokens import decode_place, encode_place, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
+
+    from loopline.store.database import Store
 
 __all__ = ["Key", "check_count", "read_page"]
 
@@ -43,17 +45,19 @@ def check_count(given: int, most: int) -> None:
 
 
 def read_page(
+    store: Store,
     connection: Connection,
     query: Select[Any],
     keys: Sequence[Key],
     *,
-    stamp: int,
+    stamp: bytes,
     token: str,
     most: int,
 ) -> tuple[Sequence[Row[Any]], str]:
     """Read the rows of a page, and where the next one begins (empty: no more).
 
     Args:
+        store: What is searched; its key signs the tokens.
         connection: A transaction.
         query: What is searched.
         keys: Its order, total.
@@ -63,22 +67,16 @@ def read_page(
     """
     columns = [key.column for key in keys]
     if token:
-        query = query.where(_after(_place(token, stamp, columns), keys))
+        place = decode_place(key_of(store, connection), token, stamp, len(columns))
+        query = query.where(_after(place, keys))
     by = [key.column.desc() if key.descending else key.column.asc() for key in keys]
     places = [column.label(f"place_{index}") for index, column in enumerate(columns)]
     rows = connection.execute(query.add_columns(*places).order_by(*by).limit(most + 1)).all()
     shown = rows[:most]
     if len(rows) == len(shown):
         return shown, ""
-    return shown, encode_place(stamp, tuple(shown[-1][-len(columns) :]))
-
-
-def _place(token: str, stamp: int, columns: list[ColumnElement[Any]]) -> tuple[Any, ...]:
-    place = decode_place(token, stamp, len(columns))
-    if not all(map(isinstance, place, (column.type.python_type for column in columns))):
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg)
-    return place
+    place = tuple(shown[-1][-len(columns) :])
+    return shown, encode_place(key_of(store, connection), stamp, place)
 
 
 def _after(place: tuple[Any, ...], keys: Sequence[Key]) -> ColumnElement[bool]:

@@ -59,10 +59,11 @@ _VERSION_COLUMNS: dict[str, ColumnElement[Any]] = {
 }
 
 
-def search_models(_store: Store, connection: Connection, call: ops.SearchModels) -> ModelPage:
+def search_models(store: Store, connection: Connection, call: ops.SearchModels) -> ModelPage:
     """Search registered models: one statement, and three for every 500 found."""
     check_count(call.max_results, MAX_MODELS)
     rows, token = _page(
+        store,
         connection,
         select(_model).where(*only_visible(connection, Thing.MODEL, _model.c.name)),
         call,
@@ -74,10 +75,11 @@ def search_models(_store: Store, connection: Connection, call: ops.SearchModels)
     return ModelPage(models=model_records(connection, rows), next_page_token=token)
 
 
-def search_versions(_store: Store, connection: Connection, call: ops.SearchVersions) -> VersionPage:
+def search_versions(store: Store, connection: Connection, call: ops.SearchVersions) -> VersionPage:
     """Search versions of all models: one statement, and one for every 500 found."""
     check_count(call.max_results, MAX_VERSIONS)
     rows, token = _page(
+        store,
         connection,
         VERSIONS.where(*only_visible(connection, Thing.MODEL, _version.c.name)),
         call,
@@ -90,6 +92,7 @@ def search_versions(_store: Store, connection: Connection, call: ops.SearchVersi
 
 
 def _page(
+    store: Store,
     connection: Connection,
     query: Select[Any],
     call: ops.SearchModels | ops.SearchVersions,
@@ -101,6 +104,7 @@ def _page(
     if node is not None:
         query = query.where(condition(node, holds))
     return read_page(
+        store,
         connection,
         query,
         [Key(columns[each.field.key], each.descending) for each in orders],

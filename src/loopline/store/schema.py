@@ -31,7 +31,7 @@ from sqlalchemy import (
     true,
 )
 
-__all__ = ["VERSION", "metadata"]
+__all__ = ["PAGES", "VERSION", "metadata"]
 
 #: The migration that leads to these tables; a new store is made without the ones before it.
 VERSION = "0001"
@@ -52,6 +52,16 @@ Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresq
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Empty = text("''")
 Zero = text("0")
+
+#: Random keys that a store has from its beginning, and that all its servers share.
+store_key = Table(
+    "ll_store_key",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+#: The one that signs tokens of pages.
+PAGES = "pages"
 
 experiment = Table(
     "ll_experiment",

@@ -19,7 +19,7 @@ from loopline.store.callers import visible_in
 from loopline.store.documents import RUNS, TABLE_RUNS, RunTableBuilder, records_of
 from loopline.store.experiments import parse_id
 from loopline.store.lifecycle import parse_lifecycle
-from loopline.store.page_tokens import decode_place, encode_place, stamp_of
+from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 from loopline.store.run_uses import uses_of
 from loopline.store.search_plan import Hit, Question, count, find
 
@@ -49,7 +49,7 @@ OF_TABLE = TABLE_RUNS.where(_AMONG)
 
 def search_runs(store: Store, connection: Connection, call: ops.SearchRuns) -> RunPage:
     """Search runs by a filter, in order, a page at a time."""
-    hits, token = _search(connection, call)
+    hits, token = _search(store, connection, call)
     runs: list[Run] = []
     uses: list[RunUses] = []
     for rows in _rows(connection, OF_PAGE, hits):
@@ -59,9 +59,9 @@ def search_runs(store: Store, connection: Connection, call: ops.SearchRuns) -> R
     return RunPage(runs=runs, next_page_token=token, uses=uses)
 
 
-def search_run_table(_store: Store, connection: Connection, call: ops.SearchRunTable) -> RunTable:
+def search_run_table(store: Store, connection: Connection, call: ops.SearchRunTable) -> RunTable:
     """Search runs as ``search_runs`` does, and answer columns."""
-    hits, token = _search(connection, call)
+    hits, token = _search(store, connection, call)
     builder = RunTableBuilder()
     for rows in _rows(connection, OF_TABLE, hits):
         builder.add(rows)
@@ -88,7 +88,7 @@ def count_runs(_store: Store, connection: Connection, call: ops.CountRuns) -> in
 
 
 def _search(
-    connection: Connection, call: ops.SearchRuns | ops.SearchRunTable
+    store: Store, connection: Connection, call: ops.SearchRuns | ops.SearchRunTable
 ) -> tuple[list[Hit], str]:
     """Find the runs of a page, and where the next one begins."""
     if not 0 < call.max_results <= MAX_RESULTS:
@@ -100,7 +100,10 @@ def _search(
     order = _orders(call.order_by)
     node = parse(call.filter)
     stamp = stamp_of(call.filter, call.order_by, call.lifecycle)
-    after = decode_place(call.page_token, stamp, 2 * len(order) + 2) if call.page_token else None
+    after = None
+    if call.page_token:
+        key = key_of(store, connection)
+        after = decode_place(key, call.page_token, stamp, 2 * len(order) + 2)
     experiments = _experiments(connection, call)
     if experiments is not None and not experiments:
         return [], ""
@@ -114,7 +117,9 @@ def _search(
     )
     hits = find(connection, question)
     shown = hits[: call.max_results]
-    return shown, encode_place(stamp, shown[-1].place) if len(hits) > len(shown) else ""
+    if len(hits) == len(shown):
+        return shown, ""
+    return shown, encode_place(key_of(store, connection), stamp, shown[-1].place)
 
 
 def _rows(connection: Connection, query: Select[Any], hits: list[Hit]) -> Iterator[list[Row[Any]]]:

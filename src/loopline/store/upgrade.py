@@ -6,6 +6,7 @@ that was there, and the next one begins anew.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 from pathlib import Path
@@ -33,6 +34,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "ll_schema_version"
 #: What a new store has in it.
 DEFAULT_EXPERIMENT = {"id": 0, "name": "Default", "created_ms": 0, "updated_ms": 0}
+#: Length of the keys that a store makes for itself.
+KEY_BYTES = 32
 #: As Alembic makes it.
 VERSIONS = (
     f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
@@ -130,6 +133,8 @@ def _is_made(store: Store) -> bool:
         _refuse_foreign(connection, store.where)
         schema.metadata.create_all(connection, checkfirst=False)
         connection.execute(insert(schema.experiment).values(DEFAULT_EXPERIMENT))
+        key = {"name": schema.PAGES, "value": secrets.token_bytes(KEY_BYTES)}
+        connection.execute(insert(schema.store_key).values(key))
         connection.exec_driver_sql(VERSIONS)
         connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")  # noqa: S608
         make_views(connection)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from loopline.backend.local import LocalBackend
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.operations import GetMetricColumns
 from loopline.server.mlflow.answers import timed_pairs
 from loopline.server.mlflow.requests import Call, required
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.mlflow.runs import RunId, run_id_of
+from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
@@ -68,12 +68,19 @@ def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
             f"and {MOST_POINTS:,}."
         )
         raise InvalidInputError(msg)
-    found = _columns(backend, run_id_of(call), key)
+    run_id = run_id_of(call)
+    found = _columns(backend, run_id, key)
     if found is None:
         return {}
     steps, times, values = _unpacked(found)
     order = _newest_step_first(steps)
-    start = _decode(call.page_token)
+    assert isinstance(backend, LocalBackend)  # noqa: S101 - a server serves a store
+    stamp, start = stamp_of("metrics/get-history", run_id, key), 0
+    if call.page_token:
+        (start,) = decode_place(key_of(backend.store), call.page_token, stamp, 1)
+    token = ""
+    if start + most < len(order):
+        token = encode_place(key_of(backend.store), stamp, (start + most,))
     shown = order[start : start + most]
     return {
         "metrics": timed_pairs(
@@ -82,7 +89,7 @@ def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
             [times[place] for place in shown],
             [values[place] for place in shown],
         ),
-        "next_page_token": _encode(start + most) if start + most < len(order) else "",
+        "next_page_token": token,
     }
 
 
@@ -146,21 +153,6 @@ def _get_bulk(backend: Backend, call: GetBulk) -> dict[str, Any]:
                 if first <= point["step"] <= last
             ]
     return {"metrics": points}
-
-
-def _encode(offset: int) -> str:
-    return base64.urlsafe_b64encode(b"%d" % offset).decode()
-
-
-def _decode(token: str) -> int:
-    try:
-        offset = int(base64.urlsafe_b64decode(token)) if token else 0
-    except (binascii.Error, ValueError):
-        offset = -1
-    if offset < 0:
-        msg = "Invalid page token. Ask for the first page again."
-        raise InvalidInputError(msg)
-    return offset
 
 
 METRICS: list[Rule] = [

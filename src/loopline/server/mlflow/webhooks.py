@@ -16,6 +16,7 @@ from loopline.server.mlflow.models import DELETE, PATCH
 from loopline.server.mlflow.requests import Call, required
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.webhooks import deliver
+from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 from loopline.store.webhooks import body_of, secret_of
 
 if TYPE_CHECKING:
@@ -177,16 +178,19 @@ def _list(backend: Backend, call: ListWebhooks) -> dict[str, Any]:
     every = backend.call(ops.ListWebhooks())
     ids = [webhook.webhook_id for webhook in every]
     start = 0
-    if call.page_token:  # The id of the last one of the page before.
-        if call.page_token not in ids:
-            msg = "Invalid page token. Ask for the first page again."
+    assert isinstance(backend, LocalBackend)  # noqa: S101 - a server serves a store
+    key, stamp = key_of(backend.store), stamp_of("webhooks")
+    if call.page_token:
+        (last,) = decode_place(key, call.page_token, stamp, 1)
+        if last not in ids:
+            msg = "The page token's webhook is gone. List them again from the first page."
             raise InvalidInputError(msg)
-        start = ids.index(call.page_token) + 1
+        start = ids.index(last) + 1
     page = every[start : start + most]
     is_last = start + len(page) >= len(every)
     return {
         "webhooks": [_answer(webhook) for webhook in page],
-        "next_page_token": "" if is_last else page[-1].webhook_id,
+        "next_page_token": "" if is_last else encode_place(key, stamp, (page[-1].webhook_id,)),
     }
 
 

@@ -5,6 +5,8 @@ Longer than 500 lines because it is the whole schema at once, and a migration is
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -1431,6 +1433,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_ll_webhook_delivery_due", "ll_webhook_delivery", ["status", "due_ms"], unique=False
     )
+    keys = op.create_table(
+        "ll_store_key",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_store_key")),
+    )
+    op.bulk_insert(keys, [{"name": "pages", "value": secrets.token_bytes(32)}])
     # Experiment 0 is where runs go that name none, as MLflow has it.
     op.execute(
         "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
