@@ -29,7 +29,7 @@ LOCKS = ROOT / "locks"
 HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 PROJECT = "pyproject.toml"
 BASE_EXTRAS = ("buckets", "dask", "data", "demo", "duckdb", "gcs", "oidc", "postgres")
-BASE_EXTRAS += ("messages", "notebooks", "vm")
+BASE_EXTRAS += ("messages", "notebooks", "secrets", "vm")
 BASE = [f"--extra={extra}" for extra in BASE_EXTRAS]
 BASE += ["--group=dev"]
 TORCH = [f"--extra={extra}" for extra in ("catboost", "lightning", "onnx", "torch", "transformers")]

@@ -49,6 +49,9 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_OIDC_ROLES": "Roles by group, such as ml-admins=admin,ml=editor,*=viewer.",
     "LOOPLINE_OIDC_GROUPS_CLAIM": "Where the ID token tells the groups (groups).",
     "LOOPLINE_OIDC_SCOPES": "What is asked for (openid profile email).",
+    "LOOPLINE_SECRET_KEY": "Key that secrets in the store are sealed with, 32 bytes in base64 "
+    "(default, for a SQLite store: the file secret.key beside it); more after it only open.",
+    "LOOPLINE_SECRET_KEY_FILE": "File with that key.",
     "MLFLOW_TRACKING_URI": "Used when LOOPLINE_URI is not set.",
     "MLFLOW_TRACKING_USERNAME": "User to sign in to a server as, when LOOPLINE_TOKEN is not set.",
     "MLFLOW_TRACKING_PASSWORD": "That user's password, or a token of its.",

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from loopline.backend.local import LocalBackend
 from loopline.care.backup import back_up
 from loopline.care.manifest import NAME, decode_manifest
 from loopline.care.restore import check_backup, restore
+from loopline.cli import main
 from loopline.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import Journal
@@ -22,10 +24,9 @@ from loopline.journal.stream import Series
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.settings import Address
+from loopline.store.keyring import KEY_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.care.conftest import Story
 
 KINDS = ["folder", "backup.tar", "backup.tar.gz"]
@@ -266,3 +267,48 @@ def test_a_manifest_that_leads_elsewhere_is_not_believed(story: Story, tmp_path:
     document["database"]["path"] = "../../etc/passwd"
     with pytest.raises(IntegrityError):
         decode_manifest(json.dumps(document).encode(), "there")
+
+
+def test_a_backup_holds_no_key_and_says_so(
+    story: Story,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home, new = Path(story.address.text), tmp_path / "new"
+    story.backend.call(ops.SetSecret(name="LOT", value="the key of the taxi lot"))
+    story.backend.call(
+        ops.CreateWebhook(
+            name="ci", url="https://203.0.113.7/", events=["model_version.created"],
+            secret="hush",  # noqa: S106 - made up
+        )
+    )  # fmt: skip
+    story.log_run(b"january")
+    assert back_up(story.backend, tmp_path / "backup").sealed == 2
+    key = (home / KEY_FILE).read_bytes()
+    for path in (tmp_path / "backup").rglob("*"):
+        assert path.is_dir() or key.strip() not in path.read_bytes()
+    monkeypatch.setattr(
+        sys, "argv", ["loopline", "restore", str(tmp_path / "backup"), "--uri", str(new)]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert "2 secrets in it cannot be opened" in capsys.readouterr().err
+    backend = LocalBackend(Address("home", str(new)))
+    with pytest.raises(ConflictError, match="Bring it back"):
+        backend.call(ops.GetSecret(name="LOT"))
+    (new / KEY_FILE).write_bytes(key)
+    assert backend.call(ops.GetSecret(name="LOT")).value == "the key of the taxi lot"
+    backend.close()
+
+
+def test_what_a_restore_keeps_aside_still_opens_its_secrets(story: Story, tmp_path: Path) -> None:
+    story.log_run(b"january")
+    back_up(story.backend, tmp_path / "backup")
+    story.backend.call(ops.SetSecret(name="LOT", value="the key of the taxi lot"))
+    story.backend.close()
+    report = restore(tmp_path / "backup", story.address, force=True)
+    assert report.closed == 0
+    aside = LocalBackend(Address("home", report.kept_aside))
+    assert aside.call(ops.GetSecret(name="LOT")).value == "the key of the taxi lot"
+    aside.close()

@@ -10,6 +10,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pytest
@@ -112,10 +113,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+def address(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Address:
     if request.param == "SQLite":
         return Address("home", str(tmp_path / "home"))
     server: PostgresServer = request.getfixturevalue("postgres")
+    monkeypatch.setenv("LOOPLINE_SECRET_KEY", token_urlsafe(32))
     return server.new()
 
 

@@ -43,6 +43,7 @@ class BackupReport(Record, frozen=True, kw_only=True):
         copied: Blobs copied or linked now; the others were there.
         copied_bytes: Their bytes.
         missing: Blobs that the store names and that are not there, or damaged.
+        sealed: Secrets in it, which open only with the key, which no backup holds.
     """
 
     path: str
@@ -53,6 +54,7 @@ class BackupReport(Record, frozen=True, kw_only=True):
     copied: int
     copied_bytes: int
     missing: list[str] = msgspec.field(default_factory=list)
+    sealed: int = 0
 
 
 def back_up(
@@ -118,6 +120,7 @@ def back_up(
         copied=blobs.copied,
         copied_bytes=blobs.copied_bytes,
         missing=blobs.missing,
+        sealed=copy.sealed,
     )
 
 

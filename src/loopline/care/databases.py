@@ -14,6 +14,7 @@ from loopline.care.references import References, read_references
 from loopline.errors import IntegrityError, StorageFullError
 from loopline.records.base import Record
 from loopline.store import schema
+from loopline.store.sealing import count_sealed
 from loopline.store.sqlite import uri_to_read
 from loopline.store.upgrade import VERSION_TABLE
 
@@ -55,6 +56,7 @@ class DatabaseCopy(Record, frozen=True, kw_only=True):
         schema: Version of the schema.
         counts: Rows of what people count.
         references: The blobs it names.
+        sealed: Secrets in it, which open only with the key.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class DatabaseCopy(Record, frozen=True, kw_only=True):
     schema: str
     counts: dict[str, int]
     references: References
+    sealed: int = 0
 
 
 def copy_database(store: Store, target: Path, progress: Progress) -> DatabaseCopy:
@@ -93,6 +96,7 @@ def copy_database(store: Store, target: Path, progress: Progress) -> DatabaseCop
             schema=version,
             counts=count_rows(connection),
             references=read_references(connection),
+            sealed=count_sealed(connection),
         )
     if store.is_sqlite:
         check_sqlite(target)

@@ -30,6 +30,8 @@ from loopline.errors import ConflictError, IntegrityError, InvalidInputError
 from loopline.journal.home import make_home
 from loopline.records.base import Record
 from loopline.settings import HOME_FOLDER, Address, blobs_address
+from loopline.store.keyring import KEY_FILE
+from loopline.store.sealing import count_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,7 @@ class RestoreReport(Record, frozen=True, kw_only=True):
         blobs: Blobs restored, each checked.
         missing: Blobs that the backup never had: they were gone when it was made.
         kept_aside: Home with the store that was there before; empty: there was none.
+        closed: Secrets in it that no key opens that is here.
     """
 
     path: str = ""
@@ -66,6 +69,7 @@ class RestoreReport(Record, frozen=True, kw_only=True):
     size_bytes: int
     missing: list[str] = msgspec.field(default_factory=list)
     kept_aside: str = ""
+    closed: int = 0
 
 
 def check_backup(path: Path, *, progress: Progress = silent) -> RestoreReport:
@@ -86,7 +90,7 @@ def check_backup(path: Path, *, progress: Progress = silent) -> RestoreReport:
 
     with open_source(path) as source:
         _take_all(source, hash_only, progress)
-        return _report(source, "", source.manifest.counts, "")
+        return _report(source, "", (source.manifest.counts, 0), "")
 
 
 def restore(
@@ -311,6 +315,8 @@ def _move_aside(home: Path, blobs: Blobs) -> str:
     blobs.note_store(str(aside / DATABASE))
     if blobs.folder is not None and not (aside / "blobs").exists():
         (aside / "blobs").symlink_to(os.path.relpath(blobs.folder.resolve(), aside.resolve()))
+    if (home / KEY_FILE).exists() and not (aside / KEY_FILE).exists():
+        (aside / KEY_FILE).symlink_to(Path("..") / KEY_FILE)
     database.replace(aside / DATABASE)
     sync_folder(aside)
     return str(aside)
@@ -335,8 +341,11 @@ def _close_for_good(database: Path) -> None:
         connection.close()
 
 
-def _open_and_count(source: Source, address: Address) -> dict[str, int]:
+def _open_and_count(source: Source, address: Address) -> tuple[dict[str, int], int]:
     """Open the restored store, upgrading it when the backup is old, and count what it has.
+
+    Returns:
+        What people count, and the secrets that no key opens that is here.
 
     Raises:
         IntegrityError: It has not what the manifest says.
@@ -345,6 +354,7 @@ def _open_and_count(source: Source, address: Address) -> dict[str, int]:
     try:
         with backend.store.read() as connection:
             counts = count_rows(connection)
+            closed = count_closed(backend.store, connection)
     finally:
         backend.close()
     expected = source.manifest.counts
@@ -356,17 +366,20 @@ def _open_and_count(source: Source, address: Address) -> dict[str, int]:
             f"{expected[name]:,}. Restore from another backup."
         )
         raise IntegrityError(msg)
-    return counts
+    return counts, closed
 
 
-def _report(source: Source, path: str, counts: dict[str, int], aside: str) -> RestoreReport:
+def _report(
+    source: Source, path: str, opened: tuple[dict[str, int], int], aside: str
+) -> RestoreReport:
     manifest = source.manifest
     return RestoreReport(
         path=path,
         taken_ms=manifest.taken_ms,
-        counts=counts,
+        counts=opened[0],
         blobs=len(manifest.blobs),
         size_bytes=manifest.size_bytes,
         missing=manifest.missing,
         kept_aside=aside,
+        closed=opened[1],
     )

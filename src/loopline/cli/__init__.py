@@ -44,6 +44,10 @@ TABLE = {
         "loopline.cli.webhooks:webhooks",
         "Tell others of what happens to registered models.",
     ),
+    "secrets": (
+        "loopline.cli.secrets:secrets",
+        "Keep values that flows need and nobody is to read.",
+    ),
     "audit": ("loopline.cli.audit:audit", "See who changed what through a server, newest first."),
     "sql": ("loopline.cli.sql:sql", "Ask the store in SQL, read-only."),
     "sync": ("loopline.cli.sync:sync", "Send what is still in journals."),

@@ -65,6 +65,12 @@ def backup(target: Path, *, link: bool, force: bool, uri: str | None, as_json: b
             click.echo(f"Of the files {report.blobs - report.copied:,} were there ({new}).")
         if report.missing:
             _tell_missing(report.missing)
+        if report.sealed:
+            say(
+                f"{count_words(report.sealed, 'secret')} in it can be opened only with their key, "
+                "which no backup holds. Keep it elsewhere: the file secret.key in the home, or "
+                "what LOOPLINE_SECRET_KEY says."
+            )
         say(f"Next: check it with `loopline restore --check {target}`.")
     return 1 if report.missing else 0
 
@@ -90,7 +96,7 @@ def restore(source: Path, *, check: bool, force: bool, uri: str | None, as_json:
     """
     from loopline.care.restore import check_backup
     from loopline.care.restore import restore as restore_backup
-    from loopline.cli.output import print_json
+    from loopline.cli.output import print_json, say
     from loopline.cli.progress import shown_progress
     from loopline.rules.words import count_words, size_words, time_words
 
@@ -115,6 +121,12 @@ def restore(source: Path, *, check: bool, force: bool, uri: str | None, as_json:
         click.echo(f"What was there before is kept in {report.kept_aside}; delete it some day.")
     if report.missing:
         _tell_missing(report.missing)
+    if report.closed:
+        say(
+            f"{count_words(report.closed, 'secret')} in it cannot be opened: their key is not "
+            "here. Put the file secret.key of the home that was backed up into this one, or set "
+            "LOOPLINE_SECRET_KEY. Without it, set these secrets and webhooks anew."
+        )
     return 0
 
 

@@ -120,6 +120,7 @@ from loopline.records.registry_operations import (
     UpdateModel,
     UpdateVersion,
 )
+from loopline.records.secrets import DeleteSecret, GetSecret, ListSecrets, SetSecret
 from loopline.records.tracking import (
     Artifact,
     MetricColumns,
@@ -167,6 +168,7 @@ __all__ = [
     "DeleteExperiment",
     "DeleteLoggedModel",
     "DeleteModel",
+    "DeleteSecret",
     "DeleteVersion",
     "DeleteWebhook",
     "DescribeLoggedModels",
@@ -177,6 +179,7 @@ __all__ = [
     "GetLatestVersions",
     "GetLoggedModel",
     "GetModel",
+    "GetSecret",
     "GetVersion",
     "GetWebhook",
     "GiveTaskSlots",
@@ -192,6 +195,7 @@ __all__ = [
     "ListModels",
     "ListRunModels",
     "ListRunUses",
+    "ListSecrets",
     "ListTagLimits",
     "ListTokens",
     "ListUsers",
@@ -231,6 +235,7 @@ __all__ = [
     "SetGrant",
     "SetLoggedModelTags",
     "SetModelTags",
+    "SetSecret",
     "SetTagLimit",
     "SetVersionTags",
     "SettleRuns",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from loopline.errors import LooplineError
 from loopline.rules.webhooks import pause_s, signature
 from loopline.server.couriers import Outcome, post
-from loopline.store.webhooks import settle, take_due
+from loopline.store.webhooks import open_secret, settle, take_due
 
 if TYPE_CHECKING:
     from loopline.store.database import Store
@@ -85,8 +85,13 @@ class Deliveries:
                 return
 
     def _try(self, due: Due) -> None:
-        outcome = deliver(
-            due.url, due.secret, due.delivery_id, due.body, allow_private=self._allow_private
-        )
+        try:
+            secret = open_secret(self._store, due.webhook_id, due.sealed)
+        except LooplineError as error:  # Rather late than unsigned: its key may be brought back.
+            outcome = Outcome(status=0, error=str(error))
+        else:
+            outcome = deliver(
+                due.url, secret, due.delivery_id, due.body, allow_private=self._allow_private
+            )
         again_ms = int(pause_s(due.tries, random.random()) * 1000)  # noqa: S311 - spreads only
         settle(self._store, due, status=outcome.status, error=outcome.error, again_ms=again_ms)

@@ -20,6 +20,7 @@ from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_files, logged_model_row
 from loopline.store.registry_rows import model_record, version_record
 from loopline.store.runs import artifacts_below
+from loopline.store.secrets import secret_record
 from loopline.store.tokens import token_record, token_row
 from loopline.store.users import user_record, user_row
 from loopline.store.webhooks import webhook_record
@@ -186,6 +187,11 @@ def _webhook(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa
     return Subject("webhook", (answer.webhook_id if made else call.webhook_id,))
 
 
+def _secret(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("secret", (call.name,))
+
+
 def _user(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
     return Subject("user", (call.name,))
@@ -257,6 +263,9 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.CreateWebhook: _webhook,
     ops.UpdateWebhook: _webhook,
     ops.DeleteWebhook: _webhook,
+    ops.SetSecret: _secret,
+    ops.GetSecret: _secret,
+    ops.DeleteSecret: _secret,
     ops.AddUser: _user,
     ops.ChangeUser: _user,
     ops.RemoveUser: _user,
@@ -373,5 +382,6 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
         token_record(token_row(connection, name[0])) if name[0] else None
     ),
     "grant": _grant_now,
+    "secret": lambda connection, name: secret_record(connection, name[0]),
     "webhook": lambda connection, name: webhook_record(connection, name[0]),
 }

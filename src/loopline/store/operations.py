@@ -37,6 +37,7 @@ from loopline.store import (
     runs,
     schema,
     search,
+    secrets,
     tokens,
     transfer,
     transfer_logged_models,
@@ -188,6 +189,10 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.ListGrants: users.list_grants,
     ops.ListAudit: audit.list_audit,
     ops.VerifyAudit: audit.verify_audit,
+    ops.SetSecret: secrets.set_secret,
+    ops.GetSecret: secrets.get_secret,
+    ops.ListSecrets: secrets.list_secrets,
+    ops.DeleteSecret: secrets.delete_secret,
     ops.CreateWebhook: webhooks.create_webhook,
     ops.UpdateWebhook: webhooks.update_webhook,
     ops.DeleteWebhook: webhooks.delete_webhook,
@@ -215,8 +220,8 @@ def carry_out(
         NotFoundError: The caller may not view it, or it is not there.
     """
     handler = HANDLERS[type(operation)]
-    if caller is None and type(operation) in IDENTITY:
-        caller = STORE  # Accounts made here count in servers, whose log must tell of them.
+    if caller is None and type(operation) in IDENTITY | secrets.SECRETS:
+        caller = STORE  # What is made here counts in servers, whose log must tell of it.
     if not operation.changes:
         with store.read() as connection:
             if caller is not None:

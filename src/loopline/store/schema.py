@@ -830,6 +830,17 @@ audit = Table(
     Column("hash", Text, nullable=False),
 )
 Index("ix_ll_audit_of", audit.c.subject, audit.c.number)
+
+#: Values that nobody reads in passing: sealed with a key that is not in the database.
+secret = Table(
+    "ll_secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
 #: Who is told of what happens in the registry.
 webhook = Table(
     "ll_webhook",
@@ -839,7 +850,7 @@ webhook = Table(
     Column("url", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=Empty),
     Column("events", Text, nullable=False),  # Such as "model_version.created", between spaces.
-    Column("secret", Text, nullable=False, server_default=Empty),
+    Column("secret", Text, nullable=False, server_default=Empty),  # Sealed; empty: none.
     Column("status", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),

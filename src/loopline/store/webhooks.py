@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from loopline.errors import NotFoundError
 from loopline.records import operations as ops
 from loopline.records.webhooks import DeliveryStatus, Webhook, WebhookDelivery, WebhookStatus
+from loopline.rules.names import check_text
 from loopline.rules.webhooks import (
     MOST_TRIES,
     check_events,
@@ -24,6 +25,7 @@ from loopline.rules.webhooks import (
     is_retried,
 )
 from loopline.store import schema
+from loopline.store.sealing import seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ __all__ = [
     "get_webhook",
     "list_webhook_deliveries",
     "list_webhooks",
+    "open_secret",
     "secret_of",
     "settle",
     "take_due",
@@ -57,6 +60,7 @@ LEASE_MS = 60_000
 KEEP_MS = 7 * 24 * 3600 * 1000
 MOST_SHOWN = 1_000
 MOST_ERROR = 500
+MOST_SECRET = 4_096
 
 #: An event and what is said of it.
 Said = tuple[str, dict[str, Any]]
@@ -178,7 +182,7 @@ def create_webhook(store: Store, connection: Connection, call: ops.CreateWebhook
             url=call.url,
             description=call.description,
             events=" ".join(events),
-            secret=call.secret,
+            secret=_seal(store, connection, webhook_id, call.secret),
             status=call.status,
             created_ms=now_ms,
             updated_ms=now_ms,
@@ -192,13 +196,15 @@ def update_webhook(store: Store, connection: Connection, call: ops.UpdateWebhook
     _found(connection, call.webhook_id)
     values: dict[str, Any] = {
         name: getattr(call, name)
-        for name in ("name", "url", "description", "secret", "status")
+        for name in ("name", "url", "description", "status")
         if getattr(call, name) is not None
     }
     if call.name is not None:
         check_webhook_name(call.name)
     if call.url is not None:
         check_webhook_url(call.url)
+    if call.secret is not None:
+        values["secret"] = _seal(store, connection, call.webhook_id, call.secret)
     if call.events is not None:
         values["events"] = " ".join(check_events(call.events))
     connection.execute(
@@ -267,16 +273,36 @@ def list_webhook_deliveries(
 def secret_of(store: Store, webhook_id: str) -> str:
     """Get the secret of a webhook: for who signs, and for no answer."""
     with store.read() as connection:
-        return str(_found(connection, webhook_id).secret)
+        return open_secret(store, webhook_id, _found(connection, webhook_id).secret)
+
+
+def open_secret(store: Store, webhook_id: str, sealed: str) -> str:
+    """Open the secret of a webhook as it lies in the database; empty: it has none.
+
+    Raises:
+        ConflictError: The key that it was sealed with is not here.
+        IntegrityError: It was changed, or is another's.
+    """
+    return unseal(store, f"webhook {webhook_id}", sealed) if sealed else ""
+
+
+def _seal(store: Store, connection: Connection, webhook_id: str, secret: str) -> str:
+    check_text("secret of the webhook", secret, MOST_SECRET)
+    return seal(store, connection, f"webhook {webhook_id}", secret) if secret else ""
 
 
 class Due(NamedTuple):
-    """A delivery that whoever has it is to try now."""
+    """A delivery that whoever has it is to try now.
+
+    Attributes:
+        sealed: The secret of its webhook as it lies in the database.
+    """
 
     id: int
     delivery_id: str
+    webhook_id: str
     url: str
-    secret: str
+    sealed: str
     body: str
     tries: int
 
@@ -306,7 +332,7 @@ def take_due(store: Store, most: int) -> list[Due]:
             .where(_delivery.c.id.in_(mine))
             .order_by(_delivery.c.id)
         ).all()
-    return [Due(r.id, r.delivery_id, r.url, r.secret, r.body, r.tries) for r in rows]
+    return [Due(r.id, r.delivery_id, r.webhook_id, r.url, r.secret, r.body, r.tries) for r in rows]
 
 
 def settle(store: Store, due: Due, *, status: int, error: str, again_ms: int) -> None:

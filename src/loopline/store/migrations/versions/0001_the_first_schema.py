@@ -1433,6 +1433,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_ll_webhook_delivery_due", "ll_webhook_delivery", ["status", "due_ms"], unique=False
     )
+    op.create_table(
+        "ll_secret",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "sealed", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_secret")),
+    )
     keys = op.create_table(
         "ll_store_key",
         sa.Column(
