@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Source", "open_source"]
 
 
+#: What no backup in one file has: its members are kept in memory.
+MOST_MEMBERS = 5_000_000
+#: About as many blobs in a manifest.
+MOST_MANIFEST_BYTES = 500_000_000
+
+
 class Source(Protocol):
     """A whole backup."""
 
@@ -68,30 +74,32 @@ class _Folder:
 
     def files(self) -> Iterator[tuple[str, BinaryIO]]:
         for name in _names(self.manifest):
-            try:
-                file = (self._root / name).open("rb")
-            except FileNotFoundError:
-                continue
-            with file:
-                yield name, file
+            path = self._root / name
+            if path.is_file():  # A pipe or a device in its place would never end.
+                with path.open("rb") as file:
+                    yield name, file
 
 
 class _Archive:
     def __init__(self, path: Path, tar: tarfile.TarFile) -> None:
         self._tar = tar
         # The manifest is the last file: a copy that broke off does not have it.
-        names = tar.getnames()
-        if NAME not in names:
+        found = [info for info in _members(tar, path) if info.name == NAME and _is_plain(info)]
+        if not found:
             raise _interrupted(path)
-        found = tar.extractfile(NAME)
-        self.manifest = decode_manifest(b"" if found is None else found.read(), path)
+        if found[-1].size > MOST_MANIFEST_BYTES:
+            msg = f"The manifest of {path} is too long to be one. Restore from another backup."
+            raise IntegrityError(msg)
+        file = tar.extractfile(found[-1])
+        self.manifest = decode_manifest(b"" if file is None else file.read(), path)
 
     def files(self) -> Iterator[tuple[str, BinaryIO]]:
-        # In the archive's order, for a compressed one can only be read forwards.
-        wanted = set(_names(self.manifest))
+        # In the archive's order, for a compressed one can only be read forwards. Nothing is ever
+        # extracted by the name that it has in there: those of the manifest are looked for.
+        wanted = dict(_sizes(self.manifest))
         for info in self._tar.getmembers():
-            if info.name in wanted and info.isreg():
-                wanted.discard(info.name)
+            if _is_plain(info) and wanted.get(info.name) == info.size:
+                del wanted[info.name]
                 file = self._tar.extractfile(info)
                 if file is not None:
                     with file:
@@ -99,9 +107,26 @@ class _Archive:
 
 
 def _names(manifest: Manifest) -> Iterator[str]:
-    yield manifest.database.path
-    for digest, _size in manifest.blobs:
-        yield f"{BLOBS}/{blob_path(digest)}"
+    return (name for name, _ in _sizes(manifest))
+
+
+def _sizes(manifest: Manifest) -> Iterator[tuple[str, int]]:
+    yield manifest.database.path, manifest.database.size_bytes
+    for digest, size in manifest.blobs:
+        yield f"{BLOBS}/{blob_path(digest)}", size
+
+
+def _members(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    for count, info in enumerate(tar):
+        if count > MOST_MEMBERS:
+            msg = f"{path} has over {MOST_MEMBERS:,} members. Restore from a backup in a folder."
+            raise IntegrityError(msg)
+        yield info
+
+
+def _is_plain(info: tarfile.TarInfo) -> bool:
+    """Tell whether a member is a file as we write them: no link, device, or file with holes."""
+    return info.isreg() and not info.issparse()
 
 
 def _interrupted(path: Path) -> IntegrityError:

@@ -9,14 +9,12 @@ bundle, a zip of their ``.py`` files; ``loopline.flows.packing`` makes all three
 from __future__ import annotations
 
 import importlib
-import io
 import pickle
 import sys
-import zipfile
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from loopline.errors import FlowError, IntegrityError
+from loopline.errors import FlowError
+from loopline.flows.unzipping import unzip_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
     from loopline.records.flows import FlowCode
 
 __all__ = ["load_flow", "python_minor"]
-
-#: Decompressed size that no bundle of sources has.
-_MOST_BUNDLE_BYTES = 200_000_000
 
 
 def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flow:
@@ -51,7 +46,7 @@ def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flo
         )
         raise FlowError(msg)
     if code.bundle:
-        _unzip(read(code.bundle), folder)
+        unzip_sources(read(code.bundle), folder)
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
     try:
@@ -76,23 +71,3 @@ def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flo
 def python_minor() -> str:
     """Give this Python's minor version, such as ``"3.11"``."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _unzip(data: bytes, folder: Path) -> None:
-    """Write a bundle's files below a folder, refusing any path that leaves it."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as bundle:
-            if sum(entry.file_size for entry in bundle.infolist()) > _MOST_BUNDLE_BYTES:
-                msg = f"The flow's bundle is over {_MOST_BUNDLE_BYTES:,} bytes. Register it again."
-                raise IntegrityError(msg)
-            for entry in bundle.infolist():
-                path = PurePosixPath(entry.filename)
-                if path.is_absolute() or ".." in path.parts or not entry.filename.endswith(".py"):
-                    msg = f"The flow's bundle holds {entry.filename!r}. Register the flow again."
-                    raise IntegrityError(msg)
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(bundle.read(entry))
-    except zipfile.BadZipFile as error:
-        msg = f"The flow's bundle is no zip file: {error}. Register the flow again."
-        raise IntegrityError(msg) from error
