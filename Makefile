@@ -9,7 +9,7 @@ ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test test-deep soak bench bench-peers lint format lock clean \
+.PHONY: help demo test test-deep soak bench bench-peers lint format lock audit sbom clean \
 	environment environment-keras environment-deep environment-peers
 
 help: ## Show this list
@@ -36,11 +36,12 @@ bench-peers: environment ## Run those beside MLflow, trackio and others, half an
 	@$(BIN)/python benchmarks/peers/environments.py || true
 	@PYTHONPATH=. $(BIN)/python benchmarks/compare.py $(ARGS)
 
-lint: environment ## Check style, types and layers only
+lint: environment ## Check style, types and layers only, and that no file holds a secret
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tools/scan_secrets.py
 
 format: environment ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix
@@ -48,6 +49,14 @@ format: environment ## Format the code and fix what can be fixed
 
 lock: ## Write locks/ anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(python) tools/lock.py $(ARGS)
+
+audit: environment ## Look for secrets in the files, and for known vulnerabilities in the locks (asks the network)
+	@$(BIN)/python tools/scan_secrets.py
+	@$(python) tools/bootstrap.py --venv .venvs/audit --no-project audit
+	@$(python) tools/audit.py .venvs/audit/bin/pip-audit
+
+sbom: ## Write bills of materials (CycloneDX) from the locks into dist/sbom; asks no network
+	@$(python) tools/sbom.py
 
 clean: ## Remove the environments and every cache in this folder
 	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

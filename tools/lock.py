@@ -5,7 +5,7 @@
 - ``keras.txt``, ``torch.txt``: what these libraries add to ``base.txt``; torch with the other heavy
   ones, CatBoost and ONNX.
 - ``torch-gpu.txt``: what torch needs besides, unless its build is for CPUs alone.
-- ``mlflow-*.txt``: a whole environment for each dependency group of that name.
+- ``audit.txt``, ``mlflow-*.txt``: a whole environment for each dependency group of that name.
 
 Each file fits every platform and Python that the project supports, and names nothing that has to
 be built. Versions stay as they are while they fit; with ``--upgrade`` the newest are taken. The
@@ -34,6 +34,8 @@ BASE = [f"--extra={extra}" for extra in BASE_EXTRAS]
 BASE += ["--group=dev"]
 TORCH = [f"--extra={extra}" for extra in ("catboost", "lightning", "onnx", "torch", "transformers")]
 TORCH += ["--group=torch"]
+#: Groups with an environment of their own.
+APART = ("mlflow-", "audit")
 FOR_GPUS = ("cuda-", "nvidia-", "triton==")
 
 
@@ -65,7 +67,7 @@ def main() -> None:
         write("torch", [with_cpu_builds(package, before, python) for package in rest])
 
         for group in tomllib.loads((ROOT / PROJECT).read_text())["dependency-groups"]:
-            if group.startswith("mlflow-"):
+            if group.startswith(APART):
                 own = packages_of(group)
                 known = {name_of(package) for package in own}
                 rest = [package for package in base if name_of(package) not in known]
