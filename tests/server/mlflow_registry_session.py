@@ -36,6 +36,13 @@ def log_model(slope: float, folder: Path) -> str:
     return str(run.info.run_id)
 
 
+def listed(client: MlflowClient) -> list[str] | None:
+    """List the models as clients before MLflow 2 can."""
+    if not hasattr(client, "list_registered_models"):
+        return None
+    return [each.name for each in client.list_registered_models()]
+
+
 def main() -> None:
     """Register, move, name, search, load and delete."""
     mlflow.set_tracking_uri(sys.argv[1])
@@ -76,6 +83,7 @@ def main() -> None:
         ),
         "file": Path(download_artifacts(f"models:/{NAME}/2/MLmodel")).read_text()[:14],
         "found": [m.name for m in client.search_registered_models("name LIKE 'taxi%'")],
+        "listed": listed(client),
         "by run": [v.version for v in client.search_model_versions(f"run_id = '{runs[0]}'")],
     }
     if HAS_ALIASES:

@@ -80,6 +80,9 @@ def track() -> tuple[MlflowClient, str, dict[str, object]]:
     newest = mlflow.search_runs(output_format="list")
     seen["newest first"] = [each.info.run_id for each in newest] == [child.info.run_id, run_id]
     seen["experiments"] = sorted(each.name for each in mlflow.search_experiments())
+    seen["listed"] = None
+    if hasattr(client, "list_experiments"):  # Before MLflow 2.
+        seen["listed"] = sorted(each.name for each in client.list_experiments())
     seen["changed param"] = refused(client.log_param, run_id, "model", "net")
     seen["no run"] = refused(client.get_run, "0" * 32)
     seen["name taken"] = refused(client.create_experiment, "wagoncab taxifare")

@@ -70,7 +70,7 @@ def test_a_session_sees_what_it_would_see_at_home(
     expected = {"rmse": "4.05", "mae": "3.0", "nan": "nan", "inf": "inf", "async": "1.0"}
     assert seen["metrics"] == expected
     assert seen["tags"] == {"city": "New York", "kept": "yes", "gone": None}
-    assert sorted(seen["history"]) == [[step, 4 + 1 / (step + 1)] for step in range(20)]
+    assert seen["history"] == [[step, 4 + 1 / (step + 1)] for step in range(20)]
     assert seen["files"] == ["d.json", "notes"]
     assert seen["below"] == [["notes/hello.txt", 5]]
     assert seen["text"] == "hello"
@@ -81,6 +81,7 @@ def test_a_session_sees_what_it_would_see_at_home(
     assert seen["searched"] == [run_id]
     assert seen["newest first"]
     assert seen["experiments"] == ["Default", "wagoncab taxifare"]
+    assert seen["listed"] == (seen["experiments"] if client == "mlflow-1" else None)
     assert seen["pages"] == 2
     assert seen["renamed"] == ["taxi fares", "fares"]
     assert seen["gone"] == "deleted"
@@ -124,6 +125,7 @@ def test_the_registry_is_that_of_mlflow(client: str, address: Address, tmp_path:
     assert seen.get("log_model", [["model", "second"], 40.0]) == [["model", "second"], 40.0]
     assert ("log_model" in seen) == (client != "mlflow-3")
     assert seen["found"] == ["taxifare_model"]
+    assert seen["listed"] == (["taxifare_model"] if client == "mlflow-1" else None)
     assert [str(v) for v in seen["by run"]] == ["1"]
     assert first != second
     assert str(seen["number after a deletion"]) == "3"

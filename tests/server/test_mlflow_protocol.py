@@ -84,8 +84,34 @@ def test_every_rule_answers_under_both_prefixes(url: str) -> None:
          "INVALID_PARAMETER_VALUE", "Invalid value much for parameter 'value' supplied"),
         ("runs/log-metric", {"run_id": "R", "key": "../b", "value": 1}, 400,
          "INVALID_PARAMETER_VALUE", "reads as another path"),
-        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1, "step": 2**63}, 400,
-         "INVALID_PARAMETER_VALUE", "2^63"),
+        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1, "timestamp": 1,
+                             "step": 2**63}, 400, "INVALID_PARAMETER_VALUE", "2^63"),
+        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1}, 400,
+         "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'timestamp'"),
+        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1, "timestamp": -1}, 400,
+         "INVALID_PARAMETER_VALUE", "Timestamp must be a nonnegative long"),
+        ("runs/log-batch", {"run_id": "R", "metrics": [{"key": "a", "value": 1, "timestamp": 1},
+                                                       {"key": "b", "value": 1}]}, 400,
+         "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'metrics[1].timestamp'"),
+        ("runs/log-inputs", {"run_id": "R", "datasets": [{"dataset": {
+            "name": "trips", "digest": "d" * 37}}]}, 400, "INVALID_PARAMETER_VALUE",
+         "'digest' exceeds the maximum length of 36 characters"),
+        ("runs/log-inputs", {"run_id": "R", "datasets": [{
+            "dataset": {"name": "trips", "digest": "d"},
+            "tags": [{"key": "k", "value": "v" * 501}]}]}, 400, "INVALID_PARAMETER_VALUE",
+         "'value' exceeds the maximum length of 500 characters"),
+        ("runs/search", {"experiment_ids": ["taxi"]}, 400, "INVALID_PARAMETER_VALUE",
+         "Invalid experiment ID 'taxi'. Experiment ID must be a valid integer."),
+        ("runs/create", {"experiment_id": "taxi"}, 400, "INVALID_PARAMETER_VALUE",
+         "Invalid experiment ID 'taxi'"),
+        ("experiments/search", {}, 400, "INVALID_PARAMETER_VALUE",
+         "Invalid value 0 for parameter 'max_results' supplied"),
+        ("experiments/search", {"max_results": 1, "view_type": "SOME"}, 400,
+         "INVALID_PARAMETER_VALUE", "Invalid value 'SOME' for parameter 'view_type' supplied"),
+        ("experiments/update", {"experiment_id": "0"}, 400, "INVALID_PARAMETER_VALUE",
+         "Missing value for required parameter 'new_name'"),
+        ("experiments/restore", {"experiment_id": "0"}, 404, "RESOURCE_DOES_NOT_EXIST",
+         "No Experiment with id=0 exists"),
         ("runs/create", {"experiment_id": "77"}, 404, "RESOURCE_DOES_NOT_EXIST",
          "No Experiment with id=77 exists"),
         ("runs/create", {"experiment_id": 7}, 400, "INVALID_PARAMETER_VALUE",
@@ -94,7 +120,8 @@ def test_every_rule_answers_under_both_prefixes(url: str) -> None:
          "Invalid value LATE for parameter 'status' supplied"),
         ("runs/delete-tag", {"run_id": "R", "key": "none"}, 404, "RESOURCE_DOES_NOT_EXIST",
          "No tag with name: none"),
-        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1, "model_id": "m-1"}, 404,
+        ("runs/log-metric", {"run_id": "R", "key": "rmse", "value": 1, "timestamp": 1,
+                             "model_id": "m-1"}, 404,
          "RESOURCE_DOES_NOT_EXIST", "Logged model with ID 'm-1' not found"),
         ("logged-models", {"name": "gbm"}, 400, "INVALID_PARAMETER_VALUE",
          "Missing value for required parameter 'experiment_id'"),
@@ -140,14 +167,83 @@ def test_a_body_that_is_no_json_is_400(url: str) -> None:
     path = f"{BASE}runs/create"
     for body, headers, words in (
         (b"{", JSON, "no JSON object"),
-        (b"{}", {"Content-Type": "text/plain"}, "Content-Type must be 'application/json'"),
-        (b"{}", {}, "Content-Type must be 'application/json'"),
+        (b"{}", {"Content-Type": "text/plain"}, "Content-Type must be one of"),
+        (b"{}", {}, "Content-Type header is missing"),
         (b"[" * 100_000, JSON, "Bad Request"),
         (b"[]", JSON, "Bad Request"),
     ):
         answer = ask(url, "POST", path, body, headers)
-        assert (answer.status, json.loads(answer.body)["error_code"]) == (400, "BAD_REQUEST")
+        code = "BAD_REQUEST" if headers is JSON else "INVALID_PARAMETER_VALUE"
+        assert (answer.status, json.loads(answer.body)["error_code"]) == (400, code)
         assert words in answer.text
+
+
+def test_a_null_is_a_field_left_out(url: str, run_id: str) -> None:
+    nothing: dict[str, Any] = {
+        "metrics": None,
+        "params": [{"key": "a", "value": None}],
+        "tags": None,
+    }
+    assert post(url, "runs/log-batch", run_id=run_id, **nothing) == (200, {})
+    assert get(url, f"runs/get?run_id={run_id}")[1]["run"]["data"]["params"] == [
+        {"key": "a", "value": ""}
+    ]
+    status, found = post(url, "runs/search", experiment_ids=["0"], filter=None, order_by=[None])
+    assert (status, found["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert post(url, "runs/search", experiment_ids=["0"], filter=None)[0] == 200
+
+
+def test_enumerations_come_by_name_or_by_number(url: str, run_id: str) -> None:
+    for given, kept in (
+        (3, "FINISHED"),
+        ("5", "KILLED"),
+        ("SCHEDULED", "SCHEDULED"),
+        (1, "RUNNING"),
+    ):
+        status, changed = post(url, "runs/update", run_id=run_id, status=given)
+        assert (status, changed["run_info"]["status"]) == (200, kept)
+    post(url, "runs/delete", run_id=run_id)
+    for view, is_found in ((1, False), ("2", True), (3, True), ("", False)):
+        _, found = post(url, "runs/search", experiment_ids=["0"], run_view_type=view)
+        assert (run_id in str(found)) == is_found
+
+
+def test_an_ended_run_may_get_another_end(url: str, run_id: str) -> None:
+    post(url, "runs/update", run_id=run_id, status="FAILED", end_time=70)
+    _, changed = post(url, "runs/update", run_id=run_id, end_time=77)
+    assert (changed["run_info"]["status"], changed["run_info"]["end_time"]) == ("FAILED", 77)
+    _, started = post(url, "runs/update", run_id=run_id, status="RUNNING")
+    assert (started["run_info"]["status"], "end_time" in started["run_info"]) == ("RUNNING", False)
+
+
+def test_an_experiment_is_deleted_and_restored_once(url: str) -> None:
+    _, made = post(url, "experiments/create", name="once")
+    for what in ("delete", "restore"):
+        assert post(url, f"experiments/{what}", **made) == (200, {})
+        assert post(url, f"experiments/{what}", **made)[0] == 404
+
+
+def test_clients_before_mlflow_2_list_experiments_and_models(url: str) -> None:
+    post(url, "experiments/create", name="listed")
+    post(url, "registered-models/create", name="listed")
+    found = get(url, "experiments/list")[1]["experiments"]
+    assert {"Default", "listed"} <= {each["name"] for each in found}
+    assert get(url, "experiments/list?view_type=DELETED_ONLY&max_results=1")[0] == 200
+    for base in ("/api/2.0/mlflow", "/api/2.0/preview/mlflow"):
+        answer = ask(url, "GET", f"{base}/registered-models/list?max_results=100")
+        assert "listed" in {each["name"] for each in json.loads(answer.body)["registered_models"]}
+
+
+def test_what_is_for_generative_ai_is_not_supported_and_the_rest_is_not_there(url: str) -> None:
+    for path, status, code in (
+        ("/api/3.0/mlflow/traces/search", 501, "NOT_IMPLEMENTED"),
+        ("/ajax-api/3.0/mlflow/scorers/list", 501, "NOT_IMPLEMENTED"),
+        ("/api/3.0/mlflow/workspaces", 501, "NOT_IMPLEMENTED"),
+        ("/api/2.0/mlflow/runs/invent", 404, "ENDPOINT_NOT_FOUND"),
+        ("/api/3.0/nothing", 404, "ENDPOINT_NOT_FOUND"),
+    ):
+        answer = ask(url, "GET", path)
+        assert (answer.status, json.loads(answer.body)["error_code"]) == (status, code)
 
 
 def test_a_batch_with_one_refused_param_stores_nothing(url: str, run_id: str) -> None:
@@ -168,21 +264,36 @@ def test_a_batch_with_one_refused_param_stores_nothing(url: str, run_id: str) ->
     assert (status, "at most 1,000 metrics" in body["message"]) == (400, True)
 
 
-def test_a_history_comes_newest_step_first_by_pages_and_spells_what_json_cannot(
+def test_a_history_comes_as_it_was_logged_by_pages_and_spells_what_json_cannot(
     url: str, run_id: str
 ) -> None:
-    for step, value in ((0, 1.5), (2, "NaN"), (1, "Infinity"), (2, 2.5)):
+    logged: list[tuple[int, int, float | str]] = [
+        (0, 10, 1.5), (2, 30, "NaN"), (1, 20, "Infinity"), (2, 30, 2.5), (0, 50, 3.5), (3, 5, 0.5),
+    ]  # fmt: skip
+    for step, at, value in logged:
         status, _ = post(
             url, "runs/log-metric", run_id=run_id, key="rmse", value=value, step=str(step),
-            timestamp=step,
+            timestamp=at,
         )  # fmt: skip
         assert status == 200
-    path = f"metrics/get-history?run_id={run_id}&metric_key=rmse&max_results=3"
-    _, first = get(url, path)
-    _, rest = get(url, f"{path}&page_token={first['next_page_token']}")
-    points = [(point["step"], point["value"]) for point in first["metrics"] + rest["metrics"]]
-    assert sorted(points[:2], key=str) == [(2, "NaN"), (2, 2.5)]
-    assert points[2:] == [(1, "Infinity"), (0, 1.5)]
+    path = f"metrics/get-history?run_id={run_id}&metric_key=rmse"
+    _, first = get(url, f"{path}&max_results=4")
+    _, rest = get(url, f"{path}&max_results=4&page_token={first['next_page_token']}")
+    points = [(each["step"], each["timestamp"], each["value"])
+              for each in first["metrics"] + rest["metrics"]]  # fmt: skip
+    assert points[:3] == [(3, 5, 0.5), (0, 10, 1.5), (1, 20, "Infinity")]
+    assert sorted(points[3:5], key=str) == [(2, 30, "NaN"), (2, 30, 2.5)]
+    assert points[5:] == [(0, 50, 3.5)]
+    _, whole = get(url, f"metrics/get-history-bulk?run_id={run_id}&metric_key=rmse")
+    assert [(each["step"], each["timestamp"], each["value"]) for each in whole["metrics"]] == points
+    assert len(get(url, f"{path}&max_results=1000000")[1]["metrics"]) == 6
+    assert get(url, f"{path}&max_results=0")[0] == 400
+    some = f"metrics/get-history-bulk-interval?run_ids={run_id}&metric_key=rmse"
+    assert get(url, f"{some}&start_step=1")[0] == 400
+    assert get(url, f"{some}&start_step=2&end_step=1")[0] == 400
+    assert {each["step"] for each in get(url, f"{some}&start_step=1&end_step=2")[1]["metrics"]} == {
+        1, 2,
+    }  # fmt: skip
     assert get(url, f"metrics/get-history?run_id={run_id}&metric_key=none") == (200, {})
     assert get(url, "metrics/get-history?run_id=nobody&metric_key=rmse") == (200, {})
 
@@ -298,3 +409,50 @@ def test_a_name_that_is_no_text_is_refused(url: str, run_id: str) -> None:
     assert (answer.status, b"UTF-8" in answer.body) == (400, True)
     assert ask(url, "PUT", f"{files}/caf%C3%A9.txt", b"bytes").status == 200
     assert ask(url, "GET", f"{files}/caf%C3%A9.txt").body == b"bytes"
+
+
+def test_a_copied_version_has_what_its_request_says(url: str, run_id: str) -> None:
+    post(url, "registered-models/create", name="copied")
+    told: dict[str, Any] = {"description": "d", "tags": [{"key": "a", "value": "b"}]}
+    post(url, "model-versions/create", name="copied", source=f"runs:/{run_id}/model", **told)
+    _, bare = post(url, "model-versions/create", name="copied", source="models:/copied/1")
+    assert {"description", "tags"} & set(bare["model_version"]) == set()
+    _, full = post(url, "model-versions/create", name="copied", source="models:/copied/1", **told)
+    assert (full["model_version"]["description"], full["model_version"]["tags"]) == (
+        "d",
+        told["tags"],
+    )
+
+
+def test_the_alias_latest_is_the_highest_version(url: str, run_id: str) -> None:
+    post(url, "registered-models/create", name="latest")
+    assert get(url, "registered-models/alias?name=latest&alias=latest")[0] == 400
+    for _ in range(3):
+        post(url, "model-versions/create", name="latest", source=f"runs:/{run_id}/model")
+    post(url, "model-versions/transition-stage", name="latest", version="2", stage="Production")
+    post(url, "model-versions/delete", "DELETE", name="latest", version="3")
+    _, found = get(url, "registered-models/alias?name=latest&alias=latest")
+    assert found["model_version"]["version"] == "2"
+
+
+def test_links_to_files_of_mlflows_pages_work(url: str, run_id: str) -> None:
+    files = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/model"
+    assert ask(url, "PUT", f"{files}/a.txt", b"hello").status == 200
+    post(url, "registered-models/create", name="linked")
+    post(url, "model-versions/create", name="linked", source=f"runs:/{run_id}/model")
+    for link in (
+        f"/get-artifact?run_uuid={run_id}&path=model/a.txt",
+        f"/get-artifact?run_id={run_id}&path=model%2Fa.txt",
+        "/model-versions/get-artifact?name=linked&version=1&path=a.txt",
+    ):
+        answer = ask(url, "GET", link)
+        assert (answer.status, answer.body) == (200, b"hello")
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+    for link, status in (
+        (f"/get-artifact?run_uuid={run_id}&path=../a.txt", 400),
+        (f"/get-artifact?run_uuid={run_id}&path=none", 404),
+        ("/get-artifact?path=a.txt", 400),
+        ("/model-versions/get-artifact?name=linked&version=x&path=a.txt", 400),
+        ("/model-versions/get-artifact?name=linked&version=9&path=a.txt", 404),
+    ):
+        assert ask(url, "GET", link).status == status

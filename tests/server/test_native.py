@@ -154,9 +154,13 @@ def test_what_mlflow_has_and_this_server_has_not_is_501_in_mlflows_shape(served:
     assert "not supported by this server" in told["message"]
 
 
-def test_health_and_version_answer(served: Served) -> None:
-    assert json.loads(ask(served.url, "GET", "/health").body) == {"status": "ok"}
-    assert json.loads(ask(served.url, "GET", "/version").body)["name"] == "loopline"
+def test_health_and_version_answer_in_plain_words_or_in_json(served: Served) -> None:
+    assert ask(served.url, "GET", "/health").text == "OK"
+    assert ask(served.url, "GET", "/version").text == "3.17.2+loopline.0.1.0"
+    wanted = {"Accept": JSON}
+    assert json.loads(ask(served.url, "GET", "/health", headers=wanted).body) == {"status": "ok"}
+    told = json.loads(ask(served.url, "GET", "/version", headers=wanted).body)
+    assert (told["name"], told["mlflow"]) == ("loopline", "3.17.2")
 
 
 def test_the_openapi_document_describes_every_operation(served: Served) -> None:

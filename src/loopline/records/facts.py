@@ -39,6 +39,7 @@ class RunStarted(Record, frozen=True, kw_only=True, tag="run_started"):
     Attributes:
         experiment: Name of the experiment; empty when ``experiment_id`` is given.
         resumed: The run existed before and goes on.
+        status: What a resumed run is then: RUNNING, or SCHEDULED when it is to go on later.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class RunStarted(Record, frozen=True, kw_only=True, tag="run_started"):
     task_slug: str | None = None
     tags: dict[str, str] = {}
     resumed: bool = False
+    status: RunStatus = RunStatus.RUNNING
 
 
 class RunEnded(Record, frozen=True, kw_only=True, tag="run_ended"):

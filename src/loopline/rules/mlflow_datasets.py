@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loopline.errors import InvalidInputError
 from loopline.records.tracking import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["dataset_of", "dataset_words"]
+__all__ = ["check_dataset", "dataset_of", "dataset_words"]
 
 #: Types of columns as MLflow's schemas name them, by how others begin.
 _TYPES = (
@@ -28,8 +29,36 @@ _TYPES = (
     ("date", "datetime"),
     ("binary", "binary"),
 )
+#: Characters that MLflow keeps of each.
+_MOST = {
+    "name": 500,
+    "digest": 36,
+    "source": 65_535,
+    "schema": 1_048_575,
+    "profile": 16_777_215,
+}
+_MOST_TAG_KEY, _MOST_TAG_VALUE = 255, 500
 #: What MLflow writes of a data version, besides its name and digest.
 WORDS = ("source_type", "source", "schema", "profile")
+
+
+def check_dataset(words: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    """Check that a data version and the tags of its reading are no longer than MLflow's.
+
+    Raises:
+        InvalidInputError: One is.
+    """
+    for name, most in _MOST.items():
+        _check_length(name, words.get(name, ""), most)
+    for key, value in tags.items():
+        _check_length("key", key, _MOST_TAG_KEY)
+        _check_length("value", value, _MOST_TAG_VALUE)
+
+
+def _check_length(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        msg = f"'{name}' exceeds the maximum length of {most} characters. Send a shorter one."
+        raise InvalidInputError(msg)
 
 
 def dataset_of(words: Mapping[str, str]) -> Dataset:

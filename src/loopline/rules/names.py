@@ -50,7 +50,7 @@ _NOT_IN_MODEL = frozenset("/:.%\"'")
 #: A model's stage: not a number, which would be a version.
 _STAGE = re.compile(r"[a-zA-Z][\w\-. ]{0,39}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ALIAS = re.compile(r"[\w\-]+\Z", re.ASCII)
+_ALIAS = re.compile(r"[\w\-]+\Z")
 
 
 def check_text(what: str, text: str, most: int, *, longer: str = "") -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from loopline.errors import LooplineError
 from loopline.server import wire
@@ -21,7 +21,7 @@ from loopline.server.errors import error_response, plain_error
 from loopline.server.gate import Gate
 from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.health import Health
-from loopline.server.mlflow import mlflow_routes
+from loopline.server.mlflow import MLFLOW, mlflow_routes
 from loopline.server.native import native_routes, unknown_api_route
 from loopline.server.pages.oidc_routes import oidc_routes, start_url
 from loopline.server.pages.routes import error_page, page_routes
@@ -123,17 +123,27 @@ def create_app(
 def _meta_routes(backend: Backend) -> list[GuardedRoute]:
     disks = Health(backend)
 
-    async def health(_request: Request) -> Response:
-        return Response(wire.encode(disks.answer(), wire.JSON), media_type=wire.JSON)
+    async def health(request: Request) -> Response:
+        said = disks.answer()
+        text = "OK" if said["status"] == "ok" else f"{said['status'].upper()}: {said['message']}"
+        return _meta(request, said, text)
 
-    async def version(_request: Request) -> Response:
-        answer = {"name": "loopline", "version": installed_version(), "api": 1}
-        return Response(wire.encode(answer, wire.JSON), media_type=wire.JSON)
+    async def version(request: Request) -> Response:
+        ours = installed_version()
+        said = {"name": "loopline", "version": ours, "api": 1, "mlflow": MLFLOW}
+        return _meta(request, said, f"{MLFLOW}+loopline.{ours}")
 
     return [
         GuardedRoute("/health", health, permission=PUBLIC),
         GuardedRoute("/version", version, permission=PUBLIC),
     ]
+
+
+def _meta(request: Request, said: dict[str, Any], text: str) -> Response:
+    """Answer in JSON who asks for it; everybody else in plain words, as MLflow's server does."""
+    if "json" in request.headers.get("accept", ""):
+        return Response(wire.encode(said, wire.JSON), media_type=wire.JSON)
+    return PlainTextResponse(text)
 
 
 def _is_api(request: Request) -> bool:

@@ -211,11 +211,11 @@ class RunFacts:
             self._updated.add(experiment)
         elif fact.resumed:
             run.change(
-                status=RunStatus.RUNNING, end_ms=None, duration_ms=None, end_reason="", ended_by=""
+                status=fact.status, end_ms=None, duration_ms=None, end_reason="", ended_by=""
             )
         if is_new or fact.resumed:
             reason = "resumed" if fact.resumed else ""
-            run.add_event(fact.start_ms, RunStatus.RUNNING, reason, fact.user)
+            run.add_event(fact.start_ms, fact.status, reason, fact.user)
         if fact.tags:
             _set_tags(run, fact.tags)
 

@@ -65,7 +65,7 @@ def _ask(url: str, path: str) -> tuple[float, http.client.HTTPResponse, bytes]:
     connection = kind(str(parts.hostname), parts.port, timeout=WAIT_S)
     try:
         began = time.monotonic()
-        connection.request("GET", f"{parts.path}{path}")
+        connection.request("GET", f"{parts.path}{path}", headers={"Accept": "application/json"})
         answer = connection.getresponse()
         body = answer.read(65536)
         return time.monotonic() - began, answer, body

@@ -6,4 +6,7 @@ answers it. MLflow's warts (twin routes, its words for errors, sources instead o
 
 from loopline.server.mlflow.routes import mlflow_routes
 
-__all__ = ["mlflow_routes"]
+__all__ = ["MLFLOW", "mlflow_routes"]
+
+#: Version of MLflow whose server this one answers as.
+MLFLOW = "3.17.2"

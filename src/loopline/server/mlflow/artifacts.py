@@ -23,6 +23,7 @@ from loopline.server import wire
 from loopline.server.blobs import send_blob
 from loopline.server.guarded import GuardedRoute
 from loopline.server.mlflow.answers import artifact_root
+from loopline.server.mlflow.requests import required, version_number
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.mlflow.runs import RunId, run_id_of
 from loopline.server.uploads import receive_blob
@@ -187,6 +188,18 @@ def artifact_routes(
         path = check_artifact_path(request.query_params.get("artifact_file_path", ""))
         return await _send(request, Place("", path, model_id=request.path_params["model_id"]))
 
+    async def get_of_run(request: Request) -> Response:
+        query = request.query_params
+        run_id = required("run_id", query.get("run_id", "") or query.get("run_uuid", ""))
+        return await _send(request, Place(run_id, check_artifact_path(query.get("path", ""))))
+
+    async def get_of_version(request: Request) -> Response:
+        query = request.query_params
+        number = version_number(required("version", query.get("version", "")))
+        path = check_artifact_path(query.get("path", ""))
+        name = required("name", query.get("name", ""))
+        return await _send(request, Place("", path, (name, number)))
+
     async def _send(request: Request, place: Place) -> Response:
         file = await threads.run(find_file, backend, place)
         name = place.path.rpartition("/")[2]
@@ -213,7 +226,15 @@ def artifact_routes(
         return Response(await threads.run(ask), media_type=wire.JSON)
 
     base = f"{prefix}/2.0/mlflow-artifacts/artifacts"
+    pages = [] if prefix != "/api" else [
+        # Where MLflow's pages, and people's links to them, read a file of a run or version.
+        GuardedRoute("/get-artifact", get_of_run, methods=["GET"], permission="view"),
+        GuardedRoute(
+            "/model-versions/get-artifact", get_of_version, methods=["GET"], permission="view"
+        ),
+    ]  # fmt: skip
     return [
+        *pages,
         # Where MLflow's pages and importers read a logged model's file.
         GuardedRoute(
             f"{prefix}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files", get_of_model,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
+from loopline.records.base import Lifecycle
 from loopline.server.mlflow.answers import experiment_answer
 from loopline.server.mlflow.requests import Call, KeyValue, required
 from loopline.server.mlflow.rules import Rule, asks
@@ -15,12 +17,17 @@ from loopline.server.mlflow.rules import Rule, asks
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
 
-__all__ = ["EXPERIMENTS", "VIEWS", "check_location", "view_of"]
+__all__ = ["EXPERIMENTS", "VIEWS", "check_experiment_id", "check_location", "view_of"]
 
 #: Data versions in one answer, as MLflow has it.
 MOST_DATASETS = 1000
+#: Experiments in one answer to an old client that does not say how many it takes.
+MOST_LISTED = 50_000
 #: MLflow's words for what is looked at, and ours.
 VIEWS = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted", "ALL": "all"}
+#: The protocol's numbers for them; a text that is empty says nothing.
+_NUMBERED = {"1": "ACTIVE_ONLY", "2": "DELETED_ONLY", "3": "ALL", "": "ACTIVE_ONLY"}
+_NUMBER = re.compile(r"\d+\Z", re.ASCII)
 
 
 class CreateExperiment(Call, frozen=True, kw_only=True):
@@ -59,13 +66,19 @@ class ExperimentTag(Call, frozen=True, kw_only=True):
 
 
 class SearchExperiments(Call, frozen=True, kw_only=True):
-    """A search for experiments."""
+    """A search for experiments, which must say how many it takes."""
 
-    max_results: int = 1000
+    max_results: int = 0
     page_token: str = ""
     filter: str = ""
     order_by: list[str] = []
-    view_type: str = "ACTIVE_ONLY"
+    view_type: str | int = "ACTIVE_ONLY"
+
+
+class ListExperiments(SearchExperiments, frozen=True, kw_only=True):
+    """The search of clients before MLflow 2, which has no filter."""
+
+    max_results: int = MOST_LISTED
 
 
 class SearchDatasets(Call, frozen=True, kw_only=True):
@@ -74,17 +87,35 @@ class SearchDatasets(Call, frozen=True, kw_only=True):
     experiment_ids: list[str] = []
 
 
-def view_of(text: str) -> str:
-    """Turn MLflow's word for what is looked at into ours.
+def view_of(given: str | int) -> str:
+    """Turn MLflow's word or number for what is looked at into ours.
 
     Raises:
         InvalidInputError: It is none.
     """
+    text = str(given)
     try:
-        return VIEWS[text.upper()]
+        return VIEWS[_NUMBERED.get(text, text).upper()]
     except KeyError:
-        msg = f"Invalid value {text!r} for parameter 'view_type' supplied: use {', '.join(VIEWS)}."
+        msg = (
+            f"Invalid value {text[:80]!r} for parameter 'view_type' supplied: use "
+            f"{', '.join(VIEWS)}."
+        )
         raise InvalidInputError(msg) from None
+
+
+def check_experiment_id(experiment_id: str) -> str:
+    """Check that a text can be the id of an experiment.
+
+    Raises:
+        InvalidInputError: It is no number.
+    """
+    if not _NUMBER.match(required("experiment_id", experiment_id)):
+        msg = (
+            f"Invalid experiment ID '{experiment_id[:80]}'. Experiment ID must be a valid integer."
+        )
+        raise InvalidInputError(msg)
+    return experiment_id
 
 
 def check_location(location: str) -> None:
@@ -112,8 +143,8 @@ def _create(backend: Backend, call: CreateExperiment) -> dict[str, Any]:
 
 
 def _get(backend: Backend, call: ExperimentId) -> dict[str, Any]:
-    required("experiment_id", call.experiment_id)
-    found = backend.call(ops.GetExperiment(experiment_id=call.experiment_id))
+    experiment_id = check_experiment_id(call.experiment_id)
+    found = backend.call(ops.GetExperiment(experiment_id=experiment_id))
     return {"experiment": experiment_answer(found)}
 
 
@@ -144,31 +175,46 @@ def _search(backend: Backend, call: SearchExperiments) -> dict[str, Any]:
 
 
 def _update(backend: Backend, call: UpdateExperiment) -> dict[str, Any]:
-    required("experiment_id", call.experiment_id)
-    if call.new_name:
-        backend.call(ops.RenameExperiment(experiment_id=call.experiment_id, name=call.new_name))
+    experiment_id = check_experiment_id(call.experiment_id)
+    name = required("new_name", call.new_name)
+    backend.call(ops.RenameExperiment(experiment_id=experiment_id, name=name))
     return {}
 
 
 def _delete(backend: Backend, call: ExperimentId) -> dict[str, Any]:
-    backend.call(ops.DeleteExperiment(experiment_id=required("experiment_id", call.experiment_id)))
+    experiment_id = _find(backend, call.experiment_id, Lifecycle.ACTIVE)
+    backend.call(ops.DeleteExperiment(experiment_id=experiment_id))
     return {}
 
 
 def _restore(backend: Backend, call: ExperimentId) -> dict[str, Any]:
-    backend.call(ops.RestoreExperiment(experiment_id=required("experiment_id", call.experiment_id)))
+    experiment_id = _find(backend, call.experiment_id, Lifecycle.DELETED)
+    backend.call(ops.RestoreExperiment(experiment_id=experiment_id))
     return {}
 
 
+def _find(backend: Backend, experiment_id: str, lifecycle: Lifecycle) -> str:
+    """Check that an experiment is there to be deleted or restored: MLflow looks among those only.
+
+    Raises:
+        NotFoundError: It is not, or it has been already.
+    """
+    found = backend.call(ops.GetExperiment(experiment_id=check_experiment_id(experiment_id)))
+    if found.lifecycle is not lifecycle:
+        msg = f"No Experiment with id={experiment_id} exists that is {lifecycle.value}."
+        raise NotFoundError(msg)
+    return found.experiment_id
+
+
 def _set_tag(backend: Backend, call: ExperimentTag) -> dict[str, Any]:
-    backend.call(
-        ops.SetExperimentTags(experiment_id=call.experiment_id, tags={call.key: call.value})
-    )
+    experiment_id = check_experiment_id(call.experiment_id)
+    backend.call(ops.SetExperimentTags(experiment_id=experiment_id, tags={call.key: call.value}))
     return {}
 
 
 def _delete_tag(backend: Backend, call: ExperimentTag) -> dict[str, Any]:
-    backend.call(ops.RemoveExperimentTag(experiment_id=call.experiment_id, key=call.key))
+    experiment_id = check_experiment_id(call.experiment_id)
+    backend.call(ops.RemoveExperimentTag(experiment_id=experiment_id, key=call.key))
     return {}
 
 
@@ -189,6 +235,7 @@ EXPERIMENTS: list[Rule] = [
     asks("experiments/create", CreateExperiment, _create, methods=POST),
     asks("experiments/get", ExperimentId, _get),
     asks("experiments/get-by-name", ByName, _get_by_name),
+    asks("experiments/list", ListExperiments, _search),
     asks("experiments/search", SearchExperiments, _search, methods=("GET",)),
     asks("experiments/search", SearchExperiments, _search, methods=POST, permission="view"),
     asks(

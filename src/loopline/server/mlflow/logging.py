@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,10 +15,10 @@ from loopline.errors import InvalidInputError
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.logged_models import LoggedModelPoint, ModelRole
-from loopline.rules.mlflow_datasets import dataset_of
+from loopline.rules.mlflow_datasets import check_dataset, dataset_of
 from loopline.rules.names import check_key
 from loopline.server.mlflow.experiments import POST
-from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.requests import Call, KeyValue, missing, required
 from loopline.server.mlflow.rules import Rule, asks, records
 from loopline.server.mlflow.runs import RunId, run_id_of
 
@@ -151,15 +150,16 @@ def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
     Those measured on a logged model become points of that, too: one more fact.
     """
     columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
-    now_ms = time.time_ns() // 1_000_000
     of_models: list[LoggedModelPoint] = []
     for point in points:
         found = columns.get(point.key)
         if found is None:
             check_key("metric", point.key)
             found = columns[point.key] = ([], [], [])
+        at_ms = point.timestamp
+        if at_ms is None or at_ms < 0:
+            raise _wrong_time(points, point)
         steps, times, values = found
-        at_ms = now_ms if point.timestamp is None else point.timestamp
         steps.append(point.step)
         times.append(at_ms)
         values.append(point.value)
@@ -182,6 +182,19 @@ def points_of(run_id: str, points: Sequence[Point | LogMetric]) -> list[f.Fact]:
     if of_models:
         facts.append(f.LoggedModelMeasured(points=of_models))
     return facts
+
+
+def _wrong_time(points: Sequence[Point | LogMetric], point: Point | LogMetric) -> InvalidInputError:
+    """Say in MLflow's words what is wrong with a point's time."""
+    at = points.index(point)
+    name = "timestamp" if isinstance(point, LogMetric) else f"metrics[{at}].timestamp"
+    if point.timestamp is None:
+        return missing(name)
+    return InvalidInputError(
+        f"Invalid value {point.timestamp} for parameter '{name}' supplied: metric "
+        f"'{point.key[:80]}' (value={point.value}). Timestamp must be a nonnegative long (64-bit "
+        "integer): milliseconds since 1970."
+    )
 
 
 def _whole(numbers: list[int]) -> bytes:
@@ -272,6 +285,7 @@ def _log_inputs(call: LogInputs) -> list[f.Fact]:
     for each in call.datasets:
         tags = {tag.key: tag.value for tag in each.tags}
         words = msgspec.structs.asdict(each.dataset)
+        check_dataset(words, tags)
         context = tags.pop(CONTEXT, "")
         facts.append(f.InputLogged(run_id=run_id, dataset=dataset_of(words), context=context))
         if tags:

@@ -61,11 +61,11 @@ def _columns(backend: Backend, run_id: str, key: str, most: int = 0) -> MetricCo
 
 def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
     key = required("metric_key", call.metric_key)
-    most = MOST_POINTS if call.max_results is None else call.max_results
-    if not 0 < most <= MOST_POINTS:
+    most = MOST_POINTS if call.max_results is None else min(call.max_results, MOST_POINTS)
+    if most <= 0:
         msg = (
-            f"Invalid value {most} for parameter 'max_results' supplied: it must lie between 1 "
-            f"and {MOST_POINTS:,}."
+            f"Invalid value {most} for parameter 'max_results' supplied: it must be a positive "
+            "integer."
         )
         raise InvalidInputError(msg)
     run_id = run_id_of(call)
@@ -73,7 +73,7 @@ def _get_history(backend: Backend, call: GetHistory) -> dict[str, Any]:
     if found is None:
         return {}
     steps, times, values = _unpacked(found)
-    order = _newest_step_first(steps)
+    order = _by_time(steps, times)
     assert isinstance(backend, LocalBackend)  # noqa: S101 - a server serves a store
     stamp, start = stamp_of("metrics/get-history", run_id, key), 0
     if call.page_token:
@@ -106,10 +106,10 @@ def _get_runs_history(backend: Backend, call: GetRunsHistory) -> dict[str, Any]:
         left = min(call.max_results, MOST_POINTS) - len(points)
         found = _columns(backend, run_id, key) if left > 0 else None
         if found is not None:
-            steps, times, values = (column[:left] for column in _unpacked(found))
-            points += [
-                {**point, "run_id": run_id} for point in timed_pairs(key, steps, times, values)
-            ]
+            steps, times, values = _unpacked(found)
+            shown = _by_time(steps, times)[:left]
+            columns = ([column[place] for place in shown] for column in (steps, times, values))
+            points += [{**point, "run_id": run_id} for point in timed_pairs(key, *columns)]
     return {"metrics": points}
 
 
@@ -117,17 +117,13 @@ def _unpacked(found: MetricColumns) -> tuple[array[int], array[int], array[float
     return array("q", found.steps), array("q", found.timestamps_ms), array("d", found.values)
 
 
-def _newest_step_first(steps: array[int]) -> list[int]:
-    """Order places by step, the greatest first; points of one step stay as they are, by time."""
-    order: list[int] = []
-    end = len(steps)
-    while end:
-        start = end - 1
-        while start and steps[start - 1] == steps[end - 1]:
-            start -= 1
-        order += range(start, end)
-        end = start
-    return order
+def _by_time(steps: array[int], times: array[int]) -> list[int]:
+    """Order places by time, then step, then value: clients draw a history as it comes.
+
+    The points come by step, time and value. A training logs its steps in their order, so that
+    there is little to sort.
+    """
+    return sorted(range(len(steps)), key=times.__getitem__)
 
 
 def _get_bulk(backend: Backend, call: GetBulk) -> dict[str, Any]:
@@ -141,8 +137,17 @@ def _get_bulk(backend: Backend, call: GetBulk) -> dict[str, Any]:
             f"between 1 and {MOST_BULK:,}."
         )
         raise InvalidInputError(msg)
+    if (call.start_step is None) != (call.end_step is None):
+        msg = "If either start step or end step are specified, both must be specified."
+        raise InvalidInputError(msg)
     first = -(2**63) if call.start_step is None else call.start_step
     last = 2**63 - 1 if call.end_step is None else call.end_step
+    if last < first:
+        msg = (
+            f"end_step must be greater than start_step. Found start_step={first} and "
+            f"end_step={last}."
+        )
+        raise InvalidInputError(msg)
     points: list[dict[str, Any]] = []
     for run_id in call.run_ids:
         found = _columns(backend, run_id, key, call.max_results)

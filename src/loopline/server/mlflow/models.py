@@ -9,16 +9,18 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.server.mlflow.answers import model_answer, version_answer
 from loopline.server.mlflow.experiments import POST
-from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.requests import Call, KeyValue, required, version_number
 from loopline.server.mlflow.rules import Rule, asks
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.records.registry import ModelVersion, RegisteredModel
 
-__all__ = ["DELETE", "MODELS", "PATCH", "version_number", "without_prompts"]
+__all__ = ["DELETE", "MODELS", "PATCH", "without_prompts"]
 
 PATCH, DELETE = ("PATCH",), ("DELETE",)
+#: What clients ask for as an alias, and is the highest version of a model.
+LATEST = "latest"
 #: What newer clients add to every search, to leave out prompts, of which this server has none. To
 #: MLflow it holds of models without the tag, too, unlike any other condition on a tag.
 _NO_PROMPTS = re.compile(r"(?:\s+AND\s+)?tags?\.`mlflow\.prompt\.is_prompt` != 'true'")
@@ -81,18 +83,6 @@ class Alias(Named, frozen=True, kw_only=True):
 def without_prompts(filter_: str) -> str:
     """Take out of a filter what newer clients add to it."""
     return _NO_PROMPTS.sub("", filter_)
-
-
-def version_number(text: str) -> int:
-    """Read the number of a version.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - as the column holds
-        msg = f"Parameter 'version' must be an integer, got '{text[:80]}'."
-        raise InvalidInputError(msg)
-    return int(text)
 
 
 def _answer(backend: Backend, model: RegisteredModel) -> dict[str, Any]:
@@ -182,15 +172,19 @@ def _delete_alias(backend: Backend, call: Alias) -> dict[str, Any]:
 
 def _get_alias(backend: Backend, call: Alias) -> dict[str, Any]:
     model = backend.call(ops.GetModel(name=call.name))
+    if call.alias.lower() == LATEST:
+        found = backend.call(ops.GetLatestVersions(names=[call.name], as_mlflow=True))
+        if found:
+            return {"model_version": version_answer(max(found, key=lambda each: each.version))}
     if call.alias not in model.aliases:  # MLflow answers 400 here and not 404.
         msg = f"Registered model alias {call.alias} not found."
         raise InvalidInputError(msg)
     try:
-        found = backend.call(ops.GetVersion(name=call.name, version=model.aliases[call.alias]))
+        version = backend.call(ops.GetVersion(name=call.name, version=model.aliases[call.alias]))
     except NotFoundError:
         msg = f"Registered model alias {call.alias} not found."
         raise InvalidInputError(msg) from None
-    return {"model_version": version_answer(found)}
+    return {"model_version": version_answer(version)}
 
 
 MODELS: list[Rule] = [
@@ -199,6 +193,8 @@ MODELS: list[Rule] = [
     asks("registered-models/update", UpdateModel, _update, methods=PATCH),
     asks("registered-models/delete", Named, _delete, methods=DELETE),
     asks("registered-models/get", Named, _get),
+    # Where clients before MLflow 2 look for all models.
+    asks("registered-models/list", SearchModels, _search),
     asks("registered-models/search", SearchModels, _search),
     asks("registered-models/get-latest-versions", LatestVersions, _latest),
     asks(

@@ -1,7 +1,7 @@
 """Reading a request of an MLflow client: a JSON body or a query, into the record a route names.
 
 Unknown fields are passed over, as newer clients send more; numbers may be written as text, as
-protobuf's JSON has it for 64 bits, and as ``"NaN"`` or ``"Infinity"``.
+protobuf's JSON has it for 64 bits, and as ``"NaN"`` or ``"Infinity"``; null is a field left out.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "parse",
     "read_call",
     "required",
+    "version_number",
 ]
 
 C = TypeVar("C", bound="Call")
@@ -82,8 +83,9 @@ def check_is_json(content_type: str) -> None:
         InvalidInputError: It is no JSON.
     """
     if content_type != wire.JSON and wire.media_type(content_type) != wire.JSON:
-        msg = "Bad Request. Content-Type must be 'application/json'."
-        raise _BadRequestError(msg)
+        said = "must be one of ['application/json']" if content_type else "header is missing"
+        msg = f"Bad Request. Content-Type {said}. Send JSON, and say so."
+        raise InvalidInputError(msg)
 
 
 def parse(body: bytes, kind: type[C], of_path: Mapping[str, Any] | None = None) -> C:
@@ -96,9 +98,11 @@ def parse(body: bytes, kind: type[C], of_path: Mapping[str, Any] | None = None) 
         if of_path:
             # What the address names counts, whatever the body says of it.
             said = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-            return _convert({**said, **of_path}, kind)
+            return _convert({**_without_nulls(said), **of_path}, kind)
         return _bounded(msgspec.json.decode(body or b"{}", type=kind, strict=False))
     except msgspec.ValidationError as error:
+        if b"null" in body and (read := _read_without_nulls(body, kind)) is not None:
+            return _bounded(read)
         raise _refusal(error, body) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"Bad Request. The body is no JSON object: {error}."
@@ -106,6 +110,23 @@ def parse(body: bytes, kind: type[C], of_path: Mapping[str, Any] | None = None) 
     except RecursionError:
         msg = "Bad Request. The body is nested too deep. Send flatter data."
         raise _BadRequestError(msg) from None
+
+
+def _read_without_nulls(body: bytes, kind: type[C]) -> C | None:
+    """Read a request whose nulls are fields left out; None when that is not what is wrong."""
+    try:
+        return msgspec.convert(_without_nulls(msgspec.json.decode(body)), kind, strict=False)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Leave out the fields that are null, as protobuf's JSON does."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value
 
 
 def _is_bare(request: Request) -> bool:
@@ -206,3 +227,15 @@ def required(name: str, value: str) -> str:
     if not value:
         raise missing(name)
     return value
+
+
+def version_number(text: str) -> int:
+    """Read the number of a version.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - as the column holds
+        msg = f"Parameter 'version' must be an integer, got '{text[:80]}'."
+        raise InvalidInputError(msg)
+    return int(text)

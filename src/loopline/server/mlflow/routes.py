@@ -37,6 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "mlflow_routes"]
 
 PREFIXES = ("/api", "/ajax-api")
+#: What MLflow's server has and this one has not: for generative AI, and several servers in one.
+UNSUPPORTED = (
+    "2.0/mlflow/gateway-proxy", "2.0/mlflow/get-online-trace-details",
+    "2.0/mlflow/get-trace-artifact", "2.0/mlflow/traces", "2.0/mlflow/unified-traces",
+    "3.0/mlflow/datasets", "3.0/mlflow/demo", "3.0/mlflow/gateway", "3.0/mlflow/genai",
+    "3.0/mlflow/get-trace-artifact", "3.0/mlflow/issues", "3.0/mlflow/jobs",
+    "3.0/mlflow/label-schemas", "3.0/mlflow/prompt-optimization", "3.0/mlflow/review-queues",
+    "3.0/mlflow/scorer", "3.0/mlflow/traces", "3.0/mlflow/ui-telemetry", "3.0/mlflow/workspaces",
+)  # fmt: skip
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -136,6 +145,8 @@ def _server_info(files: DirectFiles, threads: Threads) -> Callable[[Request], Aw
             "workspaces_enabled": False,
             "multipart_uploads_enabled": is_direct,
             "multipart_downloads_enabled": is_direct,
+            "trace_archival_enabled": False,
+            "features_enabled": {"gateway": False},
         }
         return Response(wire.encode(info, wire.JSON), media_type=wire.JSON)
 
@@ -156,8 +167,15 @@ async def _unsupported(request: Request) -> Response:
         answer = plain_error(405, "BAD_REQUEST", message)
         answer.headers["Allow"] = ", ".join(allowed)
         return answer
-    message = (
-        f"{request.url.path[:200]} is not supported by this server. It speaks MLflow's protocol of "
-        "experiments, runs, metrics, files, logged and registered models and their versions."
+    speaks = (
+        "It speaks MLflow's protocol of experiments, runs, metrics, files, logged and registered "
+        "models and their versions."
     )
-    return plain_error(501, "NOT_IMPLEMENTED", message)
+    path = request.url.path
+    family = path.partition("api/")[2]
+    if family.startswith(UNSUPPORTED):
+        message = f"{path[:200]} is not supported by this server. {speaks}"
+        return plain_error(501, "NOT_IMPLEMENTED", message)
+    # As MLflow's clients call what an older server does not have.
+    message = f"There is nothing at {path[:200]} of this server. {speaks}"
+    return plain_error(404, "ENDPOINT_NOT_FOUND", message)

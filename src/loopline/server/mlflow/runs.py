@@ -13,7 +13,7 @@ from loopline.records.base import Lifecycle
 from loopline.records.tracking import RunStatus
 from loopline.rules.made_up_names import made_up_name
 from loopline.server.mlflow.answers import run_answer, run_info
-from loopline.server.mlflow.experiments import POST, view_of
+from loopline.server.mlflow.experiments import POST, check_experiment_id, view_of
 from loopline.server.mlflow.requests import Call, KeyValue, required
 from loopline.server.mlflow.rules import Rule, asks
 from loopline.server.mlflow.written_runs import written
@@ -29,6 +29,14 @@ __all__ = ["RUNS", "run_id_of"]
 
 #: Tags by which MLflow's clients say what other fields say, too.
 NAME, PARENT, USER = "mlflow.runName", "mlflow.parentRunId", "mlflow.user"
+#: The protocol's numbers of a run's status.
+_NUMBERED = {
+    "1": RunStatus.RUNNING,
+    "2": RunStatus.SCHEDULED,
+    "3": RunStatus.FINISHED,
+    "4": RunStatus.FAILED,
+    "5": RunStatus.KILLED,
+}
 
 
 class CreateRun(Call, frozen=True, kw_only=True):
@@ -51,7 +59,7 @@ class RunId(Call, frozen=True, kw_only=True):
 class UpdateRun(RunId, frozen=True, kw_only=True):
     """A run's new status, end or name."""
 
-    status: str = ""
+    status: str | int = ""
     end_time: int | None = None
     run_name: str = ""
 
@@ -61,7 +69,7 @@ class SearchRuns(Call, frozen=True, kw_only=True):
 
     experiment_ids: list[str] = []
     filter: str = ""
-    run_view_type: str = "ACTIVE_ONLY"
+    run_view_type: str | int = "ACTIVE_ONLY"
     max_results: int = 1000
     order_by: list[str] = []
     page_token: str = ""
@@ -85,7 +93,8 @@ def _create(backend: Backend, call: CreateRun) -> dict[str, Any]:
             f"values (run_name='{name}', mlflow.runName='{tags[NAME]}'). Send one of them."
         )
         raise InvalidInputError(msg)
-    experiment = backend.call(ops.GetExperiment(experiment_id=call.experiment_id or "0"))
+    experiment_id = check_experiment_id(call.experiment_id or "0")
+    experiment = backend.call(ops.GetExperiment(experiment_id=experiment_id))
     if experiment.lifecycle is not Lifecycle.ACTIVE:
         msg = (
             f"The experiment {experiment.experiment_id} must be in the 'active' state. "
@@ -123,32 +132,35 @@ def _uses(
 
 
 def _update(backend: Backend, call: UpdateRun) -> dict[str, Any]:
-    run_id = run_id_of(call)
+    run = backend.call(ops.GetRun(run_id=run_id_of(call)))
+    facts = _changes(run, call)
+    if not facts:
+        return {"run_info": run_info(run)}
+    if run.lifecycle is not Lifecycle.ACTIVE:
+        msg = f"The run {run.run_id} must be in the 'active' state. Current state is deleted."
+        raise InvalidInputError(msg)
+    backend.call(ops.RecordFacts(facts=facts))
+    return {"run_info": run_info(backend.call(ops.GetRun(run_id=run.run_id)))}
+
+
+def _changes(run: Run, call: UpdateRun) -> list[f.Fact]:
+    run_id, now_ms = run.run_id, time.time_ns() // 1_000_000
     facts: list[f.Fact] = []
-    if call.status:
-        status = _status(call.status)
-        if status.is_terminal:
-            end_ms = call.end_time or time.time_ns() // 1_000_000
-            facts.append(f.RunEnded(run_id=run_id, status=status, end_ms=end_ms))
-        else:
-            facts.append(f.RunStarted(run_id=run_id, start_ms=0, resumed=True))
+    status = _status(call.status) if call.status else run.status
+    if status.is_terminal and (call.status or call.end_time):
+        end_ms = call.end_time or now_ms
+        facts.append(f.RunEnded(run_id=run_id, status=status, end_ms=end_ms))
+    elif call.status:
+        facts.append(f.RunStarted(run_id=run_id, start_ms=now_ms, resumed=True, status=status))
     if call.run_name:
         facts.append(f.TagsSet(run_id=run_id, tags={NAME: call.run_name}))
-    if facts:
-        _check_active(backend, run_id)
-        backend.call(ops.RecordFacts(facts=facts))
-    return {"run_info": run_info(backend.call(ops.GetRun(run_id=run_id)))}
+    return facts
 
 
-def _check_active(backend: Backend, run_id: str) -> None:
-    if backend.call(ops.GetRun(run_id=run_id)).lifecycle is not Lifecycle.ACTIVE:
-        msg = f"The run {run_id} must be in the 'active' state. Current state is deleted."
-        raise InvalidInputError(msg)
-
-
-def _status(text: str) -> RunStatus:
+def _status(given: str | int) -> RunStatus:
+    text = str(given)
     try:
-        return RunStatus(text.upper())
+        return _NUMBERED.get(text) or RunStatus(text.upper())
     except ValueError:
         known = ", ".join(RunStatus)
         msg = f"Invalid value {text[:80]} for parameter 'status' supplied: use one of {known}."
@@ -170,7 +182,7 @@ def _search(backend: Backend, call: SearchRuns) -> dict[str, Any]:
         return {}
     page = backend.call(
         ops.SearchRuns(
-            experiment_ids=call.experiment_ids,
+            experiment_ids=[check_experiment_id(each) for each in call.experiment_ids],
             filter=call.filter,
             order_by=call.order_by,
             max_results=call.max_results,

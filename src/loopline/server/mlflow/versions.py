@@ -19,8 +19,8 @@ from loopline.rules.names import check_artifact_path
 from loopline.server.mlflow.answers import SCHEME, artifact_root, model_root, version_answer
 from loopline.server.mlflow.artifacts import VERSIONS_AT, Place, parse_place
 from loopline.server.mlflow.experiments import POST
-from loopline.server.mlflow.models import DELETE, PATCH, version_number, without_prompts
-from loopline.server.mlflow.requests import Call, KeyValue, required
+from loopline.server.mlflow.models import DELETE, PATCH, without_prompts
+from loopline.server.mlflow.requests import Call, KeyValue, required, version_number
 from loopline.server.mlflow.rules import Rule, asks
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _create(backend: Backend, call: CreateVersion) -> dict[str, Any]:
         made = backend.call(
             ops.CopyVersion(
                 name=copied, version=number, to=name, source=call.source,
-                description=call.description or None, tags=tags or None, create_model=False,
+                description=call.description, tags=tags, create_model=False,
             )
         )  # fmt: skip
     else:
