@@ -86,11 +86,11 @@ class ServedBackend(LocalBackend):
 
     def send(self, batch: Batch) -> Receipt:
         """Ingest journaled facts of the caller; see ``Backend.send``."""
-        self.permit_facts(batch.facts)
+        self.permit_facts(batch.facts, batch.writer)
         return super().send(batch)
 
-    def permit_facts(self, facts: list[Fact]) -> None:
-        """Let facts of the caller through.
+    def permit_facts(self, facts: list[Fact], writer: str = "") -> None:
+        """Let facts of the caller through, of a writer's journal where there is one.
 
         Raises:
             ForbiddenError: The caller may not write them.
@@ -101,7 +101,7 @@ class ServedBackend(LocalBackend):
         caller = caller_now()
         with self.store.read(settles=False) as connection:
             act_for(connection, caller)
-            permit_facts(connection, caller, facts)
+            permit_facts(connection, caller, facts, writer=writer)
         runs = _runs_of(facts)
         if len(self._writable) + len(runs) > MOST_WRITABLE:
             self._writable.clear()

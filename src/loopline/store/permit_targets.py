@@ -166,8 +166,17 @@ def _record_facts(connection: Connection, call: ops.RecordFacts, role: Role) -> 
     return needs_of_facts(connection, call.facts, role)
 
 
-def needs_of_facts(connection: Connection, facts: Iterable[Fact], role: Role) -> _Needs:
-    """Find what facts are of: the run's experiment, the one it starts in, the flow's project."""
+def needs_of_facts(
+    connection: Connection, facts: Iterable[Fact], role: Role, writer: str = ""
+) -> _Needs:
+    """Find what facts are of: the run's experiment, the one it starts in, the flow's project.
+
+    Args:
+        connection: Inside a transaction.
+        facts: Of a batch or a request.
+        role: What they need there.
+        writer: Whose journal they come from; empty: nobody's.
+    """
     run_ids: set[str] = set()
     starts: set[tuple[str, str]] = set()
     started: set[str] = set()
@@ -205,7 +214,27 @@ def needs_of_facts(connection: Connection, facts: Iterable[Fact], role: Role) ->
     for number in sorted(set(numbers.values())):
         needs.append(Need(Thing.EXPERIMENT, number, role, f"experiment {number}"))
     needs += _logged_models(connection, model_ids, role)
+    flow_run_ids -= _own_flow_runs(connection, flow_run_ids, writer)
     return needs + _flow_runs(connection, flow_run_ids, role)
+
+
+def _own_flow_runs(connection: Connection, flow_run_ids: set[str], writer: str) -> set[str]:
+    """Name the flow runs outside all projects that a journal makes, or has made: ``flow.run()``.
+
+    They are nobody else's, and need no role but the one that lets a caller record at all.
+    """
+    if not writer or not flow_run_ids:
+        return set()
+    own = set(flow_run_ids)
+    wanted = sorted(flow_run_ids)
+    for start in range(0, len(wanted), TOGETHER):
+        query = select(_flow_run.c.flow_run_id, _flow_run.c.project, _flow_run.c.writer).where(
+            _flow_run.c.flow_run_id.in_(wanted[start : start + TOGETHER])
+        )
+        for row in connection.execute(query):
+            if row.project or row.writer != writer:
+                own.discard(row.flow_run_id)
+    return own
 
 
 def _logged_models(connection: Connection, model_ids: Iterable[str], role: Role) -> list[Need]:

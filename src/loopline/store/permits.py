@@ -105,12 +105,16 @@ def permit(connection: Connection, caller: Caller, operation: Operation[Any]) ->
     _check(access, needs)
 
 
-def permit_facts(connection: Connection, caller: Caller, facts: Iterable[Fact]) -> None:
-    """Let facts through that a caller sends; raises as ``permit`` does."""
+def permit_facts(
+    connection: Connection, caller: Caller, facts: Iterable[Fact], *, writer: str = ""
+) -> None:
+    """Let facts through that a caller sends, of a writer's journal; raises as ``permit`` does."""
     access = caller.access
     if access is None or may_write_facts(caller):
         return
-    needs = needs_of_facts(connection, facts, Role.EDITOR)
+    if not may_do(widest_role(access), Role.EDITOR):
+        raise _too_weak("anything", Role.EDITOR, widest_role(access))
+    needs = needs_of_facts(connection, facts, Role.EDITOR, writer)
     if needs is None:
         raise _too_weak("everything", Role.EDITOR, role_on_everything(access))
     _check(access, needs)

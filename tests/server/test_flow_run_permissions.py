@@ -1,0 +1,75 @@
+"""``flow.run()`` on a server that asks who everybody is: recorded outside all projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.server.team import Team, team_at
+
+from loopline import Flow, task
+from loopline.backend.recorder import close_recorders, set_tracking_uri
+from loopline.errors import ForbiddenError, NotFoundError
+from loopline.records import facts as f
+from loopline.records import flows
+from loopline.records import operations as ops
+from loopline.records.identity import Access, Caller, Role
+from loopline.store.permits import permit_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    (tmp_path / "team").mkdir()
+    with team_at(tmp_path / "team") as served:
+        yield served
+
+
+def test_whoever_may_edit_something_runs_flows_of_no_project(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = team.member("petra")
+    team.grant("petra", "project", "wagoncab", "editor")
+    monkeypatch.setenv("LOOPLINE_TOKEN", token)
+    monkeypatch.setenv("LOOPLINE_HOME", str(tmp_path / "laptop"))
+    with Flow("night") as flow:
+        task(lambda: 4.5, name="fare")()
+    set_tracking_uri(team.url)
+    try:
+        state = flow.run()
+    finally:
+        close_recorders()
+        set_tracking_uri(None)
+    assert state.is_successful()
+    page = team.owner.call(ops.ListFlowRuns(project="", with_unregistered=True))
+    (run,) = page.flow_runs
+    assert (run.flow_name, run.state, run.project) == ("night", flows.StateKind.SUCCESS, "")
+    (fare,) = team.owner.call(ops.ListTaskRuns(flow_run_id=run.flow_run_id))
+    assert fare.state is flows.StateKind.SUCCESS
+
+
+def test_only_the_journal_that_began_a_flow_run_of_no_project_goes_on_with_it(team: Team) -> None:
+    running = f.FlowRunState(flow_run_id="mine", state=flows.StateKind.RUNNING, at_ms=1)
+    line = flows.LogLine(flow_run_id="mine", at_ms=1, level=20, message="x")
+    facts: list[f.Fact] = [running, f.LogsWritten(lines=[line])]
+    editor = caller(Role.EDITOR)
+
+    def permit(who: Caller, writer: str) -> None:
+        with team.owner.store.read() as connection:
+            permit_facts(connection, who, facts, writer=writer)
+
+    permit(editor, "laptop")  # There is none yet.
+    team.owner.send(f.Batch(writer="laptop", start=0, end=1, facts=[running]))
+    permit(editor, "laptop")
+    for other in ("another", ""):
+        with pytest.raises(NotFoundError):
+            permit(editor, other)
+    with pytest.raises(ForbiddenError):
+        permit(caller(Role.VIEWER), "laptop")
+
+
+def caller(role: Role) -> Caller:
+    return Caller(name="petra", how="token", access=Access(projects={"wagoncab": role}))
