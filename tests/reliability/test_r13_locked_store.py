@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.server.running import ask, running
+from tests.server.running import Answer, ask, running
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import BackendUnavailableError
@@ -131,3 +131,55 @@ def test_writers_are_told_to_come_back_and_readers_go_on(
         assert all(answer[1] is not None and "locked" in answer[2] for answer in answers)
         assert reads > 3
         assert make("day")[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.deep)])
+def test_points_of_mlflows_clients_wait_bounded_and_what_waits_keeps_no_reader(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest acknowledged points may lie in the inbox then, which a reader cannot empty."""
+    monkeypatch.setattr("loopline.store.database.LOCK_WAIT_S", 1.5)
+    monkeypatch.setattr("loopline.server.commits.SETTLE_S", 60.0)
+    address, database = Address("home", str(tmp_path)), str(tmp_path / "loopline.db")
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").new()
+        database = address.text
+
+    def mlflow(path: str, **fields: object) -> Answer:
+        return ask(
+            url, "POST", f"/api/2.0/mlflow/{path}", json.dumps(fields).encode(),
+            {"Content-Type": "application/json"}, timeout_s=60,
+        )  # fmt: skip
+
+    def log(step: int) -> Answer:
+        return mlflow("runs/log-metric", run_id=run, key="rmse", value=step, step=step, timestamp=1)
+
+    def history() -> list[int]:
+        path = f"/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=rmse"
+        answer = ask(url, "GET", path)
+        assert answer.status == 200
+        return [point["step"] for point in json.loads(answer.body).get("metrics", [])]
+
+    with running(address) as url:
+        run = json.loads(mlflow("runs/create", experiment_id="0").body)["run"]["info"]["run_id"]
+        assert log(0).status == 200
+        assert history() == [0]
+        assert log(1).status == 200
+        answers: list[Answer] = []
+        reads = 0
+        with held(kind, database):
+            writers = [threading.Thread(target=lambda: answers.append(log(7))) for _ in range(3)]
+            for writer in writers:
+                writer.start()
+            while any(writer.is_alive() for writer in writers):
+                assert history()[:1] == [0]
+                assert ask(url, "GET", f"/api/2.0/mlflow/runs/get?run_id={run}").status == 200
+                assert mlflow("runs/search", experiment_ids=["0"]).status == 200
+                reads += 1
+        assert [answer.status for answer in answers] == [503] * 3
+        for answer in answers:
+            assert answer.headers["Retry-After"]
+            assert json.loads(answer.body)["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        assert reads > 1  # One of them waits for a moment, and the others read on.
+        assert log(2).status == 200
+        assert history() == [0, 1, 2]  # What was refused is not there, what was taken is.

@@ -35,8 +35,13 @@ def test_whoever_may_edit_something_runs_flows_of_no_project(
     team.grant("petra", "project", "wagoncab", "editor")
     monkeypatch.setenv("LOOPLINE_TOKEN", token)
     monkeypatch.setenv("LOOPLINE_HOME", str(tmp_path / "laptop"))
+
+    @task
+    def fare() -> float:
+        return 4.5
+
     with Flow("night") as flow:
-        task(lambda: 4.5, name="fare")()
+        fare()
     set_tracking_uri(team.url)
     try:
         state = flow.run()
@@ -47,8 +52,8 @@ def test_whoever_may_edit_something_runs_flows_of_no_project(
     page = team.owner.call(ops.ListFlowRuns(project="", with_unregistered=True))
     (run,) = page.flow_runs
     assert (run.flow_name, run.state, run.project) == ("night", flows.StateKind.SUCCESS, "")
-    (fare,) = team.owner.call(ops.ListTaskRuns(flow_run_id=run.flow_run_id))
-    assert fare.state is flows.StateKind.SUCCESS
+    (task_run,) = team.owner.call(ops.ListTaskRuns(flow_run_id=run.flow_run_id))
+    assert task_run.state is flows.StateKind.SUCCESS
 
 
 def test_only_the_journal_that_began_a_flow_run_of_no_project_goes_on_with_it(team: Team) -> None:

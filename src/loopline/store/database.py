@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exc as sa_exc
@@ -39,6 +39,8 @@ __all__ = ["Store", "wall_clock_ms"]
 LOCK_WAIT_S = 30.0
 #: How long a read waits for it, to see the points that were acknowledged last.
 READ_WAIT_S = 1.0
+#: How long no other read waits after one has waited in vain.
+READ_ON_S = 2.0
 
 
 def wall_clock_ms() -> int:
@@ -76,6 +78,7 @@ class Store:
         self._pid = os.getpid()
         self._plain: PoolProxiedConnection | None = None
         self._has_inbox = False
+        self._read_on_until = 0.0
         try:
             bring_up_to_date(self)
             self._has_inbox = self.is_sqlite
@@ -158,8 +161,11 @@ class Store:
 
     def settle_to_read(self) -> None:
         """Settle; a database that is locked, full or for reading only is read as it is."""
-        with suppress(BackendUnavailableError, StorageFullError):
-            self.settle(wait_s=READ_WAIT_S)
+        in_vain = time.monotonic() < self._read_on_until
+        try:
+            self.settle(wait_s=0.0 if in_vain else READ_WAIT_S)
+        except (BackendUnavailableError, StorageFullError):
+            self._read_on_until = time.monotonic() + READ_ON_S
 
     @contextmanager
     def _queued(self, wait_s: float) -> Iterator[None]:
