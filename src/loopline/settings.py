@@ -34,6 +34,8 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_BLOBS": "Where files are kept: a folder, or an s3://, gs:// or az:// prefix.",
     "LOOPLINE_DIRECT_FILES": "0: a server whose files are in a bucket gives MLflow's clients no "
     "addresses of the bucket; all files go through the server.",
+    "LOOPLINE_CACHE_GB": "Gigabytes that models loaded from a store may take on this machine (20); "
+    "those used longest ago go first. 0: no bound.",
     "LOOPLINE_ACTOR": "Name that moves in the registry are recorded under (default: the user).",
     "LOOPLINE_TAXI_DATA": "Folder with TLC's monthly green-taxi files, for the demo.",
     "LOOPLINE_TAXI_URL": "Where the demo fetches these files, instead of TLC's own site.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from loopline.backend.http_errors import error_from_answer, no_server_of_ours
+from loopline.blobs.digest import hash_file
 from loopline.errors import BackendUnavailableError, IntegrityError, InvalidInputError
 from loopline.rules.bundle import MOST_PARTS, Unbundler, bundle_head
 
@@ -41,12 +42,7 @@ _MISSING = msgspec.msgpack.Decoder(_Missing)
 
 def damaged_of(files: Mapping[str, Path]) -> set[str]:
     """Tell which files do not have the SHA-256 they are given under."""
-    damaged = set()
-    for digest, path in files.items():
-        with path.open("rb") as file:
-            if file_digest(file, "sha256").hexdigest() != digest:
-                damaged.add(digest)
-    return damaged
+    return {digest for digest, path in files.items() if hash_file(path) != digest}
 
 
 def sizes_of(files: Mapping[str, Path]) -> dict[str, int]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loopline.backend.local import LocalBackend
     from loopline.care.collect import Collected, Garbage
     from loopline.care.purge import Purgeable
+    from loopline.models.room import Room
 
 __all__ = ["gc"]
 
@@ -66,19 +67,23 @@ def gc(
     that no flow names, and uploads that broke off. Says what it would free, and asks; in a
     script give --yes. Others may go on logging: what they log meanwhile is safe.
     """
+    from loopline.backend.recorder import home_of
     from loopline.care.collect import collect_garbage, find_garbage
     from loopline.care.collect import forget as forget_note
     from loopline.care.place import open_here
     from loopline.cli.output import print_json
     from loopline.cli.progress import shown_progress
+    from loopline.models.room import measure
 
     with open_here(tracking_address(uri), "gc") as backend:
         for store in forget:
             forget_note(backend, store)
         doomed = None if deleted_for is None else _find_doomed(backend, deleted_for)
         garbage = find_garbage(backend, grace_s=grace_h * HOUR_S, also=also)
+        cache = measure(home_of(tracking_address(uri)))
         if not as_json:
             _tell_found(garbage, doomed)
+            _tell_cache(cache)
         collected, removed, models = None, 0, 0
         has_any = bool(
             garbage.size_bytes
@@ -95,6 +100,7 @@ def gc(
             {
                 "found": garbage,
                 "found_bytes": garbage.size_bytes,
+                "cache_bytes": cache.size_bytes,
                 "deleted_runs": doomed,
                 "collected": collected,
                 "removed_runs": removed,
@@ -158,6 +164,20 @@ def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
     if garbage.young:
         hours = f"{garbage.grace_s / HOUR_S:g} h"
         click.echo(f"{garbage.young:,} not named either are younger than {hours} and stay.")
+
+
+def _tell_cache(cache: Room) -> None:
+    """Name the other place that grows, which bounds itself."""
+    from loopline.models.room import limit_bytes
+    from loopline.rules.words import count_words, size_words
+
+    if cache.size_bytes:
+        most = limit_bytes()
+        bound = "without a bound" if most is None else f"at most {size_words(most)}"
+        click.echo(
+            f"{count_words(cache.models, 'model')} loaded here and kept: "
+            f"{size_words(cache.size_bytes)}, {bound} (LOOPLINE_CACHE_GB)."
+        )
 
 
 def _tell_freed(collected: Collected, removed: int, models: int, grace_h: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopline.backend.recorder import get_recorder
+from loopline.blobs.digest import hash_file
 from loopline.errors import IntegrityError, NotFoundError, UnsupportedError
 from loopline.models.address import (
     FolderAddress,
@@ -16,8 +17,9 @@ from loopline.models.address import (
     RunAddress,
     parse_model_address,
 )
-from loopline.models.kept import KeptFiles, hash_file
+from loopline.models.kept import KeptFiles
 from loopline.models.mlmodel import FILE_NAME, inside, read_mlmodel
+from loopline.models.room import hold, make_room
 from loopline.records.logged_models import ModelRole
 from loopline.records.operations import (
     ListArtifacts,
@@ -182,8 +184,10 @@ def _logged_model_files(recorder: Recorder, model_id: str) -> list[Artifact]:
 def _cached(recorder: Recorder, digest: str, files: list[Artifact]) -> Path:
     """Find or make the folder of a content, and check every file in it."""
     folder = recorder.home / "cache" / "models" / digest
+    hold(folder)
     if not _is_complete(folder, files):
         _fill(recorder, folder, files)
+        make_room(recorder.home)
     for file in files:
         path = inside(folder, check_artifact_path(file.path))
         if hash_file(path) != file.sha256:

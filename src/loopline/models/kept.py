@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from hashlib import file_digest
 from typing import TYPE_CHECKING
+
+from loopline.blobs.digest import hash_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KeptFiles", "hash_file"]
-
-
-def hash_file(path: Path) -> str:
-    """Tell the SHA-256 of a file in hex, without holding it in memory."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+__all__ = ["KeptFiles"]
 
 
 class KeptFiles:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopline.blobs.digest import hash_file
 from loopline.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -96,5 +96,4 @@ def hash_of(file: SourceFile) -> str:
     """Tell the SHA-256 of a file on this machine in hex; empty for one that lies elsewhere."""
     if file.sha256 or file.local is None:
         return file.sha256
-    with file.local.open("rb") as opened:
-        return file_digest(opened, "sha256").hexdigest()
+    return hash_file(file.local)
