@@ -393,6 +393,10 @@ def test_a_logged_model_has_files_of_its_own(url: str) -> None:
     assert ask(url, "GET", single.replace("data/model", "..%2f..%2fmodel")).status == 400
     assert post(url, f"logged-models/{model_id}", method="DELETE") == (200, {})
     assert ask(url, "PUT", f"{files}/late", b"bytes").status == 404
+    assert get(url, f"logged-models/{model_id}")[0] == 404
+    _, deleted = get(url, f"logged-models/{model_id}?allow_deleted=true")
+    assert deleted["model"]["info"]["name"] == "gbm"
+    assert ask(url, "GET", f"{files}/data/model.bin").body == b"bytes"
     # Clients delete without a body, and so without a type of one.
     assert ask(url, "DELETE", f"{BASE}logged-models/{model_id}").status == 200
 

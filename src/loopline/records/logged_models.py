@@ -150,9 +150,14 @@ class FinishLoggedModel(Operation[LoggedModel], frozen=True, kw_only=True):
 
 
 class GetLoggedModel(Operation[LoggedModel], frozen=True, kw_only=True):
-    """Get a logged model; a deleted one is not found."""
+    """Get a logged model; a deleted one is not found, unless it is asked for.
+
+    Attributes:
+        include_deleted: It may be deleted.
+    """
 
     model_id: str
+    include_deleted: bool = False
 
 
 class DeleteLoggedModel(Operation[LoggedModel], frozen=True, kw_only=True):
@@ -214,11 +219,16 @@ class LogLoggedModelParams(Operation[LoggedModel], frozen=True, kw_only=True):
 
 
 class ListLoggedModelFiles(Operation[list[Artifact]], frozen=True, kw_only=True):
-    """List what lies in a folder of a logged model; ``recursive`` lists every file below it."""
+    """List what lies in a folder of a logged model; ``recursive`` lists every file below it.
+
+    Attributes:
+        include_deleted: The model may be deleted.
+    """
 
     model_id: str
     path: str = ""
     recursive: bool = False
+    include_deleted: bool = False
 
 
 class ListRunModels(Operation[list[RunModel]], frozen=True, kw_only=True):

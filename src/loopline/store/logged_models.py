@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
+from loopline.records import operations as ops
 from loopline.records.base import Lifecycle
 from loopline.records.identity import Thing
 from loopline.records.logged_models import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-    from loopline.records import operations as ops
     from loopline.store.database import Store
 
 __all__ = [
@@ -139,7 +139,9 @@ def get_logged_model(
     call: ops.GetLoggedModel | ops.FinishLoggedModel,
 ) -> LoggedModel:
     """Get a logged model."""
-    return logged_model_records(connection, [logged_model_row(connection, call.model_id)])[0]
+    deleted_too = isinstance(call, ops.GetLoggedModel) and call.include_deleted
+    row = logged_model_row(connection, call.model_id, deleted_too=deleted_too)
+    return logged_model_records(connection, [row])[0]
 
 
 def delete_logged_model(
@@ -205,7 +207,8 @@ def list_logged_model_files(
 ) -> list[Artifact]:
     """List what lies in a folder of a logged model."""
     folder = check_artifact_path(call.path) if call.path else ""
-    files = logged_model_files(connection, logged_model_row(connection, call.model_id).pk, folder)
+    row = logged_model_row(connection, call.model_id, deleted_too=call.include_deleted)
+    files = logged_model_files(connection, row.pk, folder)
     return files if call.recursive else children(files, folder)
 
 
@@ -236,14 +239,16 @@ def no_logged_model(model_id: str) -> NotFoundError:
     return NotFoundError(msg)
 
 
-def logged_model_row(connection: Connection, model_id: str) -> Row[Any]:
-    """Get the row of a logged model that is not deleted.
+def logged_model_row(
+    connection: Connection, model_id: str, *, deleted_too: bool = False
+) -> Row[Any]:
+    """Get the row of a logged model that is not deleted, or (``deleted_too``) may be.
 
     Raises:
         NotFoundError: There is none.
     """
     row = connection.execute(MODEL, {"model_id": model_id}).first()
-    if row is None or row.lifecycle != Lifecycle.ACTIVE:
+    if row is None or (row.lifecycle != Lifecycle.ACTIVE and not deleted_too):
         raise no_logged_model(model_id)
     return row
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, NotFoundError
+from loopline.records.base import Lifecycle
 from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_facts import (
     CONTEXT,
@@ -33,7 +34,7 @@ from loopline.transfer.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from loopline.records.tracking import RunInput
@@ -61,6 +62,8 @@ class ServerSource:
         self._notes: list[Note] = []
         self._roots: dict[str, str] = {}
         self._keys: dict[str, list[str]] = {}  # Of metrics, by run, until they are read.
+        #: Logged models that runs read and made, by the runs' experiment.
+        self._named: dict[str, set[str]] = {}
 
     @property
     def name(self) -> str:
@@ -133,6 +136,9 @@ class ServerSource:
         self._roots[run_id] = uri
         self._keys[run_id] = sorted({str(metric["key"]) for metric in data.get("metrics", [])})
         start_ms, end_ms = info.get("start_time"), info.get("end_time")
+        models = self._used(run_id, item)
+        named = self._named.setdefault(experiment.experiment_id, set())
+        named.update(each.model_id for each in models)
         return SourceRun(
             run_id=run_id,
             experiment_id=experiment.experiment_id,
@@ -147,7 +153,7 @@ class ServerSource:
             tags=tags,
             inputs=list(self._inputs(item.get("inputs", {}))),
             place=place_at(self._rest, uri, RunPlace(self._rest, run_id), self._artifacts),
-            models=self._used(run_id, item),
+            models=models,
         )
 
     def _used(self, run_id: str, item: dict[str, Any]) -> list[RunModel]:
@@ -197,14 +203,39 @@ class ServerSource:
     def logged_models(
         self, experiment: SourceExperiment, together: int
     ) -> Iterator[list[SourceLoggedModel]]:
-        """Read the logged models of an experiment; a server does not tell the deleted ones."""
+        """Read the logged models of an experiment.
+
+        A server lists no deleted ones: those that the experiment's runs name are asked for singly.
+        """
         items = self._models_in([experiment.experiment_id], MODELS_PAGE)
-        models = iter({str(item["info"]["model_id"]): item for item in items}.values())
+        listed = {str(item["info"]["model_id"]): item for item in items}
+        models = chain(
+            (self._logged_model(item, experiment) for item in listed.values()),
+            self._deleted(experiment, listed.keys()),
+        )
         while some := list(islice(models, together)):
-            yield [self._logged_model(item, experiment) for item in some]
+            yield some
+
+    def _deleted(
+        self, experiment: SourceExperiment, listed: Collection[str]
+    ) -> Iterator[SourceLoggedModel]:
+        for model_id in sorted(self._named.get(experiment.experiment_id, set()) - set(listed)):
+            try:
+                found = self._rest.get(f"logged-models/{model_id}", allow_deleted="true")
+            except (NotFoundError, InvalidInputError):
+                why = "the server tells nothing of them: it is too old, or removed them for good"
+                self._note("deleted logged models", 1, why)
+                continue
+            item = found["model"]
+            # A run may name one of another experiment, which is read there.
+            if str(item["info"].get("experiment_id")) == experiment.experiment_id:
+                yield self._logged_model(item, experiment, Lifecycle.DELETED)
 
     def _logged_model(
-        self, item: dict[str, Any], experiment: SourceExperiment
+        self,
+        item: dict[str, Any],
+        experiment: SourceExperiment,
+        lifecycle: Lifecycle = Lifecycle.ACTIVE,
     ) -> SourceLoggedModel:
         info, data = item["info"], item.get("data", {})
         model_id = str(info["model_id"])
@@ -230,6 +261,7 @@ class ServerSource:
             source_run_id=str(info.get("source_run_id") or ""),
             status=logged_model_status(info.get("status")),
             status_message=str(info.get("status_message") or ""),
+            lifecycle=lifecycle,
             created_ms=created_ms,
             updated_ms=int(info.get("last_updated_timestamp_ms") or created_ms),
             params=_texts(data.get("params")),

@@ -119,7 +119,11 @@ def file_answer(file: Artifact, path: str) -> dict[str, Any]:
 def _below(backend: Backend, place: Place) -> list[Artifact]:
     """List what lies in a folder."""
     if place.model_id:
-        return backend.call(ops.ListLoggedModelFiles(model_id=place.model_id, path=place.path))
+        asked = ops.ListLoggedModelFiles(
+            # MLflow's server gives files by their place, whatever became of the model.
+            model_id=place.model_id, path=place.path, include_deleted=True
+        )  # fmt: skip
+        return backend.call(asked)
     if place.version is None:
         return backend.call(ops.ListArtifacts(run_id=place.run_id, path=place.path))
     name, number = place.version

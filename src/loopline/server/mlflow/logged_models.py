@@ -49,6 +49,12 @@ class ModelId(Call, frozen=True, kw_only=True):
     model_id: str
 
 
+class GetModel(ModelId, frozen=True, kw_only=True):
+    """A logged model to read, which may be deleted."""
+
+    allow_deleted: bool = False
+
+
 class Finish(ModelId, frozen=True, kw_only=True):
     """A status, by name or number."""
 
@@ -135,8 +141,9 @@ def _create(backend: Backend, call: CreateLoggedModel) -> dict[str, Any]:
     return {"model": logged_model_answer(made)}
 
 
-def _get(backend: Backend, call: ModelId) -> dict[str, Any]:
-    return {"model": logged_model_answer(backend.call(ops.GetLoggedModel(model_id=call.model_id)))}
+def _get(backend: Backend, call: GetModel) -> dict[str, Any]:
+    asked = ops.GetLoggedModel(model_id=call.model_id, include_deleted=call.allow_deleted)
+    return {"model": logged_model_answer(backend.call(asked))}
 
 
 def _finish(backend: Backend, call: Finish) -> dict[str, Any]:
@@ -217,7 +224,7 @@ def _list(backend: Backend, call: ListFiles) -> dict[str, Any]:
 LOGGED_MODELS: list[Rule] = [
     asks("logged-models", CreateLoggedModel, _create, methods=POST),
     asks("logged-models/search", Search, _search, methods=POST, permission="view"),
-    asks("logged-models/{model_id}", ModelId, _get),
+    asks("logged-models/{model_id}", GetModel, _get),
     asks("logged-models/{model_id}", Finish, _finish, methods=PATCH),
     asks("logged-models/{model_id}", ModelId, _delete, methods=DELETE),
     asks("logged-models/{model_id}/params", LogParams, _log_params, methods=POST),
