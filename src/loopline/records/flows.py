@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from loopline.records.base import Record
+from loopline.records.schedules import CronClock, IntervalClock, ScheduleSpec
 
 __all__ = [
     "CronClock",
@@ -119,41 +120,6 @@ class FlowGraph(Record, frozen=True, kw_only=True):
     edges: list[GraphEdge] = []
     parameters: list[ParameterSpec] = []
     reference_tasks: list[str] = []
-
-
-class IntervalClock(Record, frozen=True, kw_only=True, tag="interval", tag_field="kind"):
-    """Fires at ``anchor + k * interval``.
-
-    Attributes:
-        interval_s: Seconds between two fires, greater than 0.
-        anchor: ISO 8601 time with offset that the grid goes through.
-        start: ISO 8601 time before which nothing fires, or empty.
-        end: ISO 8601 time after which nothing fires, or empty.
-        timezone: IANA name; intervals of whole days keep the wall-clock time there.
-    """
-
-    interval_s: float
-    anchor: str = "2019-01-01T00:00:00+00:00"
-    start: str = ""
-    end: str = ""
-    timezone: str = "UTC"
-    parameters: dict[str, Any] = {}
-
-
-class CronClock(Record, frozen=True, kw_only=True, tag="cron", tag_field="kind"):
-    """Fires when a cron expression matches the wall clock of ``timezone``."""
-
-    cron: str
-    timezone: str = "UTC"
-    start: str = ""
-    end: str = ""
-    parameters: dict[str, Any] = {}
-
-
-class ScheduleSpec(Record, frozen=True, kw_only=True):
-    """When a flow runs by itself: the union of its clocks' times."""
-
-    clocks: list[IntervalClock | CronClock] = []
 
 
 class FlowCode(Record, frozen=True, kw_only=True):

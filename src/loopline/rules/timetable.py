@@ -1,62 +1,51 @@
 """The timetable: when a schedule fires, across time zones and the days clocks are changed.
 
-Two kinds of time are kept apart. An interval below a day is absolute: its times lie on a grid of
-instants, and a change of the clocks does not move them. A cron expression, and an interval of
-whole days, follow the wall clock of a time zone: each wall-clock time fires once. One that
-occurs twice (clocks set back) fires the first time; one that does not occur (clocks set forward)
-fires later by what was skipped, as PEP 495 reads such times: 02:30 becomes 03:30.
-
-``zoneinfo`` and ``cronsim`` are the only helpers: the first reads the time-zone tables (constant
-data, cached for the life of the process), the second is pure computing.
+Clocks give instants (``timetable_clocks``), filters let some of them pass, in the clock's time
+zone (``timetable_filters``), and adjustments move those (``timetable_adjustments``). What comes
+out rises, and is later than asked for, whatever the adjustments do. A search is bounded: a
+schedule whose filters let nothing pass is known for that when it is made, and never looped over.
 """
 
 from __future__ import annotations
 
 import heapq
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
-from itertools import islice
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from cronsim import CronSim, CronSimError
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import InvalidInputError
 from loopline.records.base import Record
-from loopline.records.flows import IntervalClock
+from loopline.rules.timetable_adjustments import Adjustments, compile_adjustments
+from loopline.rules.timetable_clocks import clock_instants
+from loopline.rules.timetable_filters import NEVER, Filters, compile_filters
+from loopline.rules.timetable_zones import (
+    LONGEST_SHIFT,
+    MICROSECOND,
+    find_zone,
+    is_set_back,
+    parse_time,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from loopline.records.flows import CronClock, ScheduleSpec
+    from loopline.records.schedules import Clock, ScheduleSpec
 
-__all__ = ["SHORTHANDS", "ScheduledTime", "check_schedule", "find_zone", "next_times", "parse_time"]
+__all__ = ["CATCH_UP", "ScheduledTime", "check_schedule", "find_zone", "next_times", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_DAY = timedelta(days=1)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
-#: No change of the clocks of any zone is longer than a day (Samoa left out 2011-12-30).
-_LONGEST_SHIFT = timedelta(hours=26)
+#: What may be made up for of the times that passed while no scheduler was there.
+CATCH_UP = ("all", "last", "none")
 
-#: Shorthands that cron implementations share.
-SHORTHANDS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
+#: So many times in a row that do not pass end a search: with filters of ours, which jump over
+#: what they know, more than ten years; with a user's own, seventy days of each minute.
+_MOST_JUMPS = 12_000
+_MOST_ASKED = 100_000
 
-_FIELDS = {
-    "minute": "0-59",
-    "hour": "0-23",
-    "day-of-month": "1-31, L (last day) or LW (last weekday)",
-    "month": "1-12 or JAN-DEC",
-    "day-of-week": "0-7 (0 and 7 are Sunday) or SUN-SAT",
-}
+#: So many times are skipped one by one before a clock is started anew where a filter opens.
+_SKIPPED = 8
 
 
 class ScheduledTime(Record, frozen=True, kw_only=True):
@@ -65,204 +54,199 @@ class ScheduledTime(Record, frozen=True, kw_only=True):
     Attributes:
         at: The instant, in UTC.
         parameters: Values for the flow's parameters, from the clock that fires.
+        labels: Of the runs, from the clock that fires; None: as the flow says.
+        timezone: The clock's.
     """
 
     at: datetime
     parameters: dict[str, Any]
+    labels: list[str] | None = None
+    timezone: str = "UTC"
 
 
-def next_times(spec: ScheduleSpec, after: datetime, count: int) -> list[ScheduledTime]:
+class _Rules(NamedTuple):
+    """What of a schedule all its clocks share."""
+
+    filters: Filters
+    adjustments: Adjustments
+    own: Mapping[str, Callable[..., Any]]
+    gave_up: list[Clock]
+
+
+def next_times(
+    spec: ScheduleSpec,
+    after: datetime,
+    count: int,
+    *,
+    whole: bool = False,
+    own: Mapping[str, Callable[..., Any]] | None = None,
+    insist: bool = False,
+) -> list[ScheduledTime]:
     """Compute the next times of a schedule, in order.
 
-    Where several clocks fire at one instant it counts once, with the parameters of the clock
-    that stands first: a flow has one run for each due time.
+    Where several clocks fire at one instant with equal parameters and labels it counts once, with
+    others each counts, in the order of the clocks.
 
     Args:
         spec: The schedule.
         after: Aware time; every answer is later than this.
         count: How many at most; fewer come back when the schedule ends.
+        whole: Give all that fire at the last instant, even when that is more than ``count``.
+        own: A user's own clocks, filters and adjustments, by where the schedule has them.
+        insist: Tell a search that found nothing and was given up from a schedule that has ended.
 
     Raises:
-        InvalidInputError: For a naive ``after``, a bad cron expression, interval, time or zone.
+        InvalidInputError: For a naive ``after``, a bad cron expression, interval, time or zone,
+            for what only a worker has the code of, and when nothing was found though insisted on.
     """
-    if after.tzinfo is None:
-        msg = f"{after!r} has no time zone. Give one, such as after.replace(tzinfo=UTC)."
+    times, gave_up = _next_times(spec, after, count, whole=whole, own=own or {})
+    if insist and gave_up and not times:
+        msg = (
+            f"None of {_MOST_ASKED:,} times in a row after {after.isoformat()} passes the filters. "
+            "Let the clock fire more rarely, or the filters pass more."
+        )
         raise InvalidInputError(msg)
-    streams = [_clock_times(clock, after.astimezone(UTC)) for clock in spec.clocks]
-    return list(islice(_distinct(heapq.merge(*streams, key=_instant)), max(count, 0)))
+    return times
 
 
 def check_schedule(spec: ScheduleSpec) -> None:
-    """Refuse a schedule that can never be computed.
+    """Refuse a schedule that cannot be computed, or a clock of it that never fires.
+
+    Of what is a user's own code nothing is asked.
 
     Raises:
         InvalidInputError: Naming the clock's field that is wrong and what would be right.
     """
-    next_times(spec, _EPOCH, 1)
-
-
-def parse_time(text: str) -> datetime:
-    """Parse an ISO 8601 time with offset.
-
-    Raises:
-        InvalidInputError: When it is none, or has no offset.
-    """
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        msg = f"{text!r} is no ISO 8601 time with offset. Write it as 2022-03-01T06:00:00+00:00."
+    if spec.catch_up not in CATCH_UP:
+        msg = f"catch_up must be one of {', '.join(map(repr, CATCH_UP))}, not {spec.catch_up!r}."
         raise InvalidInputError(msg)
-    return at
+    if not 0 <= spec.jitter_s <= LONGEST_SHIFT.total_seconds():
+        msg = f"jitter must be from 0 s to 26 hours, not {spec.jitter_s:g} s."
+        raise InvalidInputError(msg)
+    if spec.own_code:
+        return
+    for clock in spec.clocks:
+        alone = _replaced(spec, clock)
+        if not _next_times(alone, _EPOCH, 1, whole=False, own={})[0]:
+            why = "no time of it passes the filters" if _has_filters(spec) else "it has no times"
+            msg = (
+                f"This clock would never fire: {clock!r}; {why}. Change the clock or the filters, "
+                "or leave it out."
+            )
+            raise InvalidInputError(msg)
 
 
-@lru_cache(maxsize=256)
-def find_zone(name: str) -> tzinfo:
-    """Find a time zone by its IANA name, or by a fixed offset such as ``UTC+02:00``.
+def _replaced(spec: ScheduleSpec, clock: Clock) -> ScheduleSpec:
+    return type(spec)(
+        clocks=[clock],
+        filters=spec.filters,
+        or_filters=spec.or_filters,
+        not_filters=spec.not_filters,
+        adjustments=spec.adjustments,
+    )
 
-    Raises:
-        InvalidInputError: When there is none, or the machine has no time-zone tables.
-    """
-    if name in {"", "UTC"}:
-        return UTC
-    try:
-        if name.startswith(("UTC+", "UTC-")):
-            offset = datetime.strptime(name[3:], "%z").utcoffset()
-            return timezone(offset or timedelta(0), name)
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        msg = (
-            f"No time zone {name!r}. Use an IANA name such as 'America/New_York'; on a machine "
-            "without time-zone tables install them with: pip install tzdata"
-        )
-        raise InvalidInputError(msg) from None
+
+def _has_filters(spec: ScheduleSpec) -> bool:
+    return bool(spec.filters or spec.or_filters or spec.not_filters)
+
+
+def _next_times(
+    spec: ScheduleSpec,
+    after: datetime,
+    count: int,
+    *,
+    whole: bool,
+    own: Mapping[str, Callable[..., Any]],
+) -> tuple[list[ScheduledTime], list[Clock]]:
+    if after.tzinfo is None:
+        msg = f"{after!r} has no time zone. Give one, such as after.replace(tzinfo=UTC)."
+        raise InvalidInputError(msg)
+    rules = _Rules(compile_filters(spec, own), compile_adjustments(spec, own), own, [])
+    streams = [_clock_times(clock, after.astimezone(UTC), rules) for clock in spec.clocks]
+    found: list[ScheduledTime] = []
+    if count < 1:
+        return found, []
+    for _, group in groupby(heapq.merge(*streams, key=_instant), key=_instant):
+        found += _distinct(group)
+        if len(found) >= count:
+            break
+    return found if whole else found[:count], rules.gave_up
 
 
 def _instant(time: ScheduledTime) -> datetime:
     return time.at
 
 
-def _distinct(times: Iterator[ScheduledTime]) -> Iterator[ScheduledTime]:
-    """Keep the first of the times that share an instant."""
-    previous = None
+def _distinct(times: Iterator[ScheduledTime]) -> list[ScheduledTime]:
+    """Keep the first of those that would make the same run."""
+    kept: list[ScheduledTime] = []
     for time in times:
-        if time.at != previous:
-            yield time
-        previous = time.at
+        if all((time.parameters, time.labels) != (one.parameters, one.labels) for one in kept):
+            kept.append(time)
+    return kept
 
 
-def _clock_times(clock: IntervalClock | CronClock, after: datetime) -> Iterator[ScheduledTime]:
-    """Yield the times of one clock after an instant, between its start and its end."""
-    if clock.start:
-        after = max(after, parse_time(clock.start).astimezone(UTC) - _MICROSECOND)
-    end = parse_time(clock.end).astimezone(UTC) if clock.end else None
-    instants = (
-        _interval_instants(clock, after)
-        if isinstance(clock, IntervalClock)
-        else _cron_instants(clock, after)
-    )
-    previous = after
-    try:
-        for at in instants:
-            if end is not None and at > end:
-                return
-            if at > previous:  # Two wall-clock times may be one instant after a skipped hour.
-                yield ScheduledTime(at=at, parameters=clock.parameters)
-                previous = at
-    except OverflowError:  # The year 9999 is over.
+def _clock_times(clock: Clock, after: datetime, rules: _Rules) -> Iterator[ScheduledTime]:
+    for at in _adjusted(clock, after, rules):
+        yield ScheduledTime(
+            at=at, parameters=clock.parameters, labels=clock.labels, timezone=clock.timezone
+        )
+
+
+def _adjusted(clock: Clock, after: datetime, rules: _Rules) -> Iterator[datetime]:
+    """Yield the times of a clock that pass, moved, in order and each once."""
+    adjustments = rules.adjustments
+    if not adjustments.steps:
+        yield from _passing(clock, after, rules)
         return
-
-
-def _interval_instants(clock: IntervalClock, after: datetime) -> Iterator[datetime]:
-    interval = _interval(clock)
-    anchor = parse_time(clock.anchor)
-    if interval % _DAY:
-        at = anchor.astimezone(UTC)
-        at += ((after - at) // interval + 1) * interval
-        while True:
-            yield at
-            at += interval
     zone = find_zone(clock.timezone)
-    wall = anchor.astimezone(zone).replace(tzinfo=None)
-    wall += ((_earliest_wall(zone, after) - wall) // interval + 1) * interval
-    yield from _on_wall_clock(_count_up(wall, interval), zone)
-
-
-def _interval(clock: IntervalClock) -> timedelta:
-    try:
-        interval = timedelta(seconds=clock.interval_s)
-    except (OverflowError, ValueError):
-        interval = timedelta(0)
-    if interval <= timedelta(0):
-        msg = (
-            f"An interval must be greater than 0, not {clock.interval_s:g} s. "
-            "Give one such as timedelta(hours=5)."
-        )
-        raise InvalidInputError(msg)
-    return interval
-
-
-def _count_up(wall: datetime, interval: timedelta) -> Iterator[datetime]:
-    while True:
-        yield wall
-        wall += interval
-
-
-def _cron_instants(clock: CronClock, after: datetime) -> Iterator[datetime]:
-    zone = find_zone(clock.timezone)
-    walls = _parse_cron(clock.cron, _earliest_wall(zone, after))
-    yield from _on_wall_clock(walls, zone)
-
-
-def _parse_cron(cron: str, wall: datetime) -> CronSim:
-    """Make the iterator over the wall-clock times of a cron expression after ``wall``."""
-    fields = SHORTHANDS.get(cron.strip().lower(), cron).split()
-    if len(fields) != len(_FIELDS):
-        msg = (
-            f"Cron {cron!r} has {len(fields)} fields instead of 5 (minute, hour, day of month, "
-            "month, day of week). Write it as in '30 2 * * 1-5', 02:30 on weekdays."
-        )
-        raise InvalidInputError(msg)
-    try:
-        return CronSim(" ".join(fields), wall)
-    except CronSimError as error:
-        name = str(error).removeprefix("Bad ")
-        field = dict(zip(_FIELDS, fields, strict=True)).get(name, cron)
-        msg = (
-            f"The {name} field {field!r} of cron {cron!r} is wrong. "
-            f"Use {_FIELDS.get(name, 'numbers')}, with ranges 1-5, lists 1,3 and steps */15."
-        )
-        raise InvalidInputError(msg) from None
-
-
-def _earliest_wall(zone: tzinfo, after: datetime) -> datetime:
-    """Give a wall-clock time at or before each one that fires after an instant.
-
-    Right after clocks were set forward, skipped times are still to come: on the clock as it was.
-    """
-    before = after - min(_LONGEST_SHIFT, after - datetime.min.replace(tzinfo=UTC))
-    offsets = [_offset(zone, after), _offset(zone, before)]
-    return after.replace(tzinfo=None) + min(offsets)
-
-
-def _offset(zone: tzinfo, at: datetime) -> timedelta:
-    return at.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _on_wall_clock(walls: Iterator[datetime], zone: tzinfo) -> Iterator[datetime]:
-    """Turn rising wall-clock times into rising instants, each time once.
-
-    A skipped time is held back until nothing earlier can follow: after 02:30, which fires at
-    03:30, comes 03:00, which fires at 03:00.
-    """
+    before = after - min(max(adjustments.most, timedelta(0)), after - _FIRST)
     waiting: list[datetime] = []
-    for wall in walls:
-        first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-        second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-        heapq.heappush(waiting, first)
-        nothing_before = min(first, second)  # The second is the earlier one for skipped times.
-        while waiting and waiting[0] <= nothing_before:
-            yield heapq.heappop(waiting)
-    while waiting:
-        yield heapq.heappop(waiting)
+    previous = after
+    for at in _passing(clock, before, rules):
+        heapq.heappush(waiting, adjustments.adjust(at.astimezone(zone)))
+        while waiting and waiting[0] <= at + adjustments.least:
+            moved = heapq.heappop(waiting)
+            if moved > previous:
+                yield moved
+                previous = moved
+    for moved in sorted(waiting):
+        if moved > previous:
+            yield moved
+            previous = moved
+
+
+def _passing(clock: Clock, after: datetime, rules: _Rules) -> Iterator[datetime]:
+    """Yield the instants of a clock that pass the filters; end when too many in a row do not."""
+    filters = rules.filters
+    if not (filters.all or filters.any or filters.none):
+        yield from clock_instants(clock, after, rules.own)
+        return
+    zone = find_zone(clock.timezone)
+    most = _MOST_JUMPS if filters.are_known else _MOST_ASKED
+    asked = 0
+    begin: datetime | None = after
+    while begin is not None:
+        instants, begin = clock_instants(clock, begin, rules.own), None
+        closed_until, skipped = after, 0
+        for at in instants:
+            if at < closed_until:
+                skipped += 1
+                if skipped > _SKIPPED:
+                    begin = closed_until - MICROSECOND
+                    break
+                continue
+            local = at.astimezone(zone)
+            if filters.pass_(local):
+                yield at
+                asked = 0
+                continue
+            asked += 1
+            if asked > most:
+                rules.gave_up.append(clock)
+                return
+            # When clocks are set back, the time of day that a filter waits for may come sooner.
+            closed_until = at if is_set_back(zone, at) else filters.reopen(local).astimezone(UTC)
+            if closed_until >= NEVER:
+                return
+            skipped = 0
