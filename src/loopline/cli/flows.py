@@ -114,35 +114,6 @@ def show(backend: Backend, *, flow: str, as_json: bool) -> None:
 
 @click.command(
     epilog=epilog(
-        'loopline flows schedule off "wagoncab project/taxifare"',
-        'loopline flows schedule on "wagoncab project/taxifare"',
-    )
-)
-@click.argument("switch", type=click.Choice(["on", "off"]))
-@flow_argument
-@with_backend
-def schedule(backend: Backend, *, switch: str, flow: str, as_json: bool) -> None:
-    """Switch a flow's schedule on or off."""
-    from loopline.cli.output import print_json
-    from loopline.records.operations import SetScheduleActive
-    from loopline.rules.timetable_words import describe
-
-    summary = find_flow(backend, flow)
-    version = backend.call(
-        SetScheduleActive(project=summary.project, name=summary.name, active=switch == "on")
-    )
-    if as_json:
-        print_json(version)
-    elif version.schedule is None:
-        click.echo(f"{version.name} has no schedule; it runs only when asked.")
-    else:
-        click.echo(
-            f"The schedule of {version.name} ({describe(version.schedule)}) is {switch} now."
-        )
-
-
-@click.command(
-    epilog=epilog(
         'loopline flows run "wagoncab project/taxifare"',
         "loopline flows run taxifare --param next_row=68211 --follow",
         "loopline flows run taxifare --label gpu --priority 5 --watch",
@@ -290,7 +261,10 @@ flows = LazyGroup(
         "list": (f"{__name__}:list_", "List registered flows with their schedules."),
         "show": (f"{__name__}:show", "Show a flow: its schedule, its tasks, its newest runs."),
         "run": (f"{__name__}:run", "Ask a worker to run a flow now."),
-        "schedule": (f"{__name__}:schedule", "Switch a flow's schedule on or off."),
+        "schedule": (
+            "loopline.cli.flow_schedules:schedule",
+            "Switch a flow's schedule on or off, and see when it fires next.",
+        ),
         "limit": (
             f"{__name__}:limit",
             "Let at most MOST runs of a flow run at a time; 0: as many as there are slots.",

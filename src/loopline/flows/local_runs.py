@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.engine import run_flow
 from loopline.flows.order import check_executor, count
-from loopline.rules.timetable import next_times
+from loopline.flows.scheduled_runs import waited_for
+from loopline.flows.states import Scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from loopline.flows.task import Task
 
 __all__ = ["check_parameters", "run_here"]
-
-#: The longest sleep, so that a laptop that was asleep notices what time it is.
-_NAP_S = 10.0
 
 
 def check_parameters(flow: Flow, given: dict[str, Any]) -> None:
@@ -75,37 +71,18 @@ def run_here(
             context=context,
             echo=True,
         )
-    spec = flow.schedule.spec()
-    after = datetime.now(UTC)
     state: State | None = None
-    while times := next_times(spec, after, 1):
-        due = times[0].at
-        local = due.astimezone().isoformat(sep=" ", timespec="seconds")
-        print(f"The flow {flow.name!r} runs next at {local}.")  # noqa: T201 - it may be long
-        _sleep_until(due)
-        given = {**times[0].parameters, **parameters}
+    for time in waited_for(flow):
+        given = {**time.parameters, **parameters}
         check_parameters(flow, given)
         state = run_flow(
             flow,
             parameters=given,
             executor=executor,
-            scheduled_start_time=due,
+            scheduled_start_time=time.at,
             task_states=task_states,
             context=context,
             echo=True,
         )
         task_states = None  # Only the first run goes on from there.
-        # Times that passed while the run took its time are not made up for.
-        after = max(due, datetime.now(UTC))
-    if state is None:
-        msg = (
-            f"The schedule of the flow {flow.name!r} has no more times. Run it once with "
-            "flow.run(run_on_schedule=False), or give it a later end."
-        )
-        raise InvalidInputError(msg)
-    return state
-
-
-def _sleep_until(due: datetime) -> None:
-    while (rest_s := (due - datetime.now(UTC)).total_seconds()) > 0:
-        time.sleep(min(rest_s, _NAP_S))
+    return state or Scheduled("It was stopped while it waited for its schedule.")

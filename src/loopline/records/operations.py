@@ -120,6 +120,7 @@ from loopline.records.registry_operations import (
     UpdateModel,
     UpdateVersion,
 )
+from loopline.records.schedule_operations import AddDueTimes, ListOwnSchedules
 from loopline.records.secrets import DeleteSecret, GetSecret, ListSecrets, SetSecret
 from loopline.records.tracking import (
     Artifact,
@@ -152,6 +153,7 @@ from loopline.records.webhooks import (
 
 __all__ = [
     "OPERATIONS",
+    "AddDueTimes",
     "AddStage",
     "AddUser",
     "ChangeUser",
@@ -193,6 +195,7 @@ __all__ = [
     "ListGrants",
     "ListLoggedModelFiles",
     "ListModels",
+    "ListOwnSchedules",
     "ListRunModels",
     "ListRunUses",
     "ListSecrets",

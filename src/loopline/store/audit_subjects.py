@@ -45,6 +45,7 @@ QUIET: frozenset[type[Operation[Any]]] = frozenset(
         ops.GiveTaskSlots,
         ops.Heartbeat,
         ops.LogLoggedModelParams,
+        ops.AddDueTimes,
         ops.MaterialiseSchedules,
         ops.RecordFacts,
         ops.ReleaseFlowRun,

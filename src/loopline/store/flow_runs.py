@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, select, update
+from sqlalchemy import select
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.flows import (
@@ -16,12 +15,10 @@ from loopline.records.flows import (
     FlowRunEvent,
     FlowVersion,
     LogLine,
-    ScheduleSpec,
     StateKind,
     TaskRun,
 )
 from loopline.rules.labels import check_labels
-from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
@@ -42,38 +39,12 @@ __all__ = [
     "insert_run",
     "list_flow_run_events",
     "list_task_runs",
-    "materialise_schedules",
     "task_runs_of",
 ]
 
-_flow = schema.flow
 _version = schema.flow_version
 _run = schema.flow_run
-#: How far back a due time that passed unseen is still made up for.
-LOOK_BACK_MS = 24 * 3600 * 1000
-PAGE = 1000
 MOST_PRIORITY = 1000
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _at(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def _missed(schedule: ScheduleSpec, materialised_ms: int, now_ms: int) -> list[ScheduledTime]:
-    """Find the newest due time that passed unseen, if there is one."""
-    after = _at(max(materialised_ms, now_ms - LOOK_BACK_MS))
-    newest: list[ScheduledTime] = []
-    while times := next_times(schedule, after, PAGE):
-        passed = [time for time in times if _ms(time.at) <= now_ms]
-        newest = passed[-1:] or newest
-        if len(passed) < PAGE:
-            break
-        after = passed[-1].at
-    return newest
 
 
 def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRun) -> FlowRun:
@@ -156,14 +127,14 @@ def insert_run(  # noqa: PLR0913 - a flow run has these
     parameters: dict[str, Any],
     scheduled_ms: int,
     name: str = "",
-    is_automatic: bool = False,
+    due_key: str | None = None,
     labels: list[str] | None = None,
     priority: int = 0,
     note: str = "",
     run_key: str = "",
     depth: int = 0,
 ) -> str:
-    """Insert a flow run and return its id; empty when its due time has an automatic run already."""
+    """Insert a flow run and return its id; empty when its due key has one already."""
     flow_run_id = uuid.uuid4().hex
     done = connection.execute(
         InsertOrIgnore(_run).values(
@@ -177,8 +148,8 @@ def insert_run(  # noqa: PLR0913 - a flow run has these
             state=StateKind.SCHEDULED,
             scheduled_ms=scheduled_ms,
             created_ms=now_ms,
-            is_automatic=is_automatic,
-            due_key=scheduled_ms if is_automatic else None,
+            is_automatic=due_key is not None,
+            due_key=due_key,
             labels=msgspec.json.encode(
                 version.labels if labels is None else check_labels(labels)
             ).decode(),
@@ -193,56 +164,6 @@ def insert_run(  # noqa: PLR0913 - a flow run has these
         return ""
     add_flow_run_event(connection, flow_run_id, now_ms, StateKind.SCHEDULED)
     return flow_run_id
-
-
-def materialise_schedules(
-    store: Store, connection: Connection, call: ops.MaterialiseSchedules
-) -> int:
-    """Make the flow runs due within ``ahead_s`` seconds; answer how many are new.
-
-    Of the due times that passed while nothing was materialising only the newest is made up for:
-    a fare model is not retrained forty times on the morning after a long weekend, but once.
-    """
-    if call.most_per_flow < 1 or call.ahead_s < 0:
-        msg = "most_per_flow must be 1 or more, and ahead_s 0 or more."
-        raise InvalidInputError(msg)
-    now_ms = store.clock()
-    until_ms = now_ms + int(call.ahead_s * 1000)
-    flows = connection.execute(
-        select(_flow.c.id, _flow.c.materialised_ms, _version.c.flow_version_id)
-        .join(
-            _version,
-            and_(_version.c.flow_id == _flow.c.id, _version.c.version == _flow.c.latest_version),
-        )
-        .where(_flow.c.schedule_active.is_(True), _flow.c.materialised_ms < until_ms)
-    ).all()
-    made = 0
-    for flow_id, materialised_ms, version_id in flows:
-        version = version_record(connection, version_id)
-        if version.schedule is None:
-            continue
-        times = [
-            *_missed(version.schedule, materialised_ms, now_ms),
-            *next_times(version.schedule, _at(max(materialised_ms, now_ms)), call.most_per_flow),
-        ]
-        due = [time for time in times if _ms(time.at) <= until_ms]
-        for time in due:
-            made += bool(
-                insert_run(
-                    connection,
-                    now_ms,
-                    flow_id=flow_id,
-                    version=version,
-                    parameters=time.parameters,
-                    scheduled_ms=_ms(time.at),
-                    is_automatic=True,
-                )
-            )
-        reached_ms = _ms(due[-1].at) if len(due) >= call.most_per_flow else until_ms
-        connection.execute(
-            update(_flow).where(_flow.c.id == flow_id).values(materialised_ms=reached_ms)
-        )
-    return made
 
 
 def get_flow_run_graph(

@@ -129,7 +129,7 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
     connection.execute(
         update(_flow)
         .where(_flow.c.id == flow_id)
-        .values(latest_version=latest + 1, materialised_ms=now_ms)
+        .values(latest_version=latest + 1, materialised_ms=now_ms, looked_ms=now_ms)
     )
     return msgspec.structs.replace(version_record(connection, version_id), is_new=True)
 
@@ -194,6 +194,8 @@ def _next_ms(connection: Connection, flow_id: int, version: FlowVersion, now_ms:
     ).scalar_one_or_none()
     if due is not None or version.schedule is None or not version.schedule_active:
         return due
+    if version.schedule.own_code:  # Its times are those that a worker has made runs of.
+        return None
     times = next_times(version.schedule, datetime.fromtimestamp(now_ms / 1000, UTC), 1)
     return _ms(times[0].at) if times else None
 
@@ -214,10 +216,11 @@ def set_schedule_active(
 ) -> FlowVersion:
     """Switch a flow's schedule on or off."""
     flow_id, version_id = newest_version(connection, call.project, call.name)
+    now_ms = store.clock()
     forget_due_runs(connection, flow_id)
     connection.execute(
         update(_flow)
         .where(_flow.c.id == flow_id)
-        .values(schedule_active=call.active, materialised_ms=store.clock())
+        .values(schedule_active=call.active, materialised_ms=now_ms, looked_ms=now_ms)
     )
     return version_record(connection, version_id)

@@ -564,6 +564,8 @@ flow = Table(
     Column("schedule_active", Boolean, nullable=False, server_default=true()),
     # Due times up to here have been made into flow runs.
     Column("materialised_ms", BigInteger, nullable=False, server_default=Zero),
+    # When a scheduler looked last, so that its absence can be told.
+    Column("looked_ms", BigInteger, nullable=False, server_default=Zero),
     # Of its runs so many at a time; 0: as many as there are slots.
     Column("most_runs", Integer, nullable=False, server_default=Zero),
     UniqueConstraint("project", "name"),
@@ -600,8 +602,9 @@ flow_run = Table(
     Column("start_ms", BigInteger),
     Column("end_ms", BigInteger),
     Column("is_automatic", Boolean, nullable=False, server_default=false()),
-    # The due time of a run that a schedule made; NULL when somebody asked for it.
-    Column("due_key", BigInteger),
+    # The due time of a run that a schedule made, and its place when that makes several; NULL when
+    # somebody asked for it.
+    Column("due_key", Text),
     Column("token", BigInteger, nullable=False, server_default=Zero),
     Column("worker", Text, nullable=False, server_default=Empty),
     # Journal of the process that runs it without a lease: `flow.run()`.

@@ -31,6 +31,7 @@ from loopline.records.operations import (
 )
 from loopline.rules.labels import check_labels
 from loopline.worker import DRAIN_S, LEASE_S, POLL_S
+from loopline.worker.own_schedules import OwnSchedules
 from loopline.worker.starting import Zygote
 from loopline.worker.supervise import Supervised
 
@@ -98,6 +99,7 @@ class Worker:
         self._scheduler = address.kind != "http" if scheduler is None else scheduler
         self._schedule_every_s = schedule_every_s
         self._next_schedule = 0.0
+        self._own_schedules = OwnSchedules(schedule_every_s)
         self._running: dict[int, Supervised] = {}
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -137,6 +139,7 @@ class Worker:
         try:
             self._report(recorder, "working")
             self._materialise(recorder)
+            self._own_schedules.look(recorder)
             pause_s = self._look(recorder)
             while pause_s <= 0 and self._has_free_slot():
                 # What a dead run of this machine had done is brought in before it is taken

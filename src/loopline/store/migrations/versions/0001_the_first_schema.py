@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("latest_version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("schedule_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("materialised_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("looked_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("most_runs", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_flow")),
         sa.UniqueConstraint("project", "name", name=op.f("uq_ll_flow_project_name")),
@@ -378,7 +379,9 @@ def upgrade() -> None:
         sa.Column("start_ms", sa.BigInteger(), nullable=True),
         sa.Column("end_ms", sa.BigInteger(), nullable=True),
         sa.Column("is_automatic", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("due_key", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "due_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
         sa.Column("token", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "worker",
