@@ -23,6 +23,7 @@
         ├── FlowBuildError (also ValueError)       400
         │   └── TaskValueError (also TypeError)    400
         ├── FlowRunFailedError                     500
+        ├── TaskMemoryError (also MemoryError)     500
         └── TaskTimeoutError (also TimeoutError)   500
 
 Each message ends with the next step: a command, a setting, or the nearest right name.
@@ -55,6 +56,7 @@ __all__ = [
     "NotSignedInError",
     "StorageFullError",
     "StoreVersionError",
+    "TaskMemoryError",
     "TaskTimeoutError",
     "TaskValueError",
     "UnsafeModelError",
@@ -228,6 +230,10 @@ class FlowRunFailedError(FlowError):
     def __init__(self, message: str, state: object = None) -> None:
         self.state = state
         super().__init__(message)
+
+
+class TaskMemoryError(FlowError, MemoryError):
+    """A task took more memory than it may."""
 
 
 class TaskTimeoutError(FlowError, TimeoutError):

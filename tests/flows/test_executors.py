@@ -18,8 +18,8 @@ import pytest
 from tests.flows.recording import ListRecorder
 
 from loopline.errors import FlowBuildError, InvalidInputError
-from loopline.executors import DaskExecutor, LocalDaskExecutor
-from loopline.flows import Flow, context, get_run_logger, task, triggers
+from loopline.executors import DaskExecutor, LocalDaskExecutor, ThreadExecutor
+from loopline.flows import Flow, context, get_run_logger, task
 from loopline.flows.engine import run_flow
 from loopline.records.flows import StateKind
 
@@ -75,6 +75,28 @@ def test_no_more_tasks_run_at_once_than_there_are_workers(recorder: ListRecorder
             count()
     run_flow(flow, recorder=recorder, executor=LocalDaskExecutor(num_workers=3))
     assert most == [3]
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes", "synchronous"])
+def test_dasks_own_schedulers_run_tasks_on_request(recorder: ListRecorder, scheduler: str) -> None:
+    @task(log_stdout=True)
+    def train(month: int) -> tuple[int, int]:
+        print("training on", month)
+        return month * 10, os.getpid()
+
+    @task
+    def total(found: list[tuple[int, int]]) -> int:
+        return sum(value for value, _ in found)
+
+    with Flow("months") as flow:
+        trained = train.map([1, 2, 3])
+        summed = total(trained)
+    executor = LocalDaskExecutor(scheduler, num_workers=2, use_dask=True)
+    state = run_flow(flow, recorder=recorder, executor=executor)
+    assert state.result[summed].result == 60
+    pids = {pid for _, pid in state.result[trained].result}
+    assert (os.getpid() in pids) == (scheduler != "processes")
+    assert ("train-1", 20, "training on 3") in recorder.lines()
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "synchronous", "single-threaded"])
@@ -206,19 +228,14 @@ def test_what_is_no_executor_is_refused_before_anything_runs(executor: Any) -> N
         flow.validate()
 
 
-def test_what_cannot_be_sent_to_a_process_fails_with_advice(recorder: ListRecorder) -> None:
+def test_a_result_that_cannot_leave_its_process_fails_with_advice(recorder: ListRecorder) -> None:
     @task
-    def use(lock: object) -> object:
-        return lock
-
-    @task(trigger=triggers.all_finished)
     def give() -> object:
         return threading.Lock()
 
     with Flow("lock") as flow:
-        used, given = use(threading.Lock()), give()
+        given = give()
     state = run_flow(flow, recorder=recorder, executor=PROCESSES)
-    assert "threads" in state.result[used].message
     assert "threads" in state.result[given].message
 
 
@@ -286,7 +303,7 @@ def test_an_address_and_a_cluster_to_make_exclude_each_other() -> None:
 
 
 def test_an_executor_says_what_it_is() -> None:
-    assert repr(PROCESSES) == "LocalDaskExecutor(scheduler='processes', num_workers=2)"
+    assert repr(ThreadExecutor(num_workers=2)) == "ThreadExecutor(num_workers=2)"
 
 
 def test_a_task_that_raises_what_is_no_exception_fails_alone(recorder: ListRecorder) -> None:

@@ -124,12 +124,15 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         hold: Set by another thread when the run shall pause: what runs ends, no more begins.
 
     Raises:
+        FlowBuildError: A task cannot run where the executor runs it; nothing was recorded.
         KeyboardInterrupt: As it came, with everything unfinished recorded as Cancelled.
     """
     if recorder is None:
         from loopline.backend.recorder import get_recorder
 
         recorder = get_recorder()
+    executor = executor or flow.executor or LocalExecutor()
+    executor.check(flow)
     values = {
         **(context or {}),
         "flow_name": flow.name,
@@ -140,7 +143,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
     given = list(given_task_runs(flow, task_states or {}))
     run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
     run.begin(is_new=flow_run_id is None)
-    return run.carry_through(executor or flow.executor or LocalExecutor())
+    return run.carry_through(executor)
 
 
 class _Run:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Sequence
 
+    from loopline.flows.limits import Limits
     from loopline.flows.triggers import Trigger
 
 __all__ = ["FunctionTask", "Task", "task", "unmapped"]
@@ -58,6 +59,8 @@ class Task(Wiring):
             function that gets these by name.
         nout: How many values it returns, so that ``a, b = my_task()`` works; by default as many
             as an annotation such as ``-> tuple[float, int]`` says.
+        limits: Memory and time that it may take. It runs in a process of its own, wherever the
+            flow runs, and is ended there when it takes more.
 
     Raises:
         FlowBuildError: The arguments do not fit together.
@@ -82,6 +85,7 @@ class Task(Wiring):
         log_stdout: bool = False,
         task_run_name: str | Callable[..., str] | None = None,
         nout: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.name = name or type(self).__name__
         self.slug = slug
@@ -100,6 +104,7 @@ class Task(Wiring):
         self.log_stdout = log_stdout
         self.task_run_name = task_run_name
         self.nout = count_outputs(self) if nout is None else nout
+        self.limits = limits
         self._check()
         created = created_tasks.get()
         if created is not None:
@@ -277,6 +282,7 @@ def task(
     log_stdout: bool = False,
     task_run_name: str | Callable[..., str] | None = None,
     nout: int | None = None,
+    limits: Limits | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from loopline.flows.attempt import Call, Outcome
+    from loopline.flows.flow import Flow
 
 __all__ = ["Events", "Executor", "Pool"]
 
@@ -44,6 +45,13 @@ class Pool(ABC):
 
 class Executor(ABC):
     """Where tasks run; holds only settings, so it travels with a flow."""
+
+    def check(self, flow: Flow) -> None:  # noqa: B027 - most can run any flow
+        """Refuse a flow whose tasks cannot run there, before anything runs.
+
+        Raises:
+            FlowBuildError: Says which task, and why.
+        """
 
     @abstractmethod
     def open(self, events: Events, *, address: str = "") -> Pool:

@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import LooplineError
@@ -22,9 +23,15 @@ from loopline.flows.attempt import run_attempt
 from loopline.flows.executors.messages import pack_outcome, read_message, write_message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
+    from loopline.flows.attempt import Outcome
+
 __all__ = ["main", "settle_records"]
+
+#: Stacks of threads, and what allocators keep ready.
+_RESERVED_BYTES = 512 << 20
 
 
 class _Prints(io.TextIOBase):
@@ -100,11 +107,48 @@ def main() -> None:
     messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(incoming, messages), daemon=True).start()
     while (message := messages.get())[0] != "stop":
-        call = pickle.loads(message[1])  # noqa: S301 - from our own parent
-        outcome = run_attempt(call, parent.log)
+        _, data, memory_bytes = message
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            outcome = _attempt(data, memory_bytes, parent)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            # The task was told to stop, and has; the parent wants no outcome any more.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            prints.flush()
+            settle_records()
+            return
         prints.flush()
         settle_records()
         parent.tell("ended", *pack_outcome(outcome))
+
+
+def _attempt(data: bytes, memory_bytes: int | None, parent: _Parent) -> Outcome:
+    parent.tell("began")
+    call = pickle.loads(data)  # noqa: S301 - from our own parent
+    with _less_memory(memory_bytes):
+        return run_attempt(call, parent.log)
+
+
+@contextmanager
+def _less_memory(most_bytes: int | None) -> Iterator[None]:
+    """Have the system refuse what is far over a limit.
+
+    The parent looks at what is used, fifty times a second; this stops what grows faster. Memory
+    that is only reserved counts here, too, so there is room for what libraries reserve.
+    """
+    if most_bytes is None or sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    most = most_bytes + _RESERVED_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _listen(incoming: BinaryIO, messages: queue.SimpleQueue[tuple[Any, ...]]) -> None:

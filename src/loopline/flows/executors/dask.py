@@ -11,8 +11,9 @@ from uuid import uuid4
 from loopline.errors import FlowError, InvalidInputError, MissingExtraError
 from loopline.flows.attempt import Outcome, run_attempt
 from loopline.flows.executors.base import Executor, Pool
+from loopline.flows.executors.isolated import cannot_send, pack_call
 from loopline.flows.executors.messages import pack_outcome, unpack_outcome
-from loopline.flows.executors.processes import cannot_send, pack_call
+from loopline.flows.executors.sendable import check_sendable
 from loopline.flows.results import Result
 from loopline.records.flows import StateKind
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from loopline.flows.attempt import Call
     from loopline.flows.executors.base import Events
+    from loopline.flows.flow import Flow
 
 __all__ = ["DaskExecutor"]
 
@@ -63,6 +65,14 @@ class DaskExecutor(Executor):
         self.cluster_kwargs = dict(cluster_kwargs or {})
         self.adapt_kwargs = dict(adapt_kwargs or {})
         self.client_kwargs = dict(client_kwargs or {})
+
+    def check(self, flow: Flow) -> None:
+        """Refuse a flow with tasks that cannot be sent to the cluster.
+
+        Raises:
+            FlowBuildError: Names the task, and what of it cannot be.
+        """
+        check_sendable(flow, "a Dask cluster")
 
     def open(self, events: Events, *, address: str = "") -> Pool:
         """Connect to the cluster, or make one.

@@ -8,6 +8,7 @@ from functools import partial
 
 from loopline.flows.attempt import Call, Outcome, run_attempt
 from loopline.flows.executors.base import Events, Executor, Pool
+from loopline.flows.executors.isolated import IsolatedProcess
 
 __all__ = ["LocalExecutor", "LocalPool"]
 
@@ -15,16 +16,21 @@ __all__ = ["LocalExecutor", "LocalPool"]
 class LocalExecutor(Executor):
     """Runs tasks in the thread that runs the flow, one after the other; the default."""
 
-    def open(self, events: Events, *, address: str = "") -> Pool:  # noqa: ARG002 - same process
+    def open(self, events: Events, *, address: str = "") -> Pool:
         """Open a pool for one flow run."""
-        return LocalPool(events)
+        return LocalPool(events, address=address)
 
 
 class LocalPool(Pool):
-    """Runs an attempt when somebody waits for an outcome."""
+    """Runs an attempt when somebody waits for an outcome.
 
-    def __init__(self, events: Events) -> None:
+    A task with limits runs in a process beside this one.
+    """
+
+    def __init__(self, events: Events, *, address: str = "") -> None:
         self._events = events
+        self._address = address
+        self._process: IsolatedProcess | None = None
         self._calls: deque[Call] = deque()
 
     @property
@@ -42,9 +48,17 @@ class LocalPool(Pool):
             time.sleep(timeout_s or 0.0)
             return None
         call = self._calls.popleft()
+        if getattr(call.task, "limits", None) is not None:
+            if self._process is None:
+                self._process = IsolatedProcess(address=self._address)
+            return self._process.attempt(call, self._events)
         self._events.started(call)
         return run_attempt(call, partial(self._events.logged, call))
 
-    def close(self, *, abandon: bool) -> None:  # noqa: ARG002 - nothing runs in between
+    def close(self, *, abandon: bool) -> None:
         """Forget what was queued."""
         self._calls.clear()
+        if self._process is not None:
+            if abandon:
+                self._process.stop()
+            self._process.dismiss()

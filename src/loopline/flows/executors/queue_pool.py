@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,10 +11,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from loopline.flows.executors.base import Pool
 
 if TYPE_CHECKING:
-    import threading
-
     from loopline.flows.attempt import Call, Outcome
     from loopline.flows.executors.base import Events
+    from loopline.flows.executors.isolated import IsolatedProcess
 
 __all__ = ["QueuePool"]
 
@@ -71,3 +71,12 @@ class QueuePool(Pool, Generic[W]):
         with suppress(queue.Empty):
             while True:
                 self._calls.get_nowait()
+
+    @staticmethod
+    def _stop_all(processes: list[IsolatedProcess]) -> None:
+        """Stop processes, all at the same time."""
+        stopping = [threading.Thread(target=each.stop, daemon=True) for each in processes]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
