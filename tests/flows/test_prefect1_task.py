@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from tests.flows.recording import ListRecorder
 from tests.flows.running import kinds, result, results, run
 
 from loopline.errors import FlowBuildError, TaskValueError
@@ -15,14 +16,17 @@ from loopline.flows import (
     Parameter,
     Task,
     as_task,
+    context,
     defaults_from_attrs,
     flatten,
     tags,
     task,
     unmapped,
 )
+from loopline.flows.engine import run_flow
 from loopline.flows.gathering import Dict, List, Set, Tuple
 from loopline.flows.operators import GetAttr, GetItem
+from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -357,3 +361,46 @@ def test_a_failure_runs_on_along_operators_only_as_a_trigger_says() -> None:
         failed = fail()
         added = failed + 1
     assert [kind.value for kind in kinds(run(flow), failed, added)] == ["Failed", "TriggerFailed"]
+
+
+# --- names of runs ---------------------------------------------------------------------------
+
+
+def named(month: int, depth: int) -> str:  # noqa: ARG001 - the month is in the name
+    return f"{context.task_run_name} of {depth}"
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("train {month:02d}", "train 03"),
+        ("{task_name} {task_run_count} {flow_name} {year}", "named 1 names 2022"),
+        ("depth {depth}", "depth 2"),
+        (lambda month, **others: f"{month} of {others['year']}", "3 of 2022"),
+        ("train {mnoth}", "train {mnoth}"),
+        (lambda: "takes nothing", ""),
+    ],
+)
+def test_a_task_run_is_named_by_a_template_or_a_function(
+    template: str | Callable[..., str], name: str
+) -> None:
+    recorder = ListRecorder()
+    with Flow("names") as flow:
+        Parameter("year", default=2022)()
+        ran = task(task_run_name=template)(named)(3, 2)
+    parameters = {"year": 2022, "depth": 9}
+    state = run_flow(flow, parameters=parameters, recorder=recorder)
+    assert state.result[ran].result == f"{name} of 2"
+    (running,) = (
+        fact for fact in recorder.task_facts("named-1") if fact.state is StateKind.RUNNING
+    )
+    assert running.message == name
+    assert any("could not be made" in line for _, _, line in recorder.lines()) is (
+        name in {"train {mnoth}", ""}
+    )
+
+
+def test_children_of_a_mapped_task_have_names_of_their_own() -> None:
+    with Flow("names") as flow:
+        ran = task(task_run_name="month {month}, child {map_index}")(named).map([3, 4], [1, 1])
+    assert result(flow, ran) == ["month 3, child 0 of 1", "month 4, child 1 of 1"]

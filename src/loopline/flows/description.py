@@ -40,7 +40,7 @@ def describe_task(task: Task, slug: str | None = None) -> dict[str, Any]:
     return {
         **described,
         "max_retries": task.max_retries,
-        "retry_delay": _seconds(task.retry_delay),
+        "retry_delay": next(iter(task.retry_delays_s), None),
         "inputs": {
             name: {"type": _annotation(each["type"]), "required": each["required"]}
             for name, each in task.inputs().items()

@@ -29,6 +29,7 @@ from loopline.flows.parameter import GetItem, Parameter
 from loopline.flows.plain import plain, writable
 from loopline.flows.results import NOT_KEPT, KeptResults, Result, keep
 from loopline.flows.resume import usable_task_runs
+from loopline.flows.run_names import name_task_run
 from loopline.flows.signals import TRIGGERFAIL, Signal
 from loopline.flows.states import State, make_state
 from loopline.records.facts import FlowRunState, TaskRunState
@@ -306,11 +307,28 @@ class _Run:
             return self._give_up(slug, map_index, error)
         where = TaskContext(self._id, slug, map_index, self._token)
         timeout_s = None if task.timeout is None else task.timeout.total_seconds()
-        call = Call(task, arguments, self._values, where, command.attempt, timeout_s)
+        values = self._values
+        if task.task_run_name is not None:
+            values = self._with_name(task, arguments, where, command.attempt)
+        call = Call(task, arguments, values, where, command.attempt, timeout_s)
         if isinstance(task, Parameter | GetItem):
             return self._take(run_attempt(call, partial(self.logged, call)))
         pool.submit(call)
         return None
+
+    def _with_name(
+        self, task: Task, arguments: Mapping[str, Any], where: TaskContext, attempt: int
+    ) -> dict[str, Any]:
+        """Add the task run's own name to what its context has."""
+        values = {
+            **self._values,
+            "task_name": task.name,
+            "task_slug": where.task_slug,
+            "map_index": where.map_index,
+            "task_run_count": attempt,
+        }
+        complain = partial(self._line, where.task_slug, logging.WARNING)
+        return {**values, "task_run_name": name_task_run(task, arguments, values, complain)}
 
     def _take(self, outcome: Outcome) -> Event:
         where, _, state, message, result, retry_after_s, final = outcome
@@ -402,6 +420,7 @@ class _Run:
                 map_index=where.map_index,
                 state=StateKind.RUNNING,
                 at_ms=_now_ms(),
+                message=writable(call.values.get("task_run_name", "")),
                 attempt=call.attempt,
                 token=self._token,
             )
