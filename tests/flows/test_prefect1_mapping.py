@@ -9,6 +9,7 @@ from tests.flows.running import kinds, result, results, run
 
 from loopline.errors import FlowBuildError
 from loopline.flows import (
+    FilterTask,
     Flow,
     Parameter,
     Task,
@@ -17,6 +18,7 @@ from loopline.flows import (
     flatten,
     mapped,
     merge,
+    signals,
     switch,
     task,
     triggers,
@@ -173,6 +175,48 @@ def test_apply_map_with_a_switch_and_inside_a_case() -> None:
     with Flow("apply") as flow, case(Parameter("go"), True):  # noqa: FBT003 - to compare with
         found = apply_map(piece, numbers(2))
     assert result(flow, found, go=True) == [200, 101]
+    assert run(flow, go=False).result[found].is_skipped()
+
+
+def test_a_failed_child_stands_for_one_element_of_what_is_flattened() -> None:
+    @task
+    def up_to(count: int) -> list[int]:
+        if count == 2:
+            msg = "no two"
+            raise ValueError(msg)
+        return list(range(count))
+
+    with Flow("flatten") as flow:
+        lists = up_to.map([1, 2, 3])
+        each = add.map(flatten(lists))
+        told = task(trigger=triggers.all_finished)(lambda x: repr(x)).map(flatten(lists))  # noqa: PLW0108
+        kept = FilterTask()(each)
+    state = run(flow)
+    assert [child.kind for child in state.result[each].map_states] == [
+        StateKind.SUCCESS,
+        StateKind.TRIGGER_FAILED,
+        *[StateKind.SUCCESS] * 3,
+    ]
+    assert state.result[told].result == ["0", "ValueError('no two')", "0", "1", "2"]
+    assert state.result[kept].result == [1, 1, 2, 3]
+
+
+def test_a_skipped_child_skips_what_takes_its_place_when_flattened() -> None:
+    @task
+    def up_to(count: int) -> list[int]:
+        if count == 2:
+            msg = "not two"
+            raise signals.SKIP(msg)
+        return list(range(count))
+
+    with Flow("flatten") as flow:
+        each = add.map(flatten(up_to.map([1, 2, 1])))
+        none = add.map(flatten(up_to.map([])))
+    state = run(flow)
+    assert [child.kind for child in state.result[each].map_states] == [
+        StateKind.SUCCESS, StateKind.SKIPPED, StateKind.SUCCESS,
+    ]  # fmt: skip
+    assert state.result[none].map_states == []
 
 
 def test_apply_map_adds_to_a_flow_that_is_given() -> None:

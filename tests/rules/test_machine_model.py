@@ -88,7 +88,9 @@ def model(story: Story) -> dict[Where, StateKind]:
         lists = [edge.upstream for edge in above if edge.is_mapped and edge.upstream not in rows]
         if not task.is_mapped:
             found[task.slug, -1] = model_task(story, task, -1, shared, is_root=not above)
-        elif StateKind.SKIPPED in shared and task.skip_on_upstream_skip:
+        elif (StateKind.SKIPPED in shared and task.skip_on_upstream_skip) or (
+            any(found[up, -1] is StateKind.SKIPPED for up in lists) and not model_count(shared)[1]
+        ):
             found[task.slug, -1] = StateKind.SKIPPED
         elif any(found[up, -1] is not StateKind.SUCCESS for up in lists) or is_hopeless(
             task.trigger, *model_count(shared)

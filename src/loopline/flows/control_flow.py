@@ -234,4 +234,4 @@ class FilterTask(Task):
 
 
 def _is_result(result: object) -> bool:
-    return result is not None and not isinstance(result, Exception)
+    return result is not None and not isinstance(result, BaseException)

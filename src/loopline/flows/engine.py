@@ -337,7 +337,8 @@ class _Run:
 
     def _expand(self, command: ExpandTask) -> Event:
         try:
-            return Expanded(command.slug, -1, self._memory.width(command.slug))
+            width = self._memory.width(command.slug)
+            return Expanded(command.slug, -1, width, self._memory.sources(command.slug))
         except LooplineError as error:
             return self._give_up(command.slug, -1, error)
 

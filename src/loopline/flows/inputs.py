@@ -14,7 +14,7 @@ from loopline.flows.task import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Flat", "Input", "fill", "replace", "tasks_in"]
+__all__ = ["Flat", "Input", "elements_of", "fill", "flatten_result", "replace", "tasks_in"]
 
 
 class Input(NamedTuple):
@@ -87,13 +87,12 @@ def flatten_result(result: Any) -> Any:  # noqa: ANN401 - any result
         elements = list(result)
     except TypeError:
         return result
-    flat: list[Any] = []
-    for each in elements:
-        if hasattr(each, "__iter__"):
-            flat.extend(each)
-        else:
-            flat.append(each)
-    return flat
+    return [part for each in elements for part in elements_of(each)]
+
+
+def elements_of(value: Any) -> list[Any]:  # noqa: ANN401 - any element of a result
+    """List the elements of one element; what has none, such as an exception, is its own."""
+    return list(value) if hasattr(value, "__iter__") else [value]
 
 
 def replace(value: object, old: Task, new: object) -> Any:  # noqa: ANN401 - any structure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.inputs import Flat, fill
+from loopline.flows.inputs import Flat, elements_of, fill
 from loopline.flows.results import Result
 from loopline.flows.states import State, make_state
 from loopline.flows.task import Task
@@ -122,6 +122,17 @@ class Memory:
             msg = f"Nothing that {slug} takes can be mapped over. Use the task without .map()."
             raise NotMappableError(msg)
         return min(widths)
+
+    def sources(self, slug: str) -> dict[str, list[int]]:
+        """Tell of which child of a mapped task each element is that is taken flattened."""
+        found = {}
+        for edge in self._flow.edges_to(self._tasks[slug]):
+            upstream = self._slugs[edge.upstream_task]
+            width = self._machine.width(upstream)
+            if edge.mapped and edge.flattened and width is not None:
+                counts = [len(elements_of(self._child_value(upstream, i))) for i in range(width)]
+                found[upstream] = [i for i, number in enumerate(counts) for _ in range(number)]
+        return found
 
     def _widths_of_order(self, slug: str) -> Iterator[int]:
         """Count the elements of what a mapped task only runs after, where it has elements."""

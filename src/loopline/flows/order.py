@@ -171,6 +171,7 @@ def make_graph(flow: Graph, references: Iterable[Task]) -> FlowGraph:
             downstream=slugs[edge.downstream_task],
             key=edge.key or "",
             is_mapped=edge.mapped and not edge.flattened,
+            is_flattened=edge.mapped and edge.flattened,
         )
         for edge in flow.edges
     ]

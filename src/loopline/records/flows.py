@@ -101,12 +101,18 @@ class GraphTask(Record, frozen=True, kw_only=True):
 
 
 class GraphEdge(Record, frozen=True, kw_only=True):
-    """A dependency: ``downstream`` runs after ``upstream`` and, with a key, takes its result."""
+    """A dependency: ``downstream`` runs after ``upstream`` and, with a key, takes its result.
+
+    Attributes:
+        is_mapped: Each child takes an element, or the result of one child, as soon as it is there.
+        is_flattened: Each child takes an element of an element, once all are there.
+    """
 
     upstream: str
     downstream: str
     key: str = ""
     is_mapped: bool = False
+    is_flattened: bool = False
 
 
 class FlowGraph(Record, frozen=True, kw_only=True):

@@ -72,9 +72,15 @@ class TaskEnded(_Message, frozen=True, gc=False):
 
 
 class Expanded(_Message, frozen=True, gc=False):
-    """Event: a mapped task has ``width`` children."""
+    """Event: a mapped task has ``width`` children.
+
+    Attributes:
+        sources: For each upstream whose children it takes flattened: which of them each of its
+            own children takes an element of.
+    """
 
     width: int = 0
+    sources: dict[str, list[int]] = {}
 
 
 class TriggerAnswered(_Message, frozen=True, gc=False):
@@ -213,7 +219,9 @@ class Machine:
         self._references = list(graph.reference_tasks)
         self._is_over = False
         self._cancelled: str | None = None
-        for (above, below), is_mapped in _links(graph).items():
+        #: Of a mapped task: the tasks whose elements' elements it takes.
+        self._flat: dict[str, list[_Node]] = {}
+        for (above, below), (is_mapped, is_flat) in _links(graph).items():
             try:
                 upstream, downstream = self._nodes[above], self._nodes[below]
             except KeyError as error:
@@ -224,6 +232,8 @@ class Machine:
                 raise FlowBuildError(msg) from None
             upstream.below.append((downstream, is_mapped))
             downstream.above.append((upstream, is_mapped))
+            if is_flat:
+                self._flat.setdefault(below, []).append(upstream)
             downstream.waiting += 1
 
     def begin(self) -> list[Command]:
@@ -251,8 +261,8 @@ class Machine:
         match event:
             case TaskEnded():
                 self._end(node, event, commands)
-            case Expanded(width=width):
-                self._expand(node, width, commands)
+            case Expanded(width=width, sources=sources):
+                self._expand(node, width, sources, commands)
             case TriggerAnswered(state=state, message=message) if state is not None:
                 self._finish(node, state, message, commands)
             case TriggerAnswered():
@@ -311,7 +321,10 @@ class Machine:
             message = "A task before it was skipped."
             self._finish(node, StateKind.SKIPPED, message, commands)
         elif task.is_mapped and node.index < 0:
-            if node.barren:
+            if node.barren and not node.bad:
+                message = "A task it maps over was skipped, so there is nothing to map over."
+                self._finish(node, StateKind.SKIPPED, message, commands)
+            elif node.barren:
                 message = "A task it maps over did not succeed, so there is nothing to map over."
                 self._finish(node, StateKind.TRIGGER_FAILED, message, commands)
             elif is_hopeless(task.trigger, node.good, node.bad):
@@ -357,7 +370,9 @@ class Machine:
         commands.append(EnterState(node.task.slug, node.index, state, message, node.attempt))
         self._fresh.append(node)
 
-    def _expand(self, parent: _Node, width: int, commands: list[Command]) -> None:
+    def _expand(
+        self, parent: _Node, width: int, sources: dict[str, list[int]], commands: list[Command]
+    ) -> None:
         """Make the children of a mapped task, and let go what was waiting for its width."""
         for upstream, is_mapped in parent.above:
             if is_mapped and upstream.children is not None:
@@ -370,13 +385,10 @@ class Machine:
         for child in parent.children:
             # The parent's own counts hold the edges that all children share.
             child.good, child.bad, child.skipped = parent.good, parent.bad, parent.skipped
-            for upstream, is_mapped in parent.above:
-                if is_mapped and upstream.children is not None:
-                    before = upstream.children[child.index]
-                    if before.state in _FINISHED:
-                        child.count(before)
-                    else:
-                        child.waiting += 1
+            for upstream in self._flat.get(parent.task.slug, ()):
+                if upstream.children is not None:
+                    child.count(upstream.children[sources[upstream.task.slug][child.index]])
+            self._line_up(child)
             self._recall(child, commands)
         for child in parent.children:
             if child.waiting == 0:
@@ -386,6 +398,16 @@ class Machine:
                 self._release(node, commands)
         if width == 0:
             self._complete(parent, commands)
+
+    def _line_up(self, child: _Node) -> None:
+        """Let a child count, or wait for, the children of its index before it."""
+        for upstream, is_mapped in child.above:
+            if is_mapped and upstream.children is not None:
+                before = upstream.children[child.index]
+                if before.state in _FINISHED:
+                    child.count(before)
+                else:
+                    child.waiting += 1
 
     # --- what follows from a node that finished ----------------------------------------------
 
@@ -418,6 +440,9 @@ class Machine:
         for below, is_mapped in node.below:
             if is_mapped and node.children is not None:
                 continue  # Its children told the children below one by one.
+            if node.children is not None and node in self._flat.get(below.task.slug, ()):
+                self._release(below, commands)
+                continue  # Each child below counts the one that its element is of.
             below.count(node)
             below.barren += is_mapped and node.state not in _MAPPABLE
             self._release(below, commands)
@@ -452,12 +477,13 @@ class Machine:
             yield from node.children or ()
 
 
-def _links(graph: FlowGraph) -> dict[tuple[str, str], bool]:
-    """Join edges between the same two tasks: mapped only when all of them are."""
-    links: dict[tuple[str, str], bool] = {}
+def _links(graph: FlowGraph) -> dict[tuple[str, str], tuple[bool, bool]]:
+    """Join edges between the same two tasks: mapped, or flattened, only when all of them are."""
+    links: dict[tuple[str, str], tuple[bool, bool]] = {}
     for edge in graph.edges:
         pair = (edge.upstream, edge.downstream)
-        links[pair] = links.get(pair, True) and edge.is_mapped
+        is_mapped, is_flat = links.get(pair, (True, True))
+        links[pair] = (is_mapped and edge.is_mapped, is_flat and edge.is_flattened)
     return links
 
 
