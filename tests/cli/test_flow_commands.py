@@ -134,3 +134,17 @@ def test_workers_are_listed_with_what_they_run(shell: Shell, backend: LocalBacke
     assert head.split()[:4] == ["WORKER", "STATUS", "SLOTS", "LABELS"]
     assert row.split()[:6] == ["night", "working", "1/2", "gpu", flow_run_id[:8], "box:7"]
     assert json.loads(shell("workers", "--json").out)[0]["flow_runs"] == [flow_run_id]
+
+
+def test_projects_and_versions_are_shown(shell: Shell, backend: LocalBackend) -> None:
+    assert shell("projects", "list").out.splitlines()[1].split()[:4] == [*PROJECT.split(), "1", "0"]
+    assert shell("projects", "create", "tips").out == "tips is there now, without flows.\n"
+    assert "By night." in shell("projects", "describe", "tips", "By night.").out
+    assert shell("projects", "describe", "tips", "--json").json["description"] == "By night."
+    assert shell("projects", "delete", "tips").out == "tips is gone, with 0 flows and 0 runs.\n"
+    kept = shell("projects", "delete", PROJECT)
+    assert (kept.code, "--force" in kept.err) == (1, True)
+    register(backend, fingerprint="2", labels=["gpu"])
+    head, *rows = shell("flows", "versions", FLOW).out.splitlines()
+    assert head.split() == ["VERSION", "REGISTERED", "CHANGES"]
+    assert ["labels: none → gpu" in rows[0], "first version" in rows[1]] == [True, True]

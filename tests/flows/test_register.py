@@ -84,6 +84,18 @@ def test_an_idempotency_key_decides_instead_of_the_content(home: Path) -> None:
     assert register(taxi_flow(first_row=1), home, idempotency_key="2022-04")[0] != first
 
 
+def test_labels_and_what_follows_a_death_belong_to_a_version(home: Path) -> None:
+    plain, _ = register(taxi_flow(), home)
+    labelled, said = register(taxi_flow(), home, labels=["gpu", "eu"], resume="no")
+    assert labelled != plain
+    assert "Only workers with its labels take it: `loopline worker --label eu --label gpu`." in said
+    assert register(taxi_flow(), home, labels=["eu", "gpu"], resume="no")[0] == labelled
+    version = get_recorder(str(home)).backend.call(GetFlow(flow_version_id=labelled))
+    assert (version.labels, version.resume) == (["eu", "gpu"], "no")
+    with pytest.raises(InvalidInputError, match="continue, restart, no"):
+        register(taxi_flow(), home, resume="perhaps")
+
+
 def test_an_unchanged_flow_stores_no_bytes_again(home: Path) -> None:
     register(taxi_flow(), home)
     stored = sorted((home / "blobs").rglob("*"))
@@ -133,7 +145,5 @@ def test_without_a_server_the_user_is_told_what_to_start(
 def test_options_that_mean_nothing_here_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="project's name"):
         register_flow(taxi_flow(), None)
-    with pytest.raises(UnsupportedError, match="Labels"):
-        register_flow(taxi_flow(), "wagoncab project", labels=["gpu"])
     with pytest.raises(UnsupportedError, match="version_group_id"):
         register_flow(taxi_flow(), "wagoncab project", version_group_id="a")

@@ -100,6 +100,9 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
         model_id="m-" + "2" * 32, experiment_id="1", name="gbm", created_ms=1, updated_ms=1
     )
     yield ops.ImportLoggedModel(model=model_record), f"logged-model/{model_record.model_id}"
+    yield ops.CreateProject(name="q"), "project/q"
+    yield ops.UpdateProject(name="q", description="x"), "project/q"
+    yield ops.DeleteProject(name="q"), "project/q"
     flow: dict[str, Any] = {"project": "p", "name": "retrain"}
     yield ops.RegisterFlow(
         **flow, fingerprint="a" * 64, graph=flows.FlowGraph(), code=CODE

@@ -142,6 +142,7 @@ def test_every_other_route_lets_in_nobody_unknown_and_nobody_too_weak(
 WHOLE_STORE: set[type[Operation[Any]]] = {
     ops.CreateExperiment,
     ops.CreateModel,
+    ops.CreateProject,
     ops.ImportExperiment,
     ops.ImportLoggedModel,
     ops.ImportModel,
@@ -246,6 +247,10 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.RemoveStage(name=name, stage="Shadow"),
         ops.SetAlias(name=name, alias="a", version=1),
         ops.RemoveAlias(name=name, alias="a"),
+        ops.GetProject(name=name),
+        ops.UpdateProject(name=name, description="x"),
+        ops.DeleteProject(name=name),
+        ops.ListFlowVersions(project=name, name="retrain"),
         _register_flow(name),
         ops.GetFlow(flow_version_id=ids[f"{name} version"]),
         ops.SetScheduleActive(project=name, name="retrain", active=False),

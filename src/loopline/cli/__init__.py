@@ -26,6 +26,10 @@ TABLE = {
         "loopline.cli.models:models",
         "Look at registered models, change them and promote versions.",
     ),
+    "projects": (
+        "loopline.cli.projects:projects",
+        "Look at projects, make, describe and delete them.",
+    ),
     "flows": ("loopline.cli.flows:flows", "Look at registered flows, run and schedule them."),
     "flow-runs": (
         "loopline.cli.flow_runs:flow_runs",

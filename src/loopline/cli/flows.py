@@ -112,6 +112,30 @@ def show(backend: Backend, *, flow: str, as_json: bool) -> None:
     )
 
 
+@click.command(epilog=epilog('loopline flows versions "wagoncab project/taxifare"'))
+@flow_argument
+@with_backend
+def versions(backend: Backend, *, flow: str, as_json: bool) -> None:
+    """List the versions of a flow, newest first, with what changed."""
+    from loopline.cli.output import ago, print_json, print_table
+    from loopline.records.operations import ListFlowVersions
+
+    summary = find_flow(backend, flow)
+    found = backend.call(ListFlowVersions(project=summary.project, name=summary.name))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("VERSION", "REGISTERED", "CHANGES"),
+        [
+            (f"v{each.version}", ago(each.created_ms), "; ".join(each.changes) or "first version")
+            for each in found
+        ],
+        empty="It has no versions.",
+        right=("VERSION",),
+    )
+
+
 @click.command(
     epilog=epilog(
         'loopline flows run "wagoncab project/taxifare"',
@@ -260,6 +284,10 @@ flows = LazyGroup(
     table={
         "list": (f"{__name__}:list_", "List registered flows with their schedules."),
         "show": (f"{__name__}:show", "Show a flow: its schedule, its tasks, its newest runs."),
+        "versions": (
+            f"{__name__}:versions",
+            "List the versions of a flow, newest first, with what changed.",
+        ),
         "run": (f"{__name__}:run", "Ask a worker to run a flow now."),
         "schedule": (
             "loopline.cli.flow_schedules:schedule",

@@ -17,7 +17,7 @@ from loopline.flows.code import python_minor
 from loopline.flows.packing import PackedFlow, pack_flow
 from loopline.flows.presence import has_worker
 from loopline.records.flows import FlowCode, FlowVersion
-from loopline.records.operations import GetFlow, ListFlows, RegisterFlow
+from loopline.records.operations import GetFlow, GetProject, RegisterFlow
 from loopline.rules.timetable_words import describe
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
     version_group_id: str | None = None,
     no_url: bool = False,
     idempotency_key: str | None = None,
+    resume: str = "continue",
     uri: str | None = None,
     say: Callable[[str], object] = print,
 ) -> str:
@@ -53,12 +54,14 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
         flow: The flow.
         project: Where it is listed; made when there is none of this name.
         build: Taken for Prefect 1's sake; the code is always stored.
-        labels: Not known yet; refused when there are any.
+        labels: What a worker must have to take its runs (`loopline worker --label`).
         set_schedule_active: Whether its schedule makes runs from now on.
         version_group_id: Not known; versions belong together by project and name.
         no_url: Do not say where to look and what to start.
         idempotency_key: Makes a new version when this differs from the newest one's, instead of
             when the flow's content does.
+        resume: What happens to a run whose worker died: ``"continue"`` from its finished tasks,
+            ``"restart"`` from its first, or ``"no"``: it has failed.
         uri: Where to store it, instead of the tracking address.
         say: Takes each line of what is told to the user.
 
@@ -72,15 +75,17 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
     """
     from loopline.backend.recorder import get_recorder
 
-    project = _check_options(project, labels, version_group_id)
+    project = _check_options(project, version_group_id)
+    wanted = sorted(set(labels or ()))
     flow.validate()
     packed = pack_flow(flow)
     if idempotency_key is not None:
-        digest = hashlib.sha256(f"idempotency key {idempotency_key}".encode()).hexdigest()
-        packed = packed._replace(fingerprint=digest)
+        packed = packed._replace(fingerprint=_digest(f"idempotency key {idempotency_key}"))
+    elif wanted or resume != "continue":
+        packed = packed._replace(fingerprint=_digest(f"{packed.fingerprint} {wanted} {resume}"))
     backend = get_recorder(uri).backend
     try:
-        is_new_project = not backend.call(ListFlows(project=project))
+        is_new_project = _is_new(backend, project)
         version = backend.call(
             RegisterFlow(
                 project=project,
@@ -91,6 +96,8 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
                 schedule_active=set_schedule_active,
                 code=_store_code(backend, packed, project, flow.name),
                 environment=packed.environment,
+                labels=wanted,
+                resume=resume,
             )
         )
     except BackendUnavailableError as error:
@@ -108,18 +115,10 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
     return version.flow_version_id
 
 
-def _check_options(
-    project: str | None, labels: Iterable[str] | None, version_group_id: str | None
-) -> str:
+def _check_options(project: str | None, version_group_id: str | None) -> str:
     if not project or not project.strip():
         msg = 'A project\'s name is needed: flow.register("wagoncab project").'
         raise InvalidInputError(msg)
-    if labels and list(labels):
-        msg = (
-            "Labels do not choose workers yet: every worker takes every flow run. "
-            "Register without labels."
-        )
-        raise UnsupportedError(msg)
     if version_group_id:
         msg = (
             "version_group_id is unknown here: versions belong together by project and flow "
@@ -127,6 +126,18 @@ def _check_options(
         )
         raise UnsupportedError(msg)
     return project
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_new(backend: Backend, project: str) -> bool:
+    try:
+        backend.call(GetProject(name=project))
+    except NotFoundError:
+        return True
+    return False
 
 
 def _store_code(backend: Backend, packed: PackedFlow, project: str, name: str) -> FlowCode:
@@ -161,6 +172,9 @@ def _tell_what(version: FlowVersion, address: Address, *, is_new_project: bool) 
     if version.schedule is not None and version.schedule.clocks:
         state = "" if version.schedule_active else " (switched off)"
         lines.append(f"It runs {describe(version.schedule)}{state}.")
+    if version.labels:
+        words = " ".join(f"--label {label}" for label in version.labels)
+        lines.append(f"Only workers with its labels take it: `loopline worker {words}`.")
     return lines
 
 

@@ -18,6 +18,7 @@ from loopline.store import schema
 from loopline.store.experiments import parse_id
 from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_files, logged_model_row
+from loopline.store.projects import project_record
 from loopline.store.registry_rows import model_record, version_record
 from loopline.store.runs import artifacts_below
 from loopline.store.secrets import secret_record
@@ -162,6 +163,11 @@ def _version(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa
     return Subject("version", (call.name, str(call.version)))
 
 
+def _project(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("project", (call.name,))
+
+
 def _flow(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
     return Subject("flow", (call.project, call.name))
@@ -250,6 +256,9 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.TransitionStage: _version,
     ops.TakeFiles: _version,
     ops.ImportVersion: _version,
+    ops.CreateProject: _project,
+    ops.UpdateProject: _project,
+    ops.DeleteProject: _project,
     ops.RegisterFlow: _flow,
     ops.SetScheduleActive: _flow,
     ops.CreateFlowRun: _flow_run,
@@ -375,6 +384,7 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     "version": lambda connection, name: (
         version_record(connection, name[0], int(name[1])) if name[1] else None
     ),
+    "project": lambda connection, name: project_record(connection, name[0], 0),
     "flow": _flow_now,
     "flow-run": _flow_run_now,
     "tag-limit": _tag_limit_now,

@@ -27,6 +27,7 @@ from loopline.store.flow_rows import (
     version_record,
 )
 from loopline.store.inserted import inserted_id
+from loopline.store.projects import check_name, ensure_project
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -62,10 +63,8 @@ def _check_schedules_parameters(call: ops.RegisterFlow) -> None:
 
 def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) -> FlowVersion:
     """Store a version of a flow; an unchanged fingerprint answers the version there is."""
-    for what, text in (("project", call.project), ("flow", call.name)):
-        if not text.strip() or len(text) > 500:  # noqa: PLR2004 - as for experiments
-            msg = f"A {what} needs a name of 1 to 500 characters."
-            raise InvalidInputError(msg)
+    check_name("project", call.project)
+    check_name("flow", call.name)
     if call.schedule is not None:
         check_schedule(call.schedule)
         _check_schedules_parameters(call)
@@ -78,6 +77,7 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
         select(_flow).where(_flow.c.project == call.project, _flow.c.name == call.name)
     ).first()
     if flow is None:
+        ensure_project(connection, call.project, now_ms)
         made = connection.execute(
             insert(_flow).values(
                 project=call.project,

@@ -303,6 +303,10 @@ def _project(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa:
     return [Need(Thing.PROJECT, call.project, role, f"project {call.project!r}")]
 
 
+def _project_by_name(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
+    return [Need(Thing.PROJECT, call.name, role, f"project {call.name!r}")]
+
+
 def _flow_or_version(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
     if not call.flow_version_id:
         return _project(connection, call, role)
@@ -394,6 +398,10 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.SetAlias: _model,
     ops.RemoveAlias: _model,
     ops.ListVersionEvents: _model,
+    ops.GetProject: _project_by_name,
+    ops.UpdateProject: _project_by_name,
+    ops.DeleteProject: _project_by_name,
+    ops.ListFlowVersions: _project,
     ops.RegisterFlow: _project,
     ops.GetFlow: _flow_or_version,
     ops.SetScheduleActive: _project,

@@ -49,6 +49,7 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.ListFlowRuns,
         ops.ListFlows,
         ops.ListModels,
+        ops.ListProjects,
         ops.ListTagLimits,
         ops.ListWorkers,
         ops.SearchExperiments,
