@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from loopline.errors import BackendUnavailableError
 from loopline.flows.executors.base import Pool
-from loopline.flows.executors.local import LocalPool
 from loopline.records.facts import TaskRunState
 from loopline.records.flow_operations import GiveTaskSlots, ListTagLimits, TakeTaskSlots
 from loopline.records.flows import StateKind
@@ -27,6 +26,8 @@ __all__ = ["GuardedPool", "HeldError", "guarded"]
 _AGAIN_S = 0.5
 #: For how long it is remembered which tags have a limit.
 _LIMITS_S = 5.0
+#: Attempts that wait for a slot while others pass them by.
+_MOST_WAITING = 1000
 
 
 class HeldError(Exception):
@@ -58,8 +59,6 @@ class GuardedPool(Pool):
         self._pool = pool
         self._recorder = recorder
         self._hold = hold
-        #: A local pool runs what it has when it is waited for: it gets one at a time.
-        self._most = 1 if isinstance(pool, LocalPool) else None
         self._waiting: list[Call] = []
         self._inside = 0
         self._with_slots: set[tuple[str, int]] = set()
@@ -67,6 +66,11 @@ class GuardedPool(Pool):
         self._ask_at = 0.0
         self._limited: set[str] = set()
         self._limits_at = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an attempt would begin soon; never while the run shall pause."""
+        return not self._is_held() and self._pool.has_room and len(self._waiting) < _MOST_WAITING
 
     def submit(self, call: Call) -> None:
         """Take an attempt; it begins when it may."""
@@ -82,7 +86,7 @@ class GuardedPool(Pool):
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            if self._hold is not None and self._hold.is_set() and not self._inside:
+            if self._is_held() and not self._inside:
                 raise HeldError
             self._let_in()
             left = _AGAIN_S if until is None else min(until - time.monotonic(), _AGAIN_S)
@@ -99,15 +103,15 @@ class GuardedPool(Pool):
         self._waiting.clear()
         self._pool.close(abandon=abandon)
 
+    def _is_held(self) -> bool:
+        return self._hold is not None and self._hold.is_set()
+
     def _let_in(self) -> None:
-        if not self._waiting or (self._hold is not None and self._hold.is_set()):
+        if not self._waiting or self._is_held():
             return
         may_ask = time.monotonic() >= self._ask_at
         left: list[Call] = []
-        for index, call in enumerate(self._waiting):
-            if self._most is not None and self._inside >= self._most:
-                left += self._waiting[index:]
-                break
+        for call in self._waiting:
             if call.task.tags and not (may_ask and self._takes_slots(call)):
                 left.append(call)
                 continue
