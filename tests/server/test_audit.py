@@ -14,6 +14,7 @@ from loopline.backend.http import HttpBackend
 from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
+from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.base import Lifecycle
 from loopline.records.logged_models import LoggedModel
 from loopline.records.operations import OPERATIONS
@@ -118,6 +119,11 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     team.owner.call(ops.CancelFlowRun(flow_run_id=run))
     yield ops.RerunFlowRun(flow_run_id=run), f"flow-run/{run}"
     yield ops.SetFlowLimit(**flow, most=1), "flow/p/retrain"
+    when, then = When(event=EventKind.LATE), Then(action=Action.LOG)
+    yield ops.CreateAutomation(name="a", when=when, then=then), ""
+    made = team.owner.call(ops.ListAutomations())[0].automation_id
+    yield ops.SetAutomationActive(automation_id=made, active=False), f"automation/{made}"
+    yield ops.DeleteAutomation(automation_id=made), f"automation/{made}"
     yield ops.SetTagLimit(tag="warehouse", most=1), "tag-limit/warehouse"
     times: dict[str, Any] = {"created_ms": 1, "updated_ms": 1}
     there = Experiment(experiment_id="9", name="from elsewhere", **times)

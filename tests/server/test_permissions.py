@@ -13,6 +13,7 @@ from loopline.errors import ForbiddenError, NotFoundError
 from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
+from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.identity import Access, Caller, Role, Scope
 from loopline.records.logged_models import LoggedModelPoint, LoggedModelStatus
 from loopline.records.operations import OPERATIONS
@@ -57,6 +58,10 @@ def fill(backend: LocalBackend) -> dict[str, str]:
         made = backend.call(ops.CreateFlowRun(project=name, name="retrain", scheduled_ms=1))
         ids[f"{name} run"] = made.flow_run_id
         model = ops.CreateLoggedModel(experiment_id=ids[name], name=name)
+        automation = ops.CreateAutomation(
+            name=name, project=name, when=When(event=EventKind.LATE), then=Then(action=Action.LOG)
+        )
+        ids[f"{name} automation"] = backend.call(automation).automation_id
         ids[f"{name} model"] = backend.call(model).model_id
     return ids
 
@@ -247,6 +252,12 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.RemoveStage(name=name, stage="Shadow"),
         ops.SetAlias(name=name, alias="a", version=1),
         ops.RemoveAlias(name=name, alias="a"),
+        ops.CreateAutomation(
+            name="x", project=name, when=When(event=EventKind.LATE), then=Then(action=Action.LOG)
+        ),
+        ops.SetAutomationActive(automation_id=ids[f"{name} automation"], active=False),
+        ops.ListFirings(automation_id=ids[f"{name} automation"]),
+        ops.DeleteAutomation(automation_id=ids[f"{name} automation"]),
         ops.GetProject(name=name),
         ops.UpdateProject(name=name, description="x"),
         ops.DeleteProject(name=name),

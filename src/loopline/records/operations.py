@@ -16,6 +16,14 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, get_args
 
+from loopline.records.automations import (
+    CreateAutomation,
+    DeleteAutomation,
+    FlowTrigger,
+    ListAutomations,
+    ListFirings,
+    SetAutomationActive,
+)
 from loopline.records.experiment_operations import (
     CopyRun,
     CreateExperiment,
@@ -169,6 +177,7 @@ __all__ = [
     "CloseLostFlowRuns",
     "CopyRun",
     "CopyVersion",
+    "CreateAutomation",
     "CreateExperiment",
     "CreateLoggedModel",
     "CreateModel",
@@ -176,6 +185,7 @@ __all__ = [
     "CreateToken",
     "CreateWebhook",
     "DeleteArtifacts",
+    "DeleteAutomation",
     "DeleteExperiment",
     "DeleteLoggedModel",
     "DeleteModel",
@@ -202,7 +212,9 @@ __all__ = [
     "ImportVersion",
     "InviteUser",
     "ListAudit",
+    "ListAutomations",
     "ListExperiments",
+    "ListFirings",
     "ListFlowVersions",
     "ListGrants",
     "ListLoggedModelFiles",
@@ -246,6 +258,7 @@ __all__ = [
     "SearchModels",
     "SearchVersions",
     "SetAlias",
+    "SetAutomationActive",
     "SetExperimentTags",
     "SetFlowLimit",
     "SetGrant",
@@ -484,7 +497,13 @@ class ListDatasets(Operation[list[ReadDataset]], frozen=True, kw_only=True):
 
 
 class RegisterFlow(Operation[FlowVersion], frozen=True, kw_only=True):
-    """Store a version of a flow; an unchanged fingerprint answers the version there is."""
+    """Store a version of a flow; an unchanged fingerprint answers the version there is.
+
+    Attributes:
+        labels: What a worker must have to take its runs.
+        resume: ``"continue"``, ``"restart"`` or ``"no"``: what happens when a worker dies.
+        triggers: What runs it from now on, instead of what did until now.
+    """
 
     changes: ClassVar[bool] = True
     permission: ClassVar[str] = "edit"
@@ -498,6 +517,7 @@ class RegisterFlow(Operation[FlowVersion], frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     labels: list[str] = []
     resume: str = "continue"
+    triggers: list[FlowTrigger] = []
 
 
 class ListFlows(Operation[list[FlowSummary]], frozen=True, kw_only=True):

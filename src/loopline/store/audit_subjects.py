@@ -15,6 +15,7 @@ from sqlalchemy import select
 from loopline.errors import NotFoundError
 from loopline.records import operations as ops
 from loopline.store import schema
+from loopline.store.automations import automation_record
 from loopline.store.experiments import parse_id
 from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_files, logged_model_row
@@ -163,6 +164,14 @@ def _version(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa
     return Subject("version", (call.name, str(call.version)))
 
 
+def _automation(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection
+    made = isinstance(call, ops.CreateAutomation)
+    if made and answer is None:
+        return Subject("automation", ("",))
+    return Subject("automation", (answer.automation_id if made else call.automation_id,))
+
+
 def _project(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
     return Subject("project", (call.name,))
@@ -256,6 +265,9 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.TransitionStage: _version,
     ops.TakeFiles: _version,
     ops.ImportVersion: _version,
+    ops.CreateAutomation: _automation,
+    ops.SetAutomationActive: _automation,
+    ops.DeleteAutomation: _automation,
     ops.CreateProject: _project,
     ops.UpdateProject: _project,
     ops.DeleteProject: _project,
@@ -384,6 +396,7 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     "version": lambda connection, name: (
         version_record(connection, name[0], int(name[1])) if name[1] else None
     ),
+    "automation": lambda connection, name: automation_record(connection, name[0]),
     "project": lambda connection, name: project_record(connection, name[0], 0),
     "flow": _flow_now,
     "flow-run": _flow_run_now,

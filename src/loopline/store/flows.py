@@ -19,6 +19,7 @@ from loopline.records.identity import Thing
 from loopline.rules.labels import check_labels
 from loopline.rules.timetable import check_schedule, next_times
 from loopline.store import schema
+from loopline.store.automations import set_flow_triggers
 from loopline.store.callers import only_visible
 from loopline.store.flow_rows import (
     VersionDocument,
@@ -89,6 +90,7 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
         flow_id, latest = inserted_id(made), 0
     else:
         flow_id, latest = flow.id, flow.latest_version
+    set_flow_triggers(store, connection, flow_id, call.project, call.name, call.triggers)
     known = connection.execute(
         select(_version.c.flow_version_id, _version.c.version).where(
             _version.c.flow_id == flow_id, _version.c.fingerprint == call.fingerprint

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import facts as f
 from loopline.store import schema
+from loopline.store.automation_events import carry_out_automations
 from loopline.store.flow_facts import FlowFacts
 from loopline.store.logged_model_facts import LoggedModelFacts
 from loopline.store.run_facts import RunFacts
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["ingest", "record_facts", "record_together", "take_acknowledged"]
 
 _writer = schema.writer
+#: Facts that automations hear of.
+_STATES = (f.FlowRunState, f.TaskRunState)
 #: Of so many refused facts of a batch the writer is told why.
 REASONS = 3
 #: What the database's driver says of a value that it cannot hold.
@@ -74,6 +77,8 @@ def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
             else:
                 ingestion.take(fact)
         ingestion.finish()
+        if any(isinstance(fact, _STATES) for fact in batch.facts):
+            carry_out_automations(store, connection)
         connection.execute(
             update(_writer).where(_writer.c.writer == batch.writer).values(acknowledged=batch.end)
         )

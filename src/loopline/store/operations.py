@@ -14,6 +14,7 @@ from loopline.records.operations import Operation, answer_type, name_of
 from loopline.store import (
     artifacts,
     audit,
+    automations,
     experiment_commands,
     experiments,
     flow_changes,
@@ -49,6 +50,7 @@ from loopline.store import (
     workers,
 )
 from loopline.store.audit_subjects import QUIET, is_audited, look_at, subject_of
+from loopline.store.automation_events import carry_out_automations
 from loopline.store.callers import act_for
 from loopline.store.ingest import record_facts
 from loopline.store.metrics import get_metric_columns, get_metric_history
@@ -67,6 +69,9 @@ R = TypeVar("R")
 
 #: How long a command's answer is kept for somebody who sends it again.
 KEEP_ANSWERS_MS = 24 * 3600 * 1000
+
+#: Commands that automations need not look after: workers send them all the time.
+UNHEARD = frozenset({ops.Heartbeat, ops.RenewLease, ops.ReportWorker, ops.GiveTaskSlots})
 
 #: Who owns the store, in the audit log.
 STORE = Caller(how="store")
@@ -141,6 +146,11 @@ HANDLERS: dict[type[Operation[Any]], Callable[[Store, Connection, Any], Any]] = 
     ops.SetAlias: registry_moves.set_alias,
     ops.RemoveAlias: registry_moves.remove_alias,
     ops.ListVersionEvents: registry.list_version_events,
+    ops.CreateAutomation: automations.create_automation,
+    ops.SetAutomationActive: automations.set_automation_active,
+    ops.DeleteAutomation: automations.delete_automation,
+    ops.ListAutomations: automations.list_automations,
+    ops.ListFirings: automations.list_firings,
     ops.CreateProject: projects.create_project,
     ops.GetProject: projects.get_project,
     ops.ListProjects: projects.list_projects,
@@ -256,6 +266,8 @@ def carry_out(
         else:
             answer = _audited(store, connection, operation, caller)
         webhooks.announce(store, connection, operation, answer)
+        if type(operation) not in UNHEARD:
+            carry_out_automations(store, connection)
         if key and not operation.answers_secret:
             _keep(store, connection, key, operation, answer)
         return answer

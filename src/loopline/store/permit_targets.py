@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.automations import EventKind
 from loopline.records.identity import Role, Thing
 from loopline.rules.access import parse_thing
 from loopline.store import schema
@@ -33,6 +34,8 @@ _run = schema.run
 _flow_run = schema.flow_run
 _version = schema.flow_version
 _flow = schema.flow
+#: What happens to models.
+_OF_MODELS = frozenset({EventKind.MODEL_VERSION, EventKind.STAGE})
 #: Values in one statement; SQLite takes at most 32,766.
 TOGETHER = 500
 #: Where facts go whose run nobody has heard of.
@@ -303,6 +306,37 @@ def _project(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa:
     return [Need(Thing.PROJECT, call.project, role, f"project {call.project!r}")]
 
 
+def _register_flow(connection: Connection, call: ops.RegisterFlow, role: Role) -> _Needs:
+    models = [each.when.model for each in call.triggers if each.when.event in _OF_MODELS]
+    return _about(connection, call.project, models, role)
+
+
+def _about(_connection: Connection, project: str, models: Iterable[str], role: Role) -> _Needs:
+    """What an automation acts on, and the models it hears of; without a name of all."""
+    needs = [Need(Thing.PROJECT, project, role, f"project {project!r}")]
+    for model in models:
+        if not model:
+            return None
+        needs.append(Need(Thing.MODEL, model, Role.VIEWER, f"model {model!r}"))
+    return needs
+
+
+def _create_automation(connection: Connection, call: ops.CreateAutomation, role: Role) -> _Needs:
+    if not call.project:
+        return None
+    models = [call.when.model] if call.when.event in _OF_MODELS else []
+    return _about(connection, call.project, models, role)
+
+
+def _automation(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
+    table = schema.automation
+    query = select(table.c.project).where(table.c.automation_id == call.automation_id)
+    project = connection.execute(query).scalar_one_or_none()
+    if project == "":
+        return None
+    return [Need(Thing.PROJECT, project, role, f"automation {call.automation_id}")]
+
+
 def _project_by_name(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
     return [Need(Thing.PROJECT, call.name, role, f"project {call.name!r}")]
 
@@ -402,7 +436,11 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.UpdateProject: _project_by_name,
     ops.DeleteProject: _project_by_name,
     ops.ListFlowVersions: _project,
-    ops.RegisterFlow: _project,
+    ops.RegisterFlow: _register_flow,
+    ops.CreateAutomation: _create_automation,
+    ops.SetAutomationActive: _automation,
+    ops.DeleteAutomation: _automation,
+    ops.ListFirings: _automation,
     ops.GetFlow: _flow_or_version,
     ops.SetScheduleActive: _project,
     ops.CreateFlowRun: _flow_or_version,

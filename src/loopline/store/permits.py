@@ -44,6 +44,7 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.CountRuns,
         ops.FindSnapshot,
         ops.GetDataUses,
+        ops.ListAutomations,
         ops.ListDatasets,
         ops.ListExperiments,
         ops.ListFlowRuns,

@@ -713,7 +713,8 @@ automation = Table(
     Column("document", Text, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=true()),
     Column("created_ms", BigInteger, nullable=False),
-    Index("ix_ll_automation_event", "event", "is_active"),
+    # Number of the last event of its kind that it has looked at.
+    Column("seen", BigInteger, nullable=False, server_default=Zero),
 )
 
 #: What automations did.
@@ -726,11 +727,14 @@ automation_firing = Table(
         ForeignKey("ll_automation.automation_id", ondelete="CASCADE"),
         nullable=False,
     ),
+    # Tells the event from all others: for each it does something once.
+    Column("event_key", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=Empty),
     Column("flow_run_id", Text, nullable=False, server_default=Empty),
+    UniqueConstraint("automation_id", "event_key"),
     Index("ix_ll_automation_firing_of", "automation_id", "at_ms"),
 )
 

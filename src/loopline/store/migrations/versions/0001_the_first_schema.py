@@ -1566,11 +1566,11 @@ def upgrade() -> None:
         ),
         sa.Column("is_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_automation_flow_id")),
         sa.PrimaryKeyConstraint("automation_id", name=op.f("pk_ll_automation")),
         sa.UniqueConstraint("name", name=op.f("uq_ll_automation_name")),
     )
-    op.create_index("ix_ll_automation_event", "ll_automation", ["event", "is_active"], unique=False)
     op.create_index(op.f("ix_ll_automation_flow_id"), "ll_automation", ["flow_id"], unique=False)
 
     op.create_table(
@@ -1583,6 +1583,11 @@ def upgrade() -> None:
         ),
         sa.Column(
             "automation_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "event_key",
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
         ),
@@ -1612,6 +1617,11 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_automation_firing")),
+        sa.UniqueConstraint(
+            "automation_id",
+            "event_key",
+            name=op.f("uq_ll_automation_firing_automation_id_event_key"),
+        ),
     )
     op.create_index(
         "ix_ll_automation_firing_of",
