@@ -162,7 +162,12 @@ def test_a_new_key_before_the_old_one_seals_and_both_open(
         kept(keeper, "old")
 
 
-@pytest.mark.parametrize("key", ["short", "ä", "=" * 43, "A" * 44, " ", KEY[:-2], f"{KEY} more"])
+@pytest.mark.parametrize(
+    "key",
+    ["short", "ä", "=" * 43, "A" * 44, " ", KEY[:-2], f"{KEY} more"],
+    # The key is another one in each process of a parallel run.
+    ids=["short", "ä", "all =", "too long", "a space", "cut off", "with more"],
+)
 def test_what_is_no_key_is_refused_and_not_repeated(
     backend: LocalBackend, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:

@@ -1,0 +1,62 @@
+"""``import prefect`` means ``loopline.compat.prefect``: for scripts that cannot be changed.
+
+``python -m loopline.compat.prefect script.py`` puts the alias before everything else. A worker's
+processes put it last, where it counts only if no Prefect is installed: a registered flow may import
+the name inside its tasks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+__all__ = ["install"]
+
+THEIRS = "prefect"
+OURS = "loopline.compat.prefect"
+
+
+class _Alias(MetaPathFinder, Loader):
+    """Finds ``prefect`` and what is below it, as the very modules of the other name."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - as the protocol has it
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if fullname != THEIRS and not fullname.startswith(f"{THEIRS}."):
+            return None
+        ours = importlib.import_module(f"{OURS}{fullname.removeprefix(THEIRS)}")
+        return ModuleSpec(fullname, self, is_package=hasattr(ours, "__path__"))
+
+    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002 - as the protocol has it
+        """Let an empty module be made; it is replaced at once."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The module itself, not a second one like it: its classes must be the same ones.
+        sys.modules[module.__name__] = sys.modules[f"{OURS}{module.__name__.removeprefix(THEIRS)}"]
+
+
+_alias = _Alias()
+
+
+def install(*, first: bool) -> None:
+    """Let ``import prefect`` find this package.
+
+    Args:
+        first: Even where a Prefect is installed; else only where none is.
+    """
+    if _alias in sys.meta_path:
+        sys.meta_path.remove(_alias)
+    sys.meta_path.insert(0 if first else len(sys.meta_path), _alias)
+    if first:
+        for name in [name for name in sys.modules if name.partition(".")[0] == THEIRS]:
+            del sys.modules[name]
