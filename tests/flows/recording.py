@@ -6,6 +6,8 @@ import io
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
+from msgspec import structs
+
 from loopline.errors import BackendUnavailableError, NotFoundError
 from loopline.records.facts import FlowRunState, LogsWritten, TaskRunState
 from loopline.records.flows import StateKind, TaskRun
@@ -86,13 +88,31 @@ class ListRecorder:
         latest: dict[tuple[str, int], TaskRun] = {}
         for fact in self.facts:
             if isinstance(fact, TaskRunState):
-                latest[fact.task_slug, fact.map_index] = TaskRun(
+                where = (fact.task_slug, fact.map_index)
+                result = fact.result
+                if not (fact.state.is_finished or fact.state is StateKind.LOOPED):
+                    result = latest[where].result if where in latest else ""
+                latest[where] = TaskRun(
                     flow_run_id=fact.flow_run_id,
                     task_slug=fact.task_slug,
                     map_index=fact.map_index,
                     state=fact.state,
                     message=fact.message,
                     attempt=fact.attempt,
-                    result=fact.result,
+                    result=result,
                 )
         return list(latest.values())
+
+    def looped(self, run: TaskRun) -> TaskRun:
+        """Make what the store has of a task that was interrupted in a later round."""
+        (*_, reference) = [
+            fact.result for fact in self.task_facts(run.task_slug) if fact.state is StateKind.LOOPED
+        ]
+        return structs.replace(run, state=StateKind.RUNNING, attempt=1, result=reference)
+
+    def resumed(self, runs: list[TaskRun]) -> list[TaskRun]:
+        """Let the paused ones go on, as somebody who resumes a flow run does."""
+        return [
+            structs.replace(run, state=StateKind.RESUME) if run.state is StateKind.PAUSED else run
+            for run in runs
+        ]

@@ -81,13 +81,15 @@ def list_(
 def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
     """Show a flow run and its tasks; the first letters of its id are enough."""
     from loopline.cli.output import print_facts, print_json, print_table
-    from loopline.records.operations import ListTaskRuns
+    from loopline.records.operations import ListFlowArtifacts, ListTaskRuns
+    from loopline.rules.artifact_words import artifact_words, task_words
     from loopline.rules.words import time_words
 
     run = find_flow_run(backend, flow_run_id)
     tasks = backend.call(ListTaskRuns(flow_run_id=run.flow_run_id))
+    artifacts = backend.call(ListFlowArtifacts(flow_run_id=run.flow_run_id))
     if as_json:
-        print_json({"flow_run": run, "task_runs": tasks})
+        print_json({"flow_run": run, "task_runs": tasks, "artifacts": artifacts})
         return
     parameters = ", ".join(f"{name}={value!r}" for name, value in sorted(run.parameters.items()))
     print_facts(
@@ -124,6 +126,13 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
         empty="No task has started yet. Is a worker running? `loopline worker` starts one.",
         right=("ATTEMPTS",),
     )
+    if artifacts:
+        click.echo("\nArtifacts")
+        print_table(
+            ("TASK", "KIND", "SHOWS"),
+            [(task_words(each), each.kind, artifact_words(each)) for each in artifacts],
+            empty="",
+        )
 
 
 @click.command(

@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from loopline.backend.context import TaskContext, current_task
 from loopline.errors import TaskTimeoutError
 from loopline.flows.context import run_values
+from loopline.flows.handlers import end_in
 from loopline.flows.logs import capture_prints, log_sink
+from loopline.flows.outcomes import Outcome
 from loopline.flows.results import Result
-from loopline.flows.signals import RETRY, Signal
+from loopline.flows.signals import ENDRUN, LOOP, PAUSE, RETRY, Signal
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loopline.flows.logs import Sink
+    from loopline.flows.options import Extras
     from loopline.flows.task import Task
 
 __all__ = ["Call", "Outcome", "explain", "run_attempt", "timed_out"]
@@ -42,6 +45,7 @@ class Call(NamedTuple):
         values: What the run context has in it.
         where: The task run, with the flow run's fencing token.
         timeout_s: Seconds the attempt may take.
+        extras: Of a task with options, or one that loops or was paused.
     """
 
     task: Task
@@ -50,25 +54,7 @@ class Call(NamedTuple):
     where: TaskContext
     attempt: int = 1
     timeout_s: float | None = None
-
-
-class Outcome(NamedTuple):
-    """What came of an attempt.
-
-    Attributes:
-        state: Success, Skipped, Failed, TimedOut, or Retrying when the task asked for that.
-        result: The value or the exception.
-        retry_after_s: Of Retrying: seconds to wait; None: as the task's retries say.
-        final: Do not retry.
-    """
-
-    where: TaskContext
-    attempt: int
-    state: StateKind
-    message: str
-    result: Result
-    retry_after_s: float | None = None
-    final: bool = False
+    extras: Extras | None = None
 
 
 def run_attempt(call: Call, sink: Sink) -> Outcome:
@@ -98,26 +84,40 @@ def run_attempt(call: Call, sink: Sink) -> Outcome:
 
 def _run(call: Call, sink: Sink) -> Outcome:
     where = call.where
-    task = call.task
+    task, extras = call.task, call.extras
     here = current_task.set(where)
-    values = run_values.set(
-        {
-            **call.values,
-            "task_name": task.name,
-            "task_slug": where.task_slug,
-            "map_index": where.map_index,
-            "task_run_count": call.attempt,
-        }
-    )
+    of_task = {
+        **call.values,
+        "task_name": task.name,
+        "task_slug": where.task_slug,
+        "map_index": where.map_index,
+        "task_run_count": call.attempt,
+    }
+    if extras is not None:
+        of_task.update(extras.values)
+    values = run_values.set(of_task)
     sink_before = log_sink.set(sink)
+    try:
+        if extras is None:
+            return _once(call, sink)
+        from loopline.flows.optional import run_with_options
+
+        return run_with_options(call, extras, sink, _once)
+    finally:
+        log_sink.reset(sink_before)
+        run_values.reset(values)
+        current_task.reset(here)
+
+
+def _once(call: Call, sink: Sink) -> Outcome:
+    """Run the task, in its context."""
+    where, task = call.where, call.task
     try:
         with capture_prints(sink) if task.log_stdout else _NOTHING:
             value = task.run(**call.arguments)
         return Outcome(where, call.attempt, StateKind.SUCCESS, "", Result(value))
     except Signal as signal:
-        delay_s = signal.delay_s(datetime.now(UTC)) if isinstance(signal, RETRY) else None
-        result = Result(signal.result if signal.kind.is_successful else signal)
-        return Outcome(where, call.attempt, signal.kind, signal.message, result, delay_s)
+        return _signalled(call, signal)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and asyncio's CancelledError, too
@@ -125,10 +125,17 @@ def _run(call: Call, sink: Sink) -> Outcome:
         message = f"{type(error).__name__}: {error}".rstrip(": ")
         final = bool(task.retry_on) and not isinstance(error, task.retry_on)
         return Outcome(where, call.attempt, StateKind.FAILED, message, Result(error), final=final)
-    finally:
-        log_sink.reset(sink_before)
-        run_values.reset(values)
-        current_task.reset(here)
+
+
+def _signalled(call: Call, signal: Signal) -> Outcome:
+    """Make the outcome of a signal."""
+    if isinstance(signal, ENDRUN):
+        kind, message, result, after_s = end_in(signal.state)
+        return Outcome(call.where, call.attempt, kind, message, result, after_s, final=True)
+    delay_s = signal.delay_s(datetime.now(UTC)) if isinstance(signal, RETRY | PAUSE) else None
+    has_value = signal.result is not None or signal.kind.is_successful
+    result = Result(signal.result if has_value or isinstance(signal, LOOP) else signal)
+    return Outcome(call.where, call.attempt, signal.kind, signal.message, result, delay_s)
 
 
 _NOTHING = nullcontext()

@@ -8,84 +8,71 @@ from __future__ import annotations
 
 import heapq
 import logging
-import sys
 import time
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from msgspec import structs
 
 from loopline.backend.context import TaskContext
 from loopline.errors import LooplineError
-from loopline.flows.attempt import Call, Outcome, explain, run_attempt
+from loopline.flows.attempt import Call, explain, run_attempt
 from loopline.flows.backlog import Backlog
+from loopline.flows.context import run_values
 from loopline.flows.executors.local import LocalExecutor
 from loopline.flows.given import given_task_runs
 from loopline.flows.guarded import HeldError, guarded
-from loopline.flows.log_buffer import LogBuffer
+from loopline.flows.handlers import handle_change
 from loopline.flows.memory import Memory
 from loopline.flows.parameter import GetItem, Parameter
-from loopline.flows.plain import plain, writable
-from loopline.flows.results import NOT_KEPT, KeptResults, Result, keep
+from loopline.flows.plain import plain
+from loopline.flows.questions import Questions
+from loopline.flows.recorder import Recorder
+from loopline.flows.report import Report
+from loopline.flows.results import NOT_KEPT, KeptResults, Result
 from loopline.flows.resume import usable_task_runs
 from loopline.flows.run_names import name_task_run
-from loopline.flows.signals import TRIGGERFAIL, Signal
-from loopline.flows.states import State, make_state
-from loopline.records.facts import FlowRunState, TaskRunState
-from loopline.records.flows import LogLine, StateKind, TaskRun
+from loopline.flows.signals import TRIGGERFAIL
+from loopline.flows.special import Special
+from loopline.flows.states import Running, Scheduled, State, make_state
+from loopline.records.flows import StateKind, TaskRun
 from loopline.rules.machine import (
+    AskHandlers,
     AskTrigger,
+    AwaitResume,
     CancelRun,
     EnterState,
     Expanded,
     ExpandTask,
     FinishRun,
     Machine,
+    ResumeTask,
     StartTask,
     TaskEnded,
-    TriggerAnswered,
 )
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import BinaryIO
 
-    from loopline.backend.protocol import Backend
     from loopline.flows.executors.base import Executor, Pool
     from loopline.flows.flow import Flow
+    from loopline.flows.outcomes import Outcome
     from loopline.flows.task import Task
-    from loopline.records.facts import Fact
-    from loopline.records.operation import Operation
     from loopline.rules.machine import Command, Event
-    from loopline.settings import Address
 
 __all__ = ["Recorder", "new_flow_run_id", "run_flow"]
 
-R = TypeVar("R")
-_RESULTS = frozenset({StateKind.SUCCESS, StateKind.SKIPPED})
-
-
-class Recorder(Protocol):
-    """What the engine needs of ``loopline.backend.recorder.Recorder``."""
-
-    @property
-    def address(self) -> Address:
-        """Where it records to."""
-
-    @property
-    def backend(self) -> Backend:
-        """Where results of earlier holders are read from; opened when first asked for."""
-
-    def record(self, fact: Fact, /) -> None:
-        """Journal a fact; safe to call from several threads."""
-
-    def call(self, operation: Operation[R], /) -> R:
-        """Ask or command, after what was recorded has reached the store."""
-
-    def stage_bytes(self, data: bytes, /) -> tuple[str, int]:
-        """Keep bytes for the drain, before the facts that follow; return SHA-256 and size."""
+_RESULTS = frozenset({StateKind.SUCCESS, StateKind.CACHED, StateKind.SKIPPED, StateKind.LOOPED})
+#: What the context of a task has and that of a flow run inside it must not take over.
+_OF_A_TASK = frozenset({
+    "map_index", "resume", "task_loop_count", "task_loop_result", "task_name", "task_run_count",
+    "task_slug",
+})  # fmt: skip
 
 
 def new_flow_run_id() -> str:
@@ -107,6 +94,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
     context: Mapping[str, Any] | None = None,
     echo: bool = False,
     hold: threading.Event | None = None,
+    may_resume: Callable[[str], bool] | None = None,
 ) -> State:
     """Run a flow to its end; return the final state, whose ``result`` is task → state.
 
@@ -123,6 +111,8 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         context: What the run context has in it, too.
         echo: Show log lines on standard error, too.
         hold: Set by another thread when the run shall pause: what runs ends, no more begins.
+        may_resume: Asked about each paused task when nothing else can go on, by its name; without
+            it, and when it says no, the run ends as Paused, to be resumed from what was recorded.
 
     Raises:
         FlowBuildError: A task cannot run where the executor runs it; nothing was recorded.
@@ -135,16 +125,20 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
     executor = executor or flow.executor or LocalExecutor()
     executor.check(flow)
     values = {
+        **{name: value for name, value in run_values.get().items() if name not in _OF_A_TASK},
         **(context or {}),
         "flow_name": flow.name,
         "flow_run_id": flow_run_id or new_flow_run_id(),
-        "parameters": dict(parameters or {}),
+        # With the defaults, for whoever looks at all of them: a trigger, a cache, a template.
+        "parameters": {**_defaults(flow), **(parameters or {})},
         "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
     }
     given = list(given_task_runs(flow, task_states or {}))
     run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
-    run.begin(is_new=flow_run_id is None)
-    return run.carry_through(executor)
+    run.parameters = dict(parameters or {})
+    run.may_resume = may_resume
+    refused = run.begin(is_new=flow_run_id is None)
+    return refused or run.carry_through(executor)
 
 
 class _Run:
@@ -165,13 +159,15 @@ class _Run:
         self._flow = flow
         self._hold = hold
         self._recorder = recorder
-        self._record = recorder.record
         self._values = values
         self._id: str = values["flow_run_id"]
         self._token = token
-        self._echo = echo
-        self._log = LogBuffer(self._record)
-        kept = KeptResults(self._open_blob, partial(self._line, "", logging.WARNING))
+        self._report = Report(recorder, self._id, flow.name, token=token, echo=echo)
+        self._special = special = Special(flow, values, recorder, self._report.warn)
+        self._raises = bool(values.get("raise_on_exception"))
+        self.may_resume: Callable[[str], bool] | None = None
+        self.parameters: dict[str, Any] = {}
+        kept = KeptResults(self._open_blob, partial(self._report.warn, ""), special.locate)
         for task_run, result in given:
             kept.put(task_run.result, result)
         self._given = given
@@ -181,6 +177,8 @@ class _Run:
         self._graph = flow.graph()
         self._machine = Machine(self._graph, usable)
         self._memory = Memory(flow, self._machine, usable, kept)
+        self._questions = Questions(self._tasks, values, self._memory, special, self._report)
+        special.recall(usable, kept)
         self._due: list[tuple[float, int, StartTask]] = []
         self._ticket = count()
         self._backlog = Backlog(self._graph)
@@ -189,46 +187,26 @@ class _Run:
     def _open_blob(self, sha256: str) -> BinaryIO:
         return self._recorder.backend.open_blob(sha256)  # Opened only when it is needed.
 
-    def begin(self, *, is_new: bool) -> None:
-        """Record that the run began, or goes on."""
+    def begin(self, *, is_new: bool) -> State | None:
+        """Record that the run began, or goes on; return its state if a handler ended it."""
         message = f"Resumed: {self._resumed} task runs were known." if self._resumed else ""
-        self._record(
-            FlowRunState(
-                flow_run_id=self._id,
-                state=StateKind.RUNNING,
-                at_ms=_now_ms(),
-                message=message,
-                token=self._token,
-                flow_name=self._flow.name,
-                graph=self._graph if is_new else None,
-                parameters=plain(self._values["parameters"]),
-            )
+        self._report.flow(
+            StateKind.RUNNING,
+            message,
+            graph=self._graph if is_new else None,
+            parameters=plain(self.parameters),
         )
         for task_run, result in self._given:
-            self._record_given(task_run, result)
-
-    def _record_given(self, task_run: TaskRun, result: Result) -> None:
-        """Record a state that was given, as if the task had just entered it."""
-        reference = NOT_KEPT
-        if task_run.result:
-            reference = self._keep(task_run.task_slug, result)
-        self._record(
-            TaskRunState(
-                flow_run_id=self._id,
-                task_slug=task_run.task_slug,
-                map_index=task_run.map_index,
-                state=task_run.state,
-                at_ms=_now_ms(),
-                message=writable(task_run.message),
-                result=reference,
-                token=self._token,
-            )
-        )
+            self._report.given(task_run, result)
+        if not self._flow.state_handlers:
+            return None
+        state = handle_change(self._flow, self._flow.state_handlers, Scheduled(), Running())
+        return None if state.is_running() else self._end(state)
 
     def carry_through(self, executor: Executor) -> State:
         """Run what there is to run; return the final state."""
         try:
-            pool = executor.open(self, address=self._recorder.address.text)
+            pool = executor.open(self._report, address=self._recorder.address.text)
             pool = guarded(pool, self._recorder, self._flow.tasks, self._hold)
             try:
                 self._loop(pool)
@@ -242,7 +220,7 @@ class _Run:
             self._cancel("Interrupted.")
             raise
         except BaseException as error:
-            self._line("", logging.ERROR, explain(error))
+            self._report.line("", logging.ERROR, explain(error))
             self._finish(FinishRun(StateKind.FAILED, f"The engine stopped: {error!r}"))
             raise
         assert self._verdict is not None  # noqa: S101 - what the loop ends with
@@ -253,7 +231,7 @@ class _Run:
         try:
             pool.close(abandon=False)
         except Exception as error:  # noqa: BLE001 - whatever a cluster raises; it is reported
-            self._line("", logging.WARNING, f"The executor did not close cleanly: {error!r}")
+            self._report.line("", logging.WARNING, f"The executor did not close cleanly: {error!r}")
 
     def _loop(self, pool: Pool) -> None:
         commands = self._machine.begin()
@@ -278,9 +256,9 @@ class _Run:
             match command:
                 case EnterState():
                     self._enter(command)
-                case StartTask(after_s=after_s) if after_s > 0:
-                    at_s = time.monotonic() + after_s
-                    now = StartTask(command.slug, command.map_index, command.attempt)
+                case StartTask(slug=slug, after_s=after_s) if after_s > 0:
+                    at_s = time.monotonic() + self._special.jitter(slug, after_s)
+                    now = structs.replace(command, after_s=0.0)
                     heapq.heappush(self._due, (at_s, next(self._ticket), now))
                 case StartTask():
                     if self._backlog or not pool.has_room:
@@ -290,7 +268,11 @@ class _Run:
                 case ExpandTask():
                     event = self._expand(command)
                 case AskTrigger():
-                    event = self._ask(command)
+                    event = self._questions.ask_trigger(command)
+                case AskHandlers():
+                    event = self._questions.ask_handlers(command)
+                case AwaitResume(paused=paused):
+                    commands.extend(self._await_resume(paused))
                 case FinishRun():
                     self._verdict = command
             if event is not None:
@@ -307,12 +289,19 @@ class _Run:
             return self._give_up(slug, map_index, error)
         where = TaskContext(self._id, slug, map_index, self._token)
         timeout_s = None if task.timeout is None else task.timeout.total_seconds()
+        special, extras = self._special, None
+        if slug in special.tasks or command.is_resumed or special.loops:
+            if slug in special.tasks:
+                cached = special.find_cached(command, arguments)
+                if cached is not None:
+                    return self._take(cached._replace(where=where))
+            extras = special.extras(command)
         values = self._values
         if task.task_run_name is not None:
             values = self._with_name(task, arguments, where, command.attempt)
-        call = Call(task, arguments, values, where, command.attempt, timeout_s)
+        call = Call(task, arguments, values, where, command.attempt, timeout_s, extras)
         if isinstance(task, Parameter | GetItem):
-            return self._take(run_attempt(call, partial(self.logged, call)))
+            return self._take(run_attempt(call, partial(self._report.logged, call)))
         pool.submit(call)
         return None
 
@@ -327,12 +316,18 @@ class _Run:
             "map_index": where.map_index,
             "task_run_count": attempt,
         }
-        complain = partial(self._line, where.task_slug, logging.WARNING)
+        complain = partial(self._report.warn, where.task_slug)
         return {**values, "task_run_name": name_task_run(task, arguments, values, complain)}
 
     def _take(self, outcome: Outcome) -> Event:
-        where, _, state, message, result, retry_after_s, final = outcome
+        if outcome.where.task_slug in self._special.tasks:
+            outcome = self._special.taken(outcome)
+        where, _, state, message, result, retry_after_s, final, _ = outcome
+        if self._raises and state.is_failed and isinstance(result.value, BaseException):
+            raise result.value
         self._memory.remember(where.task_slug, where.map_index, result)
+        if state is StateKind.LOOPED:
+            self._special.loop((where.task_slug, where.map_index), result)
         return TaskEnded(where.task_slug, where.map_index, state, message, retry_after_s, final)
 
     def _expand(self, command: ExpandTask) -> Event:
@@ -344,34 +339,24 @@ class _Run:
 
     def _give_up(self, slug: str, map_index: int, error: Exception) -> Event:
         """End a task that cannot even be started."""
-        self._line(slug, logging.ERROR, str(error))
+        self._report.line(slug, logging.ERROR, str(error))
         self._memory.remember(slug, map_index, Result(error))
         return TaskEnded(slug, map_index, StateKind.FAILED, str(error), final=True)
 
-    def _ask(self, command: AskTrigger) -> Event:
-        """Ask the user's own trigger."""
-        slug, map_index = command.slug, command.map_index
-        trigger: Any = self._tasks[slug].trigger
-        try:
-            if trigger(self._memory.upstream_states(slug, map_index)):
-                return TriggerAnswered(slug, map_index)
-            message = f"The trigger {self._name_of(trigger)} did not let it run."
-            result: object = TRIGGERFAIL(message)
-            state = StateKind.TRIGGER_FAILED
-        except Signal as signal:
-            state = signal.kind if signal.kind.is_finished else StateKind.TRIGGER_FAILED
-            message = signal.message
-            result = signal.result if signal.kind.is_successful else signal
-        except Exception as error:  # noqa: BLE001 - the user's code; it is reported
-            self._line(slug, logging.ERROR, explain(error))
-            message = f"The trigger {self._name_of(trigger)} raised {error!r}."
-            state, result = StateKind.TRIGGER_FAILED, error
-        self._memory.remember(slug, map_index, Result(result))
-        return TriggerAnswered(slug, map_index, state, message)
-
-    @staticmethod
-    def _name_of(trigger: object) -> str:
-        return getattr(trigger, "__name__", type(trigger).__name__)
+    def _await_resume(self, paused: list[tuple[str, int]]) -> list[Command]:
+        """Ask whether paused tasks may go on; if none may, the run waits as Paused."""
+        names = [slug if index < 0 else f"{slug}[{index}]" for slug, index in paused]
+        may_resume = self.may_resume or (lambda _: False)
+        commands: list[Command] = []
+        for (slug, index), name in zip(paused, names, strict=True):
+            if may_resume(name):
+                commands += self._machine.advance(ResumeTask(slug, index))
+        if not commands:
+            told = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")  # noqa: PLR2004
+            self._verdict = FinishRun(StateKind.PAUSED, f"Waits for {told} to be resumed.")
+        # Only the last one tells how it stands now.
+        last = commands[-1:]
+        return [each for each in commands[:-1] if not isinstance(each, AwaitResume)] + last
 
     def _enter(self, command: EnterState) -> None:
         """Record a change of state, with the result of a success."""
@@ -380,67 +365,28 @@ class _Run:
             self._memory.remember_if_new(slug, map_index, TRIGGERFAIL(command.message))
         self._memory.enter(command)
         reference = NOT_KEPT
+        special = self._special
         if state in _RESULTS and not isinstance(self._tasks[slug], Parameter | GetItem):
-            reference = self._keep(slug, self._memory.result(slug, map_index))
+            result = self._memory.result(slug, map_index)
+            if slug in special.tasks or special.loops:
+                reference = self._reference(slug, map_index, state, result)
+            else:
+                reference = self._report.keep(slug, result)
         elif state is StateKind.RETRYING:
-            self._line(slug, logging.WARNING, f"It will be tried again: {command.message}")
-        self._record(
-            TaskRunState(
-                flow_run_id=self._id,
-                task_slug=slug,
-                map_index=map_index,
-                state=state,
-                at_ms=_now_ms(),
-                message=writable(command.message),
-                attempt=command.attempt,
-                result=reference,
-                token=self._token,
-            )
-        )
+            self._report.line(slug, logging.WARNING, f"It will be tried again: {command.message}")
+        if slug in special.tasks:
+            special.tell(command, self._memory.result(slug, map_index))
+        self._report.task(slug, map_index, state, command.message, command.attempt, reference)
+        if state is StateKind.SUCCESS and (slug in special.tasks or special.loops):
+            special.succeeded((slug, map_index), reference)
 
-    def _keep(self, slug: str, result: Result) -> str:
-        try:
-            return keep(result, self._recorder.stage_bytes)
-        except Exception as error:  # noqa: BLE001 - whatever pickling raises; it is reported
-            message = (
-                f"The result cannot be kept ({type(error).__name__}: {error}). If another worker "
-                "has to take over this flow run, the task runs again."
-            )
-            self._line(slug, logging.WARNING, message)
-            return NOT_KEPT
-
-    # --- what pools report, from any thread ------------------------------------------------
-
-    def started(self, call: Call) -> None:
-        """Record that an attempt began."""
-        where = call.where
-        self._record(
-            TaskRunState(
-                flow_run_id=self._id,
-                task_slug=where.task_slug,
-                map_index=where.map_index,
-                state=StateKind.RUNNING,
-                at_ms=_now_ms(),
-                message=writable(call.values.get("task_run_name", "")),
-                attempt=call.attempt,
-                token=self._token,
-            )
-        )
-
-    def logged(self, call: Call, level: int, message: str, *, shown: bool) -> None:
-        """Record a line a task wrote."""
-        self._line(call.where.task_slug, level, message, shown=shown)
-
-    def _line(self, slug: str, level: int, message: str, *, shown: bool = False) -> None:
-        at_ms = _now_ms()
-        message = writable(message)
-        self._log.add(
-            LogLine(flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message)
-        )
-        if self._echo and not shown:
-            clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
-            name = logging.getLevelName(level)
-            sys.stderr.write(f"{clock} {name:<7} {slug or self._flow.name}: {message}\n")
+    def _reference(self, slug: str, map_index: int, state: StateKind, result: Result) -> str:
+        """Keep the result of a task with options, or of one that loops."""
+        where = (slug, map_index)
+        reference = self._special.reference(where, partial(self._report.keep, slug, result))
+        if state is StateKind.LOOPED:
+            return self._special.loop_reference(where, reference)
+        return reference
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -451,19 +397,20 @@ class _Run:
         self._finish(FinishRun(StateKind.CANCELLED, reason))
 
     def _finish(self, verdict: FinishRun) -> State:
-        self._log.flush()
-        self._record(
-            FlowRunState(
-                flow_run_id=self._id,
-                state=verdict.state,
-                at_ms=_now_ms(),
-                message=writable(verdict.message),
-                token=self._token,
-                flow_name=self._flow.name,
-            )
-        )
-        return make_state(verdict.state, verdict.message, self._memory.final())
+        state = make_state(verdict.state, verdict.message, self._memory.final())
+        if self._flow.state_handlers:
+            results = state.stored
+            state = handle_change(self._flow, self._flow.state_handlers, Running(), state)
+            if state.stored is None or not isinstance(state.stored, dict):
+                state.result = results
+        return self._end(state)
+
+    def _end(self, state: State) -> State:
+        """Record how the run ended."""
+        self._report.flow(state.kind, state.message)
+        return state
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _defaults(flow: Flow) -> dict[str, Any]:
+    parameters = [task for task in flow.slugs if isinstance(task, Parameter)]
+    return {task.name: task.default for task in parameters if not task.required}

@@ -10,14 +10,17 @@ from loopline.flows import order
 from loopline.flows.active import active_flow, created_tasks
 from loopline.flows.building import Builder
 from loopline.flows.constants import Constant
+from loopline.flows.options import with_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextvars import Token
     from pathlib import Path
 
     from loopline.flows.edge import Edge
     from loopline.flows.executors.base import Executor
+    from loopline.flows.handlers import StateHandler
+    from loopline.flows.result_types import ResultType
     from loopline.flows.schedules import Schedule
     from loopline.flows.states import State
     from loopline.flows.task import Task
@@ -45,13 +48,17 @@ class Flow(Builder):
         tasks: Tasks to begin with.
         edges: Edges to begin with.
         reference_tasks: The tasks that decide how a run ended; by default the last ones.
+        state_handlers: Functions that hear of each change of a run's state (flow, old, new), and
+            may return another new one.
+        on_failure: Called with the flow and the state when a run failed.
+        result: Where the results of tasks are kept that do not say it themselves.
         validate: Check the whole flow now, instead of before it runs.
 
     Raises:
         FlowBuildError: There is no name.
     """
 
-    def __init__(  # noqa: PLR0913 - the options Prefect 1 has
+    def __init__(  # noqa: PLR0913, PLR0917 - the options Prefect 1 has
         self,
         name: str,
         schedule: Schedule | None = None,
@@ -61,6 +68,9 @@ class Flow(Builder):
         tasks: Iterable[Task] | None = None,
         edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[Task] | None = None,
+        state_handlers: Iterable[StateHandler] | None = None,
+        on_failure: Callable[[Any, State], object] | None = None,
+        result: ResultType | None = None,
         *,
         validate: bool | None = None,
     ) -> None:
@@ -70,6 +80,8 @@ class Flow(Builder):
         super().__init__(name)
         self.schedule = schedule
         self.executor = executor
+        self.state_handlers = with_on_failure(state_handlers, on_failure)
+        self.result = result
         self.run_config = run_config
         self.storage = storage
         self._entered: list[_Entered] = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loopline.flows.attempt import Call, Outcome
-    from loopline.flows.engine import Recorder
+    from loopline.flows.recorder import Recorder
     from loopline.flows.task import Task
 
 __all__ = ["GuardedPool", "HeldError", "guarded"]

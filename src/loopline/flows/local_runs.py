@@ -70,6 +70,7 @@ def run_here(
             task_states=task_states,
             context=context,
             echo=True,
+            may_resume=_ask_to_resume,
         )
     state: State | None = None
     for time in waited_for(flow):
@@ -83,6 +84,15 @@ def run_here(
             task_states=task_states,
             context=context,
             echo=True,
+            may_resume=_ask_to_resume,
         )
         task_states = None  # Only the first run goes on from there.
     return state or Scheduled("It was stopped while it waited for its schedule.")
+
+
+def _ask_to_resume(name: str) -> bool:
+    """Ask whoever sits at the terminal; where nobody does the run waits as Paused."""
+    try:
+        return input(f"{name} is paused; enter 'y' to resume it: ").strip().lower() == "y"
+    except (EOFError, OSError):
+        return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import FlowError
 from loopline.flows.inputs import Flat, elements_of, fill
 from loopline.flows.results import Result
-from loopline.flows.states import State, make_state
+from loopline.flows.states import Mapped, State, make_state
 from loopline.flows.task import Task
 from loopline.records.flows import StateKind
 
@@ -193,9 +193,10 @@ class Memory:
         state = self._states.get((slug, -1))
         if state is None:
             return make_state(StateKind.PENDING)
-        for index in range(len(state.map_states), self._machine.width(slug) or 0):
-            pending = make_state(StateKind.PENDING)
-            state.map_states.append(self._states.get((slug, index), pending))
+        if isinstance(state, Mapped):
+            for index in range(len(state.map_states), self._machine.width(slug) or 0):
+                pending = make_state(StateKind.PENDING)
+                state.map_states.append(self._states.get((slug, index), pending))
         return state
 
 

@@ -162,6 +162,7 @@ def make_graph(flow: Graph, references: Iterable[Task]) -> FlowGraph:
             timeout_s=None if task.timeout is None else task.timeout.total_seconds(),
             tags=sorted(task.tags),
             skip_on_upstream_skip=task.skip_on_upstream_skip,
+            has_handlers=bool(task.state_handlers),
         )
         for task, slug in slugs.items()
     ]

@@ -1,13 +1,18 @@
 """Results of tasks: how a value is kept with its task run, and read again by a later worker.
 
 The reference in a task run's record is one of: empty (not kept), ``none`` (the value is None),
-``inline:`` and base64 (a small pickle in the record itself, so that a number costs no file), or
+``inline:`` and base64 (a small pickle in the record itself, so that a number costs no file),
+``at:`` with the task's slug and a location (kept by the ``result=`` of the task's author), or
 the SHA-256 of a pickle in the blob store, staged before the record that names it.
+
+What is unpickled here was written by an engine that ran a flow of this home; whoever may write
+task runs or blobs of it may run flows there, and so code. A server never reads results.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import pickle
 import time
 from functools import partial
@@ -19,11 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-__all__ = ["NOT_KEPT", "KeptResults", "Result", "Stager", "dump", "keep", "load_reference"]
+    from loopline.flows.result_types import ResultType
+
+__all__ = [
+    "NOT_KEPT",
+    "KeptResults",
+    "Result",
+    "Stager",
+    "dump",
+    "keep",
+    "load_reference",
+    "locate",
+    "located",
+]
 
 NOT_KEPT = ""
 _NONE = "none"
 _INLINE = "inline:"
+_AT = "at:"
 
 #: A pickle up to this many bytes goes into the record itself.
 _INLINE_BYTES = 512
@@ -97,6 +115,19 @@ def keep(result: Result, stage: Stager) -> str:
     return stage(data)[0]
 
 
+def locate(slug: str, location: str) -> str:
+    """Refer to a result that a task's own ``result=`` keeps at a location."""
+    return _AT + json.dumps([slug, location])
+
+
+def located(reference: str) -> tuple[str, str] | None:
+    """Read what ``locate`` wrote; None: it is another kind of reference."""
+    if not reference.startswith(_AT):
+        return None
+    slug, location = json.loads(reference.removeprefix(_AT))
+    return slug, location
+
+
 def load_reference(reference: str, open_blob: Callable[[str], BinaryIO]) -> Any:  # noqa: ANN401
     """Read a result back.
 
@@ -130,11 +161,18 @@ class KeptResults:
     Args:
         open_blob: Opens a blob by its SHA-256.
         say: Told once when the store has to be waited for.
+        of_task: Returns the ``result=`` of a task, by its slug.
     """
 
-    def __init__(self, open_blob: Callable[[str], BinaryIO], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        open_blob: Callable[[str], BinaryIO],
+        say: Callable[[str], None],
+        of_task: Callable[[str], ResultType],
+    ) -> None:
         self._open_blob = open_blob
         self._say = say
+        self._of_task = of_task
         self._results: dict[str, Result] = {}
 
     def get(self, reference: str) -> Result:
@@ -157,8 +195,11 @@ class KeptResults:
 
     def _load(self, reference: str) -> object:
         delay_s = _FIRST_DELAY_S
+        place = located(reference)
         while True:
             try:
+                if place is not None:
+                    return self._of_task(place[0]).read(place[1]).value
                 return load_reference(reference, self._open_blob)
             except BackendUnavailableError as error:
                 if delay_s == _FIRST_DELAY_S:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeV
 from loopline.errors import FlowBuildError
 from loopline.flows.active import active_tags, created_tasks
 from loopline.flows.annotations import unmapped
+from loopline.flows.options import Delay, as_delay, as_delta, delays_s, set_options
 from loopline.flows.outputs import count_outputs
 from loopline.flows.pointers import FunctionPointer
 from loopline.flows.wiring import Wiring
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Sequence
 
+    from loopline.flows.cache_validators import Validator
+    from loopline.flows.handlers import StateHandler
     from loopline.flows.limits import Limits
+    from loopline.flows.result_types import ResultType
+    from loopline.flows.states import State
     from loopline.flows.triggers import Trigger
 
 __all__ = ["FunctionTask", "Task", "task", "unmapped"]
@@ -48,11 +53,28 @@ class Task(Wiring):
         slug: The task's identity in a flow; by default its name and a number, ``"train-1"``.
         tags: Words to find it by.
         max_retries: How often a failed or late attempt is repeated.
-        retry_delay: How long to wait before each repetition; a number is in seconds.
+        retry_delay: How long to wait before each repetition; a number is in seconds. A list has
+            one for each, a function gets the repetition's number, counted from 1.
         retry_on: Exceptions that are worth repeating; by default all are.
         timeout: How long an attempt may take; a number is in seconds.
         trigger: Whether to run, from how the tasks before it ended; ``all_successful`` by default.
         skip_on_upstream_skip: Skipped, too, when a task before it was skipped.
+        cache_for: How long a result may be used again instead of running, by any later run; a
+            number is in seconds.
+        cache_validator: Which earlier results may be; by default all that are not too old. See
+            ``loopline.flows.cache_validators``.
+        cache_key: Whose results: tasks with the same key share them; by default the flow's and the
+            task's name.
+        checkpoint: False: its result is not kept. A run that another worker takes over runs the
+            task again where the result is needed.
+        result: Where its result is kept instead of in the home; see
+            ``loopline.flows.result_types``.
+        target: Location of the result: what is there already is used instead of running.
+        state_handlers: Functions that hear of each change of state (task, old, new), and may
+            return another new one.
+        on_failure: Called with the task and the state whenever an attempt fails.
+        retry_jitter: Random share, from 0 to 1, by which each delay is lengthened, so that many
+            tasks do not try again all at once.
         log_stdout: What it prints goes to the run's log as well.
         task_run_name: What each run of it is called: a template such as ``"train {month}"``, with
             the task's arguments, the run context and the flow's parameters to choose from, or a
@@ -70,18 +92,37 @@ class Task(Wiring):
     may_decide: ClassVar[bool] = True
     is_cleanup: ClassVar[bool] = False
 
+    # Set by ``set_options``.
+    cache_for: timedelta | None
+    cache_validator: Validator | None
+    cache_key: str | None
+    checkpoint: bool | None
+    result: ResultType | None
+    target: str | Callable[..., str] | None
+    state_handlers: list[StateHandler]
+    retry_jitter: float
+
     def __init__(  # noqa: PLR0913 - the options Prefect 1 has
         self,
         name: str | None = None,
         slug: str | None = None,
         tags: Iterable[str] | None = None,
         max_retries: int | None = None,
-        retry_delay: timedelta | float | None = None,
+        retry_delay: Delay | None = None,
         retry_on: type[Exception] | Sequence[type[Exception]] | None = None,
         timeout: timedelta | float | None = None,
         trigger: Trigger | str | None = None,
         *,
         skip_on_upstream_skip: bool = True,
+        cache_for: timedelta | float | None = None,
+        cache_validator: Validator | None = None,
+        cache_key: str | None = None,
+        checkpoint: bool | None = None,
+        result: ResultType | None = None,
+        target: str | Callable[..., str] | None = None,
+        state_handlers: Iterable[StateHandler] | None = None,
+        on_failure: Callable[[Any, State], object] | None = None,
+        retry_jitter: float = 0.0,
         log_stdout: bool = False,
         task_run_name: str | Callable[..., str] | None = None,
         nout: int | None = None,
@@ -93,18 +134,25 @@ class Task(Wiring):
             msg = f"The tags of task {self.name!r} must be a list: write tags=[{tags!r}]."
             raise FlowBuildError(msg)
         self.tags = set(tags or ()) | active_tags.get()
+        self.retry_delay = as_delay(retry_delay)
+        if max_retries is None and isinstance(self.retry_delay, list):
+            max_retries = len(self.retry_delay)
         self.max_retries = max_retries or 0
-        self.retry_delay = _as_delta(retry_delay, "retry_delay")
         self.retry_on: tuple[type[Exception], ...] = ()
         if retry_on is not None:
             self.retry_on = (retry_on,) if isinstance(retry_on, type) else tuple(retry_on)
-        self.timeout = _as_delta(timeout, "timeout")
+        self.timeout = as_delta(timeout, "timeout")
         self.trigger: Trigger | str = trigger or "all_successful"
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
         self.task_run_name = task_run_name
         self.nout = count_outputs(self) if nout is None else nout
         self.limits = limits
+        set_options(
+            self, cache_for=cache_for, cache_validator=cache_validator, cache_key=cache_key,
+            checkpoint=checkpoint, result=result, target=target, state_handlers=state_handlers,
+            on_failure=on_failure, retry_jitter=retry_jitter,
+        )  # fmt: skip
         self._check()
         created = created_tasks.get()
         if created is not None:
@@ -152,8 +200,7 @@ class Task(Wiring):
     @property
     def retry_delays_s(self) -> list[float]:
         """Seconds to wait before each retry, one for each."""
-        delay = self.retry_delay or timedelta(0)
-        return [delay.total_seconds()] * self.max_retries
+        return delays_s(self.retry_delay, self.max_retries)
 
     @property
     def logger(self) -> logging.Logger:
@@ -198,8 +245,10 @@ class Task(Wiring):
             if name not in vars(self):
                 msg = f"Tasks have no {name!r}. task_args may change {', '.join(vars(self))}."
                 raise FlowBuildError(msg)
-            if name in {"retry_delay", "timeout"}:
-                value = _as_delta(value, name)  # noqa: PLW2901 - as the constructor does
+            if name in {"cache_for", "timeout"}:
+                value = as_delta(value, name)  # noqa: PLW2901 - as the constructor does
+            elif name == "retry_delay":
+                value = as_delay(value)  # noqa: PLW2901 - likewise
             setattr(made, name, value)
         # Tags given here come in addition, as tags of a ``with`` block do.
         made.tags = self.tags | set(made.tags) | active_tags.get()
@@ -274,11 +323,20 @@ def task(
     slug: str | None = None,
     tags: Iterable[str] | None = None,
     max_retries: int | None = None,
-    retry_delay: timedelta | float | None = None,
+    retry_delay: Delay | None = None,
     retry_on: type[Exception] | Sequence[type[Exception]] | None = None,
     timeout: timedelta | float | None = None,
     trigger: Trigger | str | None = None,
     skip_on_upstream_skip: bool = True,
+    cache_for: timedelta | float | None = None,
+    cache_validator: Validator | None = None,
+    cache_key: str | None = None,
+    checkpoint: bool | None = None,
+    result: ResultType | None = None,
+    target: str | Callable[..., str] | None = None,
+    state_handlers: Iterable[StateHandler] | None = None,
+    on_failure: Callable[[Any, State], object] | None = None,
+    retry_jitter: float = 0.0,
     log_stdout: bool = False,
     task_run_name: str | Callable[..., str] | None = None,
     nout: int | None = None,
@@ -300,13 +358,3 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def _signature_of(fn: Callable[..., Any]) -> inspect.Signature:
     """Read a signature once: a flow asks for it several times for each task."""
     return inspect.signature(fn)
-
-
-def _as_delta(value: Any, what: str) -> timedelta | None:  # noqa: ANN401 - checked here
-    """Read a duration; a number is in seconds."""
-    if value is None or isinstance(value, timedelta):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    msg = f"{what} must be a timedelta or a number of seconds, not {value!r}."
-    raise FlowBuildError(msg)

@@ -15,6 +15,7 @@ __all__ = [
     "ArtifactLogged",
     "Batch",
     "Fact",
+    "FlowArtifactSet",
     "FlowRunState",
     "InputLogged",
     "LoggedModelFile",
@@ -181,6 +182,26 @@ class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_st
     token: int = 0
 
 
+class FlowArtifactSet(Record, frozen=True, kw_only=True, tag="flow_artifact"):
+    """A task made something to be shown with its flow run, or changed or deleted it.
+
+    Attributes:
+        artifact_id: 32 hex digits.
+        artifact_kind: ``"link"``, ``"markdown"`` or ``"table"``; empty: it is deleted.
+        data: What it shows, as JSON text.
+        token: Fencing token of the flow run; 0 outside a worker.
+    """
+
+    artifact_id: str
+    flow_run_id: str
+    task_slug: str = ""
+    map_index: int = -1
+    artifact_kind: str = ""
+    data: str = ""
+    at_ms: int = 0
+    token: int = 0
+
+
 class LogsWritten(Record, frozen=True, kw_only=True, tag="logs"):
     """Log lines of a flow run."""
 
@@ -213,6 +234,7 @@ Fact = (
     | LoggedModelFile
     | FlowRunState
     | TaskRunState
+    | FlowArtifactSet
     | LogsWritten
     | Unreadable
 )

@@ -34,9 +34,16 @@ class StateKind(StrEnum):
 
     PENDING = "Pending"
     SCHEDULED = "Scheduled"
+    PAUSED = "Paused"
+    RESUME = "Resume"
+    QUEUED = "Queued"
     SUBMITTED = "Submitted"
+    CLIENT_FAILED = "ClientFailed"
     RUNNING = "Running"
+    CANCELLING = "Cancelling"
     RETRYING = "Retrying"
+    LOOPED = "Looped"
+    FINISHED = "Finished"
     SUCCESS = "Success"
     CACHED = "Cached"
     MAPPED = "Mapped"
@@ -44,15 +51,13 @@ class StateKind(StrEnum):
     FAILED = "Failed"
     TRIGGER_FAILED = "TriggerFailed"
     TIMED_OUT = "TimedOut"
+    VALIDATION_FAILED = "ValidationFailed"
     CANCELLED = "Cancelled"
-    PAUSED = "Paused"
-    RESUME = "Resume"
-    QUEUED = "Queued"
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self.is_successful or self.is_failed
+        """Whether nothing more will happen by itself; one that is looped goes on."""
+        return self.is_successful or self.is_failed or self is StateKind.FINISHED
 
     @property
     def is_successful(self) -> bool:
@@ -66,6 +71,7 @@ class StateKind(StrEnum):
             StateKind.FAILED,
             StateKind.TRIGGER_FAILED,
             StateKind.TIMED_OUT,
+            StateKind.VALIDATION_FAILED,
             StateKind.CANCELLED,
         }
 
@@ -87,6 +93,7 @@ class GraphTask(Record, frozen=True, kw_only=True):
         trigger: Name of the trigger, such as ``"all_successful"``.
         retry_delays_s: Seconds to wait before each retry; its length is the number of retries.
         skip_on_upstream_skip: Skipped, too, when a task before it was skipped.
+        has_handlers: Whether somebody is asked about each change of its state.
     """
 
     slug: str
@@ -98,6 +105,7 @@ class GraphTask(Record, frozen=True, kw_only=True):
     timeout_s: float | None = None
     tags: list[str] = []
     skip_on_upstream_skip: bool = True
+    has_handlers: bool = False
 
 
 class GraphEdge(Record, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ from loopline.records.experiment_operations import (
     SetExperimentTags,
 )
 from loopline.records.facts import Fact
+from loopline.records.flow_artifacts import ListFlowArtifacts
 from loopline.records.flow_operations import (
     CheckWork,
     CloseLostFlowRuns,
@@ -83,6 +84,12 @@ from loopline.records.identity_operations import (
     SetGrant,
     VerifyAudit,
     WhoAmI,
+)
+from loopline.records.key_values import (
+    DeleteKeyValue,
+    FindKeyValues,
+    GetKeyValue,
+    SetKeyValue,
 )
 from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset
 from loopline.records.logged_models import (
@@ -187,6 +194,7 @@ __all__ = [
     "DeleteArtifacts",
     "DeleteAutomation",
     "DeleteExperiment",
+    "DeleteKeyValue",
     "DeleteLoggedModel",
     "DeleteModel",
     "DeleteProject",
@@ -196,8 +204,10 @@ __all__ = [
     "DescribeLoggedModels",
     "DescribeRuns",
     "EnsureExperiment",
+    "FindKeyValues",
     "FinishLoggedModel",
     "GetExperiment",
+    "GetKeyValue",
     "GetLatestVersions",
     "GetLoggedModel",
     "GetModel",
@@ -215,6 +225,7 @@ __all__ = [
     "ListAutomations",
     "ListExperiments",
     "ListFirings",
+    "ListFlowArtifacts",
     "ListFlowVersions",
     "ListGrants",
     "ListLoggedModelFiles",
@@ -262,6 +273,7 @@ __all__ = [
     "SetExperimentTags",
     "SetFlowLimit",
     "SetGrant",
+    "SetKeyValue",
     "SetLoggedModelTags",
     "SetModelTags",
     "SetSecret",

@@ -17,19 +17,36 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from loopline.errors import FlowBuildError
 from loopline.records.flows import StateKind
-from loopline.rules.triggers import TRIGGERS, is_hopeless, why_not
+from loopline.rules.flow_events import (
+    AskHandlers,
+    AskTrigger,
+    AwaitResume,
+    CancelRun,
+    Command,
+    EnterState,
+    Event,
+    Expanded,
+    ExpandTask,
+    FinishRun,
+    ResumeTask,
+    StartTask,
+    TaskEnded,
+    TriggerAnswered,
+)
+from loopline.rules.flow_nodes import SUCCESSFUL, Node
+from loopline.rules.triggers import MANUAL, TRIGGERS, is_hopeless, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from loopline.records.flows import FlowGraph, GraphTask, TaskRun
+    from loopline.records.flows import FlowGraph, TaskRun
 
 __all__ = [
+    "AskHandlers",
     "AskTrigger",
+    "AwaitResume",
     "CancelRun",
     "Command",
     "EnterState",
@@ -38,6 +55,7 @@ __all__ = [
     "Expanded",
     "FinishRun",
     "Machine",
+    "ResumeTask",
     "StartTask",
     "TaskEnded",
     "TriggerAnswered",
@@ -48,155 +66,14 @@ __all__ = [
 LOST_ATTEMPTS = 3
 
 
-class _Message(msgspec.Struct, frozen=True, gc=False):
-    """A task, or with ``map_index`` one child of a mapped task, and something about it."""
-
-    slug: str
-    map_index: int = -1
-
-
-class TaskEnded(_Message, frozen=True, gc=False):
-    """Event: an attempt ended.
-
-    Attributes:
-        state: Success, Skipped, Failed, TimedOut, Cancelled, or Retrying when the task itself
-            asks for another attempt.
-        retry_after_s: Seconds to wait before that attempt; None: as the task's retries say.
-        final: Do not retry, whatever the task's retries say.
-    """
-
-    state: StateKind = StateKind.SUCCESS
-    message: str = ""
-    retry_after_s: float | None = None
-    final: bool = False
-
-
-class Expanded(_Message, frozen=True, gc=False):
-    """Event: a mapped task has ``width`` children.
-
-    Attributes:
-        sources: For each upstream whose children it takes flattened: which of them each of its
-            own children takes an element of.
-    """
-
-    width: int = 0
-    sources: dict[str, list[int]] = {}
-
-
-class TriggerAnswered(_Message, frozen=True, gc=False):
-    """Event: the user's trigger lets the task run (``state`` None) or ends it in ``state``."""
-
-    state: StateKind | None = None
-    message: str = ""
-
-
-class CancelRun(msgspec.Struct, frozen=True, gc=False):
-    """Event: nothing more shall run; whatever has not finished is cancelled."""
-
-    reason: str = ""
-
-
-class StartTask(_Message, frozen=True, gc=False):
-    """Command: run the task after ``after_s`` seconds; ``attempt`` counts from 1."""
-
-    attempt: int = 1
-    after_s: float = 0.0
-
-
-class ExpandTask(_Message, frozen=True, gc=False):
-    """Command: find how many children the mapped task has, and answer with ``Expanded``."""
-
-
-class AskTrigger(_Message, frozen=True, gc=False):
-    """Command: ask the user's own trigger, and answer with ``TriggerAnswered``."""
-
-
-class EnterState(_Message, frozen=True, gc=False):
-    """Command: record that the task entered a state other than Running."""
-
-    state: StateKind = StateKind.SUCCESS
-    message: str = ""
-    attempt: int = 0
-
-
-class FinishRun(msgspec.Struct, frozen=True, gc=False):
-    """Command: every task has finished; the flow run ends in ``state``."""
-
-    state: StateKind
-    message: str = ""
-
-
-Event = TaskEnded | Expanded | TriggerAnswered | CancelRun
-Command = StartTask | ExpandTask | AskTrigger | EnterState | FinishRun
-
-
-#: What is below a child: its parent knows. One list for all of them, for there are many.
-_NONE: list[tuple[_Node, bool]] = []
-
-
-class _Node:
-    """One task or child, and what it knows of the nodes before it.
-
-    Attributes:
-        waiting: Upstream edges whose outcome is still open.
-        good: Upstream nodes that succeeded, children of mapped tasks counted one by one.
-        bad: Upstream nodes that failed.
-        skipped: Upstream nodes that were skipped (they are good, too).
-        barren: Mapped edges whose upstream gave nothing to map over.
-        below: Downstream nodes, and whether the edge is mapped. Of a child: empty.
-        children: Children once a mapped task is expanded.
-        unfinished: Children that have not finished.
-        gave_good: What it adds to ``good`` of the nodes below: itself, or its children.
-        gave_bad: Likewise to ``bad``.
-        gave_skipped: Likewise to ``skipped``.
-    """
-
-    __slots__ = (
-        "above", "attempt", "bad", "barren", "below", "children", "gave_bad", "gave_good",
-        "gave_skipped", "good", "index", "parent", "skipped", "state", "task", "unfinished",
-        "waiting",
-    )  # fmt: skip
-
-    def __init__(self, task: GraphTask, index: int = -1, parent: _Node | None = None) -> None:
-        self.task = task
-        self.index = index
-        self.parent = parent
-        self.state = StateKind.PENDING
-        self.attempt = 0
-        self.waiting = 0
-        self.good = 0
-        self.bad = 0
-        self.skipped = 0
-        self.barren = 0
-        self.above: list[tuple[_Node, bool]] = [] if parent is None else parent.above
-        self.below: list[tuple[_Node, bool]] = [] if parent is None else _NONE
-        self.children: list[_Node] | None = None
-        self.unfinished = 0
-        self.gave_good = 0
-        self.gave_bad = 0
-        self.gave_skipped = 0
-
-    def tally(self) -> None:
-        """Sum up how it ended, for itself and for its parent."""
-        is_good = self.state in _SUCCESSFUL
-        is_skipped = self.state is StateKind.SKIPPED
-        for each in (self,) if self.parent is None else (self, self.parent):
-            each.gave_good += is_good
-            each.gave_bad += not is_good
-            each.gave_skipped += is_skipped
-
-    def count(self, ended: _Node) -> None:
-        """Take note of how an upstream ended."""
-        self.good += ended.gave_good
-        self.bad += ended.gave_bad
-        self.skipped += ended.gave_skipped
-
-
-_SUCCESSFUL = frozenset(kind for kind in StateKind if kind.is_successful)
 _FINISHED = frozenset(kind for kind in StateKind if kind.is_finished)
-_FAILED = _FINISHED - _SUCCESSFUL
-_MAPPABLE = _SUCCESSFUL - {StateKind.SKIPPED}
+_FAILED = _FINISHED - SUCCESSFUL
+_MAPPABLE = SUCCESSFUL - {StateKind.SKIPPED}
 _RETRIED = frozenset({StateKind.FAILED, StateKind.TIMED_OUT})
+#: What a task does itself, where others fail because of it.
+_CAUSES = _RETRIED | {StateKind.VALIDATION_FAILED}
+#: An attempt that ends in one of these is followed by another.
+_GOES_ON = frozenset({StateKind.RETRYING, StateKind.LOOPED, StateKind.PAUSED})
 
 
 class Machine:
@@ -212,15 +89,17 @@ class Machine:
     """
 
     def __init__(self, graph: FlowGraph, initial: Iterable[TaskRun] = ()) -> None:
-        self._nodes = {task.slug: _Node(task) for task in graph.tasks}
+        self._nodes = {task.slug: Node(task) for task in graph.tasks}
         self._open = len(self._nodes)
-        self._fresh: deque[_Node] = deque()
+        self._busy = 0
+        self._paused: dict[Node, None] = {}
+        self._fresh: deque[Node] = deque()
         self._earlier = {(run.task_slug, run.map_index): run for run in initial}
         self._references = list(graph.reference_tasks)
         self._is_over = False
         self._cancelled: str | None = None
         #: Of a mapped task: the tasks whose elements' elements it takes.
-        self._flat: dict[str, list[_Node]] = {}
+        self._flat: dict[str, list[Node]] = {}
         for (above, below), (is_mapped, is_flat) in _links(graph).items():
             try:
                 upstream, downstream = self._nodes[above], self._nodes[below]
@@ -258,13 +137,21 @@ class Machine:
         node = self._find(event.slug, event.map_index)
         if node.state in _FINISHED:
             return commands
+        if isinstance(event, ResumeTask):
+            self._resume(node, commands)
+            return self._settle(commands)
+        if node.is_busy:
+            node.is_busy = False
+            self._busy -= 1
         match event:
             case TaskEnded():
                 self._end(node, event, commands)
             case Expanded(width=width, sources=sources):
                 self._expand(node, width, sources, commands)
+            case TriggerAnswered(state=StateKind.PAUSED, message=message):
+                self._pause(node, message, commands)
             case TriggerAnswered(state=state, message=message) if state is not None:
-                self._finish(node, state, message, commands)
+                self._decide(node, state, message, commands)
             case TriggerAnswered():
                 self._start(node, commands)
         return self._settle(commands)
@@ -293,17 +180,20 @@ class Machine:
 
     # --- one node --------------------------------------------------------------------------
 
-    def _find(self, slug: str, map_index: int) -> _Node:
+    def _find(self, slug: str, map_index: int) -> Node:
         node = self._nodes[slug]
         return node if map_index < 0 else (node.children or [])[map_index]
 
-    def _recall(self, node: _Node, commands: list[Command]) -> None:
+    def _recall(self, node: Node, commands: list[Command]) -> None:
         """Put a node where an earlier holder left it; a mapped parent is expanded anew."""
         run = self._earlier.get((node.task.slug, node.index))
         if run is None or (node.index < 0 and run.state is StateKind.MAPPED):
             return
         node.attempt = run.attempt
-        if run.state in _FINISHED:
+        node.is_resumed = run.state is StateKind.RESUME
+        if run.state is StateKind.PAUSED:
+            node.state = run.state
+        elif run.state in _FINISHED:
             node.state = run.state
             self._fresh.append(node)
         elif run.state is StateKind.RUNNING and (
@@ -312,66 +202,132 @@ class Machine:
             message = f"Its worker died in each of {run.attempt} attempts; it is given up."
             self._finish(node, StateKind.FAILED, message, commands)
 
-    def _ready(self, node: _Node, commands: list[Command]) -> None:
+    def _ready(self, node: Node, commands: list[Command]) -> None:
         """Decide about a node whose upstreams have all ended."""
         if node.state in _FINISHED:
+            return
+        if node.state is StateKind.PAUSED:
+            self._paused[node] = None  # An earlier holder has recorded that.
             return
         task = node.task
         if node.skipped and task.skip_on_upstream_skip:
             message = "A task before it was skipped."
-            self._finish(node, StateKind.SKIPPED, message, commands)
+            self._decide(node, StateKind.SKIPPED, message, commands)
         elif task.is_mapped and node.index < 0:
-            if node.barren and not node.bad:
-                message = "A task it maps over was skipped, so there is nothing to map over."
-                self._finish(node, StateKind.SKIPPED, message, commands)
-            elif node.barren:
-                message = "A task it maps over did not succeed, so there is nothing to map over."
-                self._finish(node, StateKind.TRIGGER_FAILED, message, commands)
-            elif is_hopeless(task.trigger, node.good, node.bad):
-                message = why_not(task.trigger, node.good, node.bad)
-                self._finish(node, StateKind.TRIGGER_FAILED, message, commands)
-            else:
-                commands.append(ExpandTask(task.slug))
-        elif not node.above:
-            self._start(node, commands)
-        elif task.trigger not in TRIGGERS:
-            commands.append(AskTrigger(task.slug, node.index))
-        elif TRIGGERS[task.trigger](node.good, node.bad):
+            self._map(node, commands)
+        elif task.trigger == MANUAL and not node.is_resumed:
+            self._pause(node, "It waits for somebody to resume it.", commands)
+        elif task.trigger not in TRIGGERS and task.trigger != MANUAL:
+            commands.append(AskTrigger(task.slug, node.index, node.is_resumed))
+            self._await(node)
+        elif not node.above or self._lets_run(node):
             self._start(node, commands)
         else:
             message = why_not(task.trigger, node.good, node.bad)
-            self._finish(node, StateKind.TRIGGER_FAILED, message, commands)
+            self._decide(node, StateKind.TRIGGER_FAILED, message, commands)
 
-    def _start(self, node: _Node, commands: list[Command], after_s: float = 0.0) -> None:
+    @staticmethod
+    def _lets_run(node: Node) -> bool:
+        trigger = node.task.trigger
+        return trigger == MANUAL or TRIGGERS[trigger](node.good, node.bad)
+
+    def _map(self, node: Node, commands: list[Command]) -> None:
+        """Have a mapped task expanded, unless none of its children could run."""
+        if node.barren and not node.bad:
+            message = "A task it maps over was skipped, so there is nothing to map over."
+            self._decide(node, StateKind.SKIPPED, message, commands)
+        elif node.barren:
+            message = "A task it maps over did not succeed, so there is nothing to map over."
+            self._decide(node, StateKind.TRIGGER_FAILED, message, commands)
+        elif is_hopeless(node.task.trigger, node.good, node.bad):
+            message = why_not(node.task.trigger, node.good, node.bad)
+            self._decide(node, StateKind.TRIGGER_FAILED, message, commands)
+        else:
+            commands.append(ExpandTask(node.task.slug))
+            self._await(node)
+
+    def _await(self, node: Node) -> None:
+        """Note that the edge owes an answer about a node."""
+        if not node.is_busy:
+            node.is_busy = True
+            self._busy += 1
+
+    def _start(self, node: Node, commands: list[Command], after_s: float = 0.0) -> None:
         node.attempt += 1
         if after_s == 0:
             node.state = StateKind.SUBMITTED
-        commands.append(StartTask(node.task.slug, node.index, node.attempt, after_s))
-
-    def _end(self, node: _Node, event: TaskEnded, commands: list[Command]) -> None:
-        """Take an attempt's outcome: try again, or finish."""
-        delays = node.task.retry_delays_s
-        wished = event.state is StateKind.RETRYING
-        again = event.state in _RETRIED and not event.final and node.attempt <= len(delays)
-        if not (wished or again):
-            self._finish(node, event.state, event.message, commands)
-            return
-        node.state = StateKind.RETRYING
-        after_s = event.retry_after_s
-        if after_s is None:
-            after_s = delays[min(node.attempt, len(delays)) - 1] if delays else 0.0
         commands.append(
-            EnterState(node.task.slug, node.index, StateKind.RETRYING, event.message, node.attempt)
+            StartTask(node.task.slug, node.index, node.attempt, after_s, node.is_resumed)
         )
-        self._start(node, commands, after_s)
+        node.is_resumed = False
+        if not node.is_busy:
+            node.is_busy = True
+            self._busy += 1
 
-    def _finish(self, node: _Node, state: StateKind, message: str, commands: list[Command]) -> None:
+    def _end(self, node: Node, event: TaskEnded, commands: list[Command]) -> None:
+        """Take an attempt's outcome: pause, go on with the next round, try again, or finish."""
+        state, after_s = event.state, event.retry_after_s
+        if state in SUCCESSFUL:
+            self._finish(node, state, event.message, commands)
+        elif state is StateKind.PAUSED and after_s is None:
+            self._pause(node, event.message, commands)
+        elif state in _GOES_ON or self._may_retry(node, event):
+            if state not in _GOES_ON:
+                state = StateKind.RETRYING
+            if after_s is None:
+                delays = node.task.retry_delays_s if state is StateKind.RETRYING else ()
+                after_s = delays[min(node.attempt, len(delays)) - 1] if delays else 0.0
+            node.state = state
+            commands.append(
+                EnterState(node.task.slug, node.index, state, event.message, node.attempt)
+            )
+            if state is StateKind.LOOPED:
+                node.attempt = 0  # Each round has all of the task's retries.
+            node.is_resumed = state is StateKind.PAUSED
+            self._start(node, commands, after_s)
+        else:
+            self._finish(node, state, event.message, commands)
+
+    @staticmethod
+    def _may_retry(node: Node, event: TaskEnded) -> bool:
+        return (
+            event.state in _RETRIED
+            and not event.final
+            and node.attempt <= len(node.task.retry_delays_s)
+        )
+
+    def _pause(self, node: Node, message: str, commands: list[Command]) -> None:
+        node.state = StateKind.PAUSED
+        self._paused[node] = None
+        commands.append(
+            EnterState(node.task.slug, node.index, StateKind.PAUSED, message, node.attempt)
+        )
+
+    def _resume(self, node: Node, commands: list[Command]) -> None:
+        """Let a paused node go on, from its trigger on; of any other it changes nothing."""
+        if node not in self._paused:
+            return
+        del self._paused[node]
+        node.state = StateKind.RESUME
+        node.is_resumed = True
+        commands.append(EnterState(node.task.slug, node.index, node.state, "", node.attempt))
+        self._ready(node, commands)
+
+    def _decide(self, node: Node, state: StateKind, message: str, commands: list[Command]) -> None:
+        """End a node without running it, unless its state handlers have it otherwise."""
+        if node.task.has_handlers:
+            commands.append(AskHandlers(node.task.slug, node.index, state, message))
+            self._await(node)
+        else:
+            self._finish(node, state, message, commands)
+
+    def _finish(self, node: Node, state: StateKind, message: str, commands: list[Command]) -> None:
         node.state = state
         commands.append(EnterState(node.task.slug, node.index, state, message, node.attempt))
         self._fresh.append(node)
 
     def _expand(
-        self, parent: _Node, width: int, sources: dict[str, list[int]], commands: list[Command]
+        self, parent: Node, width: int, sources: dict[str, list[int]], commands: list[Command]
     ) -> None:
         """Make the children of a mapped task, and let go what was waiting for its width."""
         for upstream, is_mapped in parent.above:
@@ -380,7 +336,7 @@ class Machine:
         parent.state = StateKind.MAPPED
         message = f"Mapped over {width} element" + ("s." if width != 1 else ".")
         commands.append(EnterState(parent.task.slug, -1, StateKind.MAPPED, message, 0))
-        parent.children = [_Node(parent.task, index, parent) for index in range(width)]
+        parent.children = [Node(parent.task, index, parent) for index in range(width)]
         parent.unfinished = width
         for child in parent.children:
             # The parent's own counts hold the edges that all children share.
@@ -399,7 +355,7 @@ class Machine:
         if width == 0:
             self._complete(parent, commands)
 
-    def _line_up(self, child: _Node) -> None:
+    def _line_up(self, child: Node) -> None:
         """Let a child count, or wait for, the children of its index before it."""
         for upstream, is_mapped in child.above:
             if is_mapped and upstream.children is not None:
@@ -432,9 +388,11 @@ class Machine:
         if self._open == 0 and not self._is_over:
             self._is_over = True
             commands.append(self._verdict())
+        elif self._paused and self._busy == 0 and self._open:
+            commands.append(AwaitResume([(node.task.slug, node.index) for node in self._paused]))
         return commands
 
-    def _complete(self, node: _Node, commands: list[Command]) -> None:
+    def _complete(self, node: Node, commands: list[Command]) -> None:
         """Close a task and its children, and tell the tasks after it."""
         self._open -= 1
         for below, is_mapped in node.below:
@@ -447,13 +405,14 @@ class Machine:
             below.barren += is_mapped and node.state not in _MAPPABLE
             self._release(below, commands)
 
-    def _release(self, node: _Node, commands: list[Command]) -> None:
+    def _release(self, node: Node, commands: list[Command]) -> None:
         node.waiting -= 1
         if node.waiting == 0:
             self._ready(node, commands)
 
     def _cancel(self, reason: str, commands: list[Command]) -> None:
         self._cancelled = reason
+        self._paused.clear()
         for each in self._every():
             if each.state not in _FINISHED:
                 self._finish(each, StateKind.CANCELLED, reason, commands)
@@ -468,10 +427,10 @@ class Machine:
         bad = [each for each in ends if each.state in _FAILED]
         if not bad:
             return FinishRun(StateKind.SUCCESS, _told(len(self._nodes), "task", "finished."))
-        causes = [each for each in self._every() if each.state in _RETRIED]
+        causes = [each for each in self._every() if each.state in _CAUSES]
         return FinishRun(StateKind.FAILED, _blame(causes or bad))
 
-    def _every(self) -> Iterator[_Node]:
+    def _every(self) -> Iterator[Node]:
         for node in self._nodes.values():
             yield node
             yield from node.children or ()
@@ -491,7 +450,7 @@ def _told(count: int, noun: str, rest: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'} {rest}"
 
 
-def _blame(nodes: list[_Node], most: int = 3) -> str:
+def _blame(nodes: list[Node], most: int = 3) -> str:
     """Name the tasks at fault, the first few of them."""
     names = [
         node.task.slug if node.index < 0 else f"{node.task.slug}[{node.index}]" for node in nodes

@@ -60,11 +60,15 @@ class Mark(NamedTuple):
 _BY_WORTH = (
     StateKind.FAILED,
     StateKind.TIMED_OUT,
+    StateKind.VALIDATION_FAILED,
     StateKind.TRIGGER_FAILED,
     StateKind.CANCELLED,
+    StateKind.PAUSED,
     StateKind.RETRYING,
+    StateKind.LOOPED,
     StateKind.RUNNING,
     StateKind.SUBMITTED,
+    StateKind.RESUME,
     StateKind.SCHEDULED,
     StateKind.PENDING,
 )
@@ -339,8 +343,11 @@ _SHADES = {
     StateKind.SKIPPED: "#8c959f",
     StateKind.RUNNING: "#218bff",
     StateKind.RETRYING: "#d4a72c",
+    StateKind.PAUSED: "#d4a72c",
+    StateKind.LOOPED: "#218bff",
     StateKind.FAILED: "#cf222e",
     StateKind.TIMED_OUT: "#cf222e",
+    StateKind.VALIDATION_FAILED: "#cf222e",
     StateKind.TRIGGER_FAILED: "#e16f24",
     StateKind.CANCELLED: "#8250df",
 }

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["TRIGGERS", "is_hopeless", "why_not"]
+__all__ = ["MANUAL", "TRIGGERS", "is_hopeless", "why_not"]
+
+#: The trigger that lets a task run once somebody resumed it.
+MANUAL = "manual_only"
 
 #: Built-in triggers by name: (upstream successes, upstream failures) -> may run. Skipped counts
 #: as a success, and each child of a mapped task counts by itself. Any other trigger is the

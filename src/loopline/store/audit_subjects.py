@@ -195,6 +195,11 @@ def _tag_limit(connection: Connection, call: Any, answer: Any) -> Subject:  # no
     return Subject("tag-limit", (call.tag,))
 
 
+def _key_value(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("key", (f"{call.space}/{call.key}" if call.space else call.key,))
+
+
 def _webhook(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection
     made = isinstance(call, ops.CreateWebhook)
@@ -282,6 +287,8 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.UpdateFlowRun: _flow_run,
     ops.SetFlowLimit: _flow,
     ops.SetTagLimit: _tag_limit,
+    ops.SetKeyValue: _key_value,
+    ops.DeleteKeyValue: _key_value,
     ops.CreateWebhook: _webhook,
     ops.UpdateWebhook: _webhook,
     ops.DeleteWebhook: _webhook,

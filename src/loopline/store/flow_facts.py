@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
+from loopline.store.flow_artifacts import put_flow_artifact
 from loopline.store.many_rows import ManyRows
 from loopline.store.task_rows import TaskRows
 
@@ -143,6 +144,17 @@ class FlowFacts:
             for line in fact.lines
         ]
 
+    def set_artifact(self, fact: f.FlowArtifactSet) -> None:
+        """Keep, change or delete an artifact.
+
+        Raises:
+            ConflictError: Somebody else holds the flow run under a newer token.
+        """
+        holder = self._holder(fact.flow_run_id)
+        if holder is not None:
+            check_token(fact.flow_run_id, *holder, fact.token)
+        put_flow_artifact(self._connection, fact)
+
     def write(self) -> None:
         """Store what was taken since the last time."""
         self._tasks.write()
@@ -185,7 +197,10 @@ class FlowFacts:
 def close_lost_flow_runs(connection: Connection, reason: str, now_ms: int) -> None:
     """Fail the flow runs of ``flow.run()`` whose process is gone; leased ones are taken over."""
     gone = select(schema.writer.c.writer).where(schema.writer.c.is_gone.is_(True))
-    open_states = [state for state in StateKind if not state.is_finished]
+    # One that waits for somebody needs no process meanwhile.
+    open_states = [
+        state for state in StateKind if not state.is_finished and state is not StateKind.PAUSED
+    ]
     rows = connection.execute(
         select(_flow_run.c.flow_run_id).where(
             _flow_run.c.writer.in_(gone), _flow_run.c.state.in_(open_states)

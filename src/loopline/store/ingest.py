@@ -268,6 +268,8 @@ class _Ingestion:
                 self._models.add_file(fact)
             case f.FlowRunState():
                 self._flows.set_flow_run_state(fact)
+            case f.FlowArtifactSet():
+                self._flows.set_artifact(fact)
             case f.LogsWritten():
                 self._flows.add_logs(fact)
             case f.Unreadable():

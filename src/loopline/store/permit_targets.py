@@ -192,7 +192,7 @@ def needs_of_facts(
                 started.add(fact.run_id)
                 name = fact.experiment or ("" if fact.experiment_id else "Default")
                 starts.add((fact.experiment_id, name))
-            case f.FlowRunState() | f.TaskRunState():
+            case f.FlowRunState() | f.TaskRunState() | f.FlowArtifactSet():
                 flow_run_ids.add(fact.flow_run_id)
             case f.LoggedModelFile():
                 model_ids.add(fact.model_id)
@@ -449,6 +449,7 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.ListTaskRuns: _flow_run_by_id,
     ops.ListFlowRunEvents: _flow_run_by_id,
     ops.GetLogs: _flow_run_by_id,
+    ops.ListFlowArtifacts: _flow_run_by_id,
     ops.CancelFlowRun: _flow_run_by_id,
     ops.RetryFlowRun: _flow_run_by_id,
     ops.RerunFlowRun: _flow_run_by_id,

@@ -750,6 +750,29 @@ log_line = Table(
 )
 Index("ix_ll_log_line_of", log_line.c.flow_run_id, log_line.c.id)
 
+flow_artifact = Table(
+    "ll_flow_artifact",
+    metadata,
+    Column("artifact_id", Text, primary_key=True),
+    Column("flow_run_id", Text, nullable=False, index=True),
+    Column("task_slug", Text, nullable=False, server_default=Empty),
+    Column("map_index", Integer, nullable=False, server_default=text("-1")),
+    Column("kind", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+key_value = Table(
+    "ll_key_value",
+    metadata,
+    # Whose keys: empty for those of people, a word for those of a part of Loopline.
+    Column("space", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("space", "key"),
+)
+
 user = Table(
     "ll_user",
     metadata,

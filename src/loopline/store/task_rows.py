@@ -36,6 +36,9 @@ LAST_SEEN = select(func.coalesce(func.max(_task_run.c.seen), 0)).where(
 class MergeTaskRun(Insert):
     """Upsert of a task run: keeps its first start, its number and its highest attempt.
 
+    A task that loops counts its attempts anew in each round, and keeps what the last round came
+    to until it ends.
+
     A clock that jumped back must not make its duration negative.
     """
 
@@ -46,11 +49,13 @@ _MERGED = """DO UPDATE SET
     state = excluded.state,
     message = excluded.message,
     attempt = CASE WHEN excluded.attempt > ll_task_run.attempt
+            OR substr(excluded.result, 1, 5) = 'loop:'
         THEN excluded.attempt ELSE ll_task_run.attempt END,
     start_ms = COALESCE(ll_task_run.start_ms, excluded.start_ms),
     end_ms = CASE WHEN excluded.end_ms < ll_task_run.start_ms
         THEN ll_task_run.start_ms ELSE excluded.end_ms END,
-    result = CASE WHEN excluded.end_ms IS NULL THEN ll_task_run.result ELSE excluded.result END"""
+    result = CASE WHEN excluded.end_ms IS NULL AND excluded.result = ''
+        THEN ll_task_run.result ELSE excluded.result END"""
 
 
 @compiles(MergeTaskRun)
@@ -95,6 +100,9 @@ class TaskRows:
         elif state in _FINISHED:
             row["end_ms"] = max(at_ms, row["start_ms"] or at_ms)
             row["result"] = fact.result
+        elif state is StateKind.LOOPED:
+            row["result"] = fact.result
+            row["attempt"] = 0
 
     def write(self) -> None:
         """Store what was taken since the last time."""

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.attempt import Outcome
+from loopline.flows.outcomes import Outcome
 from loopline.flows.results import Result, dump
 from loopline.records.flows import StateKind
 
@@ -47,10 +47,10 @@ def pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
 
     A value that cannot be pickled makes the attempt fail: nothing else could read it.
     """
-    _, attempt, state, message, result, retry_after_s, final = outcome
+    _, attempt, state, message, result, retry_after_s, final, notes = outcome
     value = result.value
     if value is None:
-        return (attempt, str(state), message, None, retry_after_s, final)
+        return (attempt, str(state), message, None, retry_after_s, final, notes)
     try:
         data = dump(value)
     except Exception as error:  # noqa: BLE001 - whatever pickling raises
@@ -61,12 +61,12 @@ def pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
                 f"The result cannot be sent between processes ({type(error).__name__}: {error}). "
                 "Return something that can be pickled, or run the flow with threads."
             )
-            return (attempt, "Failed", message, dump(FlowError(message)), None, True)
-    return (attempt, str(state), message, data, retry_after_s, final)
+            return (attempt, "Failed", message, dump(FlowError(message)), None, True, notes)
+    return (attempt, str(state), message, data, retry_after_s, final, notes)
 
 
 def unpack_outcome(where: TaskContext, parts: tuple[Any, ...]) -> Outcome:
     """Read what ``pack_outcome`` made; the value stays pickled until somebody needs it."""
-    attempt, state, message, data, retry_after_s, final = parts
+    attempt, state, message, data, retry_after_s, final, notes = parts
     kind = StateKind(state)
-    return Outcome(where, attempt, kind, message, Result(data=data), retry_after_s, final)
+    return Outcome(where, attempt, kind, message, Result(data=data), retry_after_s, final, notes)

@@ -9,6 +9,7 @@ from loopline.records.operations import (
     GetFlowRun,
     GetFlowRunGraph,
     GetLogs,
+    ListFlowArtifacts,
     ListFlowRunEvents,
     ListTaskRuns,
     SearchRuns,
@@ -16,6 +17,7 @@ from loopline.records.operations import (
 from loopline.rules.picture import draw_svg
 from loopline.rules.words import clock_words, duration_words, time_words
 from loopline.server.pages import addresses, parts
+from loopline.server.pages.flow_artifacts import flow_artifacts
 from loopline.server.pages.flow_runs import flow_of
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, trusted
 from loopline.server.pages.parts import Column
@@ -68,6 +70,7 @@ def flow_run_page(request: PageRequest) -> Page:
             class_="columns",
         ),
         _tasks(run, tasks, request.now_ms),
+        flow_artifacts(ask(ListFlowArtifacts(flow_run_id=flow_run_id))),
         _inside(inside, request.now_ms),
         _log(request, run),
         _events(ask(ListFlowRunEvents(flow_run_id=flow_run_id))),

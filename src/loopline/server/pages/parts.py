@@ -37,9 +37,15 @@ __all__ = [
 TONES: dict[str, str] = {
     StateKind.PENDING: "idle",
     StateKind.SCHEDULED: "wait",
+    StateKind.PAUSED: "warn",
+    StateKind.RESUME: "wait",
+    StateKind.QUEUED: "wait",
     StateKind.SUBMITTED: "busy",
+    StateKind.CLIENT_FAILED: "bad",
     StateKind.RUNNING: "busy",
+    StateKind.CANCELLING: "busy",
     StateKind.RETRYING: "warn",
+    StateKind.LOOPED: "busy",
     StateKind.SUCCESS: "good",
     StateKind.CACHED: "good",
     StateKind.MAPPED: "good",
@@ -47,6 +53,7 @@ TONES: dict[str, str] = {
     StateKind.FAILED: "bad",
     StateKind.TRIGGER_FAILED: "bad",
     StateKind.TIMED_OUT: "bad",
+    StateKind.VALIDATION_FAILED: "bad",
     StateKind.CANCELLED: "idle",
     RunStatus.SCHEDULED: "wait",
     RunStatus.RUNNING: "busy",
@@ -56,7 +63,12 @@ TONES: dict[str, str] = {
 }
 
 #: Where one word of the code is two for people.
-WORDS = {StateKind.TRIGGER_FAILED: "Trigger failed", StateKind.TIMED_OUT: "Timed out"}
+WORDS = {
+    StateKind.CLIENT_FAILED: "Client failed",
+    StateKind.TRIGGER_FAILED: "Trigger failed",
+    StateKind.TIMED_OUT: "Timed out",
+    StateKind.VALIDATION_FAILED: "Validation failed",
+}
 
 
 class Column(NamedTuple):

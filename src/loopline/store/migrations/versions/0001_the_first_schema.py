@@ -171,6 +171,51 @@ def upgrade() -> None:
     )
     op.create_index("ix_ll_log_line_of", "ll_log_line", ["flow_run_id", "id"], unique=False)
     op.create_table(
+        "ll_flow_artifact",
+        sa.Column(
+            "artifact_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "task_slug",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("map_index", sa.Integer(), server_default=sa.text("(-1)"), nullable=False),
+        sa.Column(
+            "kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("artifact_id", name=op.f("pk_ll_flow_artifact")),
+    )
+    op.create_index(
+        op.f("ix_ll_flow_artifact_flow_run_id"), "ll_flow_artifact", ["flow_run_id"], unique=False
+    )
+    op.create_table(
+        "ll_key_value",
+        sa.Column(
+            "space", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("changed_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("space", "key", name=op.f("pk_ll_key_value")),
+    )
+    op.create_table(
         "ll_model",
         sa.Column(
             "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
