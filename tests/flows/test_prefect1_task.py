@@ -249,6 +249,13 @@ def test_a_task_made_in_a_flow_and_never_added_is_warned_of() -> None:
         Parameter("month")
 
 
+def test_a_result_given_when_a_task_is_made_is_warned_of() -> None:
+    with Flow("attribute"):
+        source = rmse(1)
+        with pytest.warns(UserWarning, match=r"as its attribute 'source'.*Fetch\(\.\.\.\)\(rmse\)"):
+            Fetch(source)()
+
+
 def test_calling_needs_the_arguments_of_run() -> None:
     with Flow("arguments"), pytest.raises(FlowBuildError, match="missing a required argument"):
         rmse()

@@ -260,7 +260,7 @@ class Flow(Builder):
         self.validate()
         return hash_flow(self)
 
-    def diagnostics(self) -> str:
+    def diagnostics(self, include_secret_names: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - Prefect 1's signature
         """Tell what helps to find a fault, as JSON; of settings only the names, never a value."""
         from loopline.flows.description import diagnose
 

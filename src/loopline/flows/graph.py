@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loopline.errors import FlowBuildError
@@ -12,7 +13,7 @@ from loopline.flows.constants import Constant
 from loopline.flows.edge import Edge
 from loopline.flows.inputs import Flat, Input, flatten_result, tasks_in
 from loopline.flows.parameter import Parameter
-from loopline.flows.task import Task
+from loopline.flows.task import FunctionTask, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,6 +69,8 @@ class Graph:
             created = created_tasks.get()
             if created is not None:
                 created.pop(task, None)
+            if type(task) is not FunctionTask:
+                _warn_of_tasks_in(task)
             if not isinstance(task, Parameter | Constant):
                 for block in active_blocks.get().values():
                     block.add_task(task, self)
@@ -294,3 +297,15 @@ class Graph:
         except KeyError:
             msg = f"{task!r} is not in the flow {self.name!r}. Call it inside the flow first."
             raise FlowBuildError(msg) from None
+
+
+def _warn_of_tasks_in(task: Task) -> None:
+    """Warn of a task given to another one when that was made: nobody puts its result there."""
+    for name, value in vars(task).items():
+        if isinstance(value, Task):
+            kind = type(task).__name__
+            warnings.warn(
+                f"{task!r} holds {value!r} as its attribute {name!r}, and its result will not be "
+                f"there. Give it when calling: {kind}(...)({value.name}), as an argument of run.",
+                stacklevel=4,
+            )

@@ -39,7 +39,7 @@ class Parameter(Task):
         self.default = None if default is no_default else default
         super().__init__(name=name, slug=name, tags=tags)
 
-    def __call__(self, *, flow: Flow | None = None) -> Any:  # type: ignore[override] # noqa: ANN401
+    def __call__(self, flow: Flow | None = None) -> Any:  # type: ignore[override] # noqa: ANN401
         """Add the parameter to a flow, also when nothing uses it yet."""
         self._flow(flow, "run()").add_task(self)
         return self
