@@ -148,3 +148,24 @@ def test_projects_and_versions_are_shown(shell: Shell, backend: LocalBackend) ->
     head, *rows = shell("flows", "versions", FLOW).out.splitlines()
     assert head.split() == ["VERSION", "REGISTERED", "CHANGES"]
     assert ["labels: none → gpu" in rows[0], "first version" in rows[1]] == [True, True]
+
+
+def test_automations_are_made_listed_switched_and_deleted(
+    shell: Shell, backend: LocalBackend
+) -> None:
+    made = shell(
+        "automations", "create", "again", "--when", "flow_run", "--state", "Failed",
+        "--then", "run", "--flow", "retrain",
+    )  # fmt: skip
+    assert made.out == "again: when a run of any flow enters Failed, then run retrain.\n"
+    flow_run_id = failed(backend)
+    (listed,) = shell("automations", "list", "--json").json
+    assert (listed["fired"], listed["is_active"]) == (1, True)
+    assert "run retrain" in shell("automations", "list").out
+    row = shell("automations", "firings", "again").out.splitlines()[1]
+    assert f"flow-run/{flow_run_id}" in row
+    assert shell("automations", "switch", "off", "again").out == "again is off now.\n"
+    assert "Did you mean 'again'" in shell("automations", "delete", "agan").err
+    assert shell("automations", "delete", "again").out == "again is gone.\n"
+    wrong = shell("automations", "create", "x", "--when", "stage", "--then", "cancel")
+    assert (wrong.code, "Only what happens to a flow run" in wrong.err) == (1, True)

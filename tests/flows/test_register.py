@@ -11,12 +11,13 @@ import pytest
 from loopline.backend.recorder import close_recorders, get_recorder
 from loopline.errors import BackendUnavailableError, InvalidInputError, UnsupportedError
 from loopline.flows.code import load_flow
+from loopline.flows.events import on_flow_run, on_model_version, on_stage
 from loopline.flows.flow import Flow
 from loopline.flows.parameter import Parameter
 from loopline.flows.presence import has_worker, present
 from loopline.flows.register import register_flow
 from loopline.flows.task import task
-from loopline.records.operations import GetFlow, ListFlows
+from loopline.records.operations import GetFlow, ListAutomations, ListFlows
 from loopline.schedules import IntervalSchedule, Schedule
 from loopline.schedules.clocks import IntervalClock
 
@@ -94,6 +95,27 @@ def test_labels_and_what_follows_a_death_belong_to_a_version(home: Path) -> None
     assert (version.labels, version.resume) == (["eu", "gpu"], "no")
     with pytest.raises(InvalidInputError, match="continue, restart, no"):
         register(taxi_flow(), home, resume="perhaps")
+
+
+def test_a_flow_is_run_by_the_events_it_was_registered_with(home: Path) -> None:
+    flow = taxi_flow()
+    flow.triggers = [
+        on_model_version("taxifare", parameters={"model": "{model}"}),
+        on_stage("taxifare", "Production", version="version"),
+        on_flow_run("load", ["Success"]),
+    ]
+    register(flow, home)
+    register(flow, home)
+    found = get_recorder(str(home)).backend.call(ListAutomations())
+    assert {each.of_flow for each in found} == {f"wagoncab project/{flow.name}"}
+    assert sorted((each.when.event, each.then.parameters.get("version")) for each in found) == [
+        ("flow_run", None),
+        ("model_version", None),
+        ("stage", "{version}"),
+    ]
+    flow.triggers = []
+    register(flow, home)
+    assert get_recorder(str(home)).backend.call(ListAutomations()) == []
 
 
 def test_an_unchanged_flow_stores_no_bytes_again(home: Path) -> None:

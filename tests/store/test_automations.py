@@ -23,6 +23,7 @@ from loopline.records.automations import (
 )
 from loopline.records.facts import Batch, FlowRunState, RunStarted
 from loopline.records.flows import FlowGraph, IntervalClock, ParameterSpec, ScheduleSpec, StateKind
+from loopline.records.registry import ModelVersion
 from loopline.records.webhooks import WebhookStatus
 from loopline.store import schema
 from loopline.store.automation_events import MOST_DEPTH
@@ -247,3 +248,16 @@ def test_a_name_is_taken_once(backend: LocalBackend) -> None:
     automate(backend, FAILED, action=Action.LOG)
     with pytest.raises(ConflictError, match="already"):
         automate(backend, FAILED, action=Action.LOG)
+
+
+def test_what_is_imported_is_history(backend: LocalBackend) -> None:
+    made = automate(backend, When(event=EventKind.MODEL_VERSION), action=Action.LOG)
+    times: dict[str, Any] = {"created_ms": 1, "updated_ms": 1}
+    version = ModelVersion(
+        name="imported", version=3, run_id="", artifact_path="", digest="", **times
+    )
+    backend.call(ops.ImportVersion(version=version))
+    backend.call(ops.CreateProject(name="other"))
+    assert firings(backend, made) == []
+    new_version(backend, 1)
+    assert len(firings(backend, made)) == 1

@@ -39,6 +39,10 @@ TABLE = {
         "loopline.cli.workers:workers",
         "List workers with their slots, labels and what they run.",
     ),
+    "automations": (
+        "loopline.cli.automations:automations",
+        "Do things by themselves when something happens.",
+    ),
     "limits": ("loopline.cli.limits:limits", "Limit how many tasks with a tag run at a time."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),

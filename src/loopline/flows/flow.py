@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loopline.flows.states import State
     from loopline.flows.task import Task
     from loopline.flows.visualize import Picture
+    from loopline.records.automations import FlowTrigger
 
 __all__ = ["Flow"]
 
@@ -53,6 +54,7 @@ class Flow(Builder):
         on_failure: Called with the flow and the state when a run failed.
         result: Where the results of tasks are kept that do not say it themselves.
         validate: Check the whole flow now, instead of before it runs.
+        triggers: Events that run it once it is registered; see ``loopline.flows.events``.
 
     Raises:
         FlowBuildError: There is no name.
@@ -73,6 +75,7 @@ class Flow(Builder):
         result: ResultType | None = None,
         *,
         validate: bool | None = None,
+        triggers: Iterable[FlowTrigger] = (),
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             msg = f'A flow needs a name, not {name!r}: write Flow("taxi fares").'
@@ -84,6 +87,8 @@ class Flow(Builder):
         self.result = result
         self.run_config = run_config
         self.storage = storage
+        #: What runs it once it is registered, beside its schedule; see ``loopline.flows.events``.
+        self.triggers = list(triggers)
         self._entered: list[_Entered] = []
         for task in tasks or ():
             self.add_task(task)

@@ -98,6 +98,7 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
                 environment=packed.environment,
                 labels=wanted,
                 resume=resume,
+                triggers=flow.triggers,
             )
         )
     except BackendUnavailableError as error:

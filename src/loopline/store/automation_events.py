@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from loopline.store.database import Store
 
-__all__ = ["carry_out_automations"]
+__all__ = ["carry_out_automations", "pass_over_models"]
 
 log = logging.getLogger("loopline.automations")
 
@@ -74,6 +74,14 @@ def carry_out_automations(store: Store, connection: Connection) -> None:
         ).all()
 
 
+def pass_over_models(connection: Connection) -> None:
+    """Let automations take what just happened to models for history: somebody imports it."""
+    newest = select(func.coalesce(func.max(_version_event.c.id), 0)).scalar_subquery()
+    connection.execute(
+        update(_automation).where(_automation.c.event.in_(_MODEL_EVENTS)).values(seen=newest)
+    )
+
+
 def _look(store: Store, connection: Connection, rows: list[Row[Any]]) -> int:
     """Act on events of one table that came after what each automation has seen."""
     if not rows:
@@ -91,7 +99,7 @@ def _look(store: Store, connection: Connection, rows: list[Row[Any]]) -> int:
             select(table).where(table.c.id > reached).order_by(table.c.id).limit(TOGETHER)
         ).all()
         for event in events:
-            news = [row for row in rows if row.seen < event.id and _is_new(row, event)]
+            news = [row for row in rows if row.seen < event.id]
             happening = _happening(connection, event, runs, wanted) if news else None
             if happening is not None:
                 done += sum(_act(store, connection, row, happening) for row in news)
@@ -103,11 +111,6 @@ def _look(store: Store, connection: Connection, rows: list[Row[Any]]) -> int:
         .values(seen=newest)
     )
     return done
-
-
-def _is_new(row: Row[Any], event: Row[Any]) -> bool:
-    """Tell an event from the history that somebody imports."""
-    return bool(event.at_ms >= row.created_ms - HOUR_MS)
 
 
 def _happening(

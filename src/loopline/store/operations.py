@@ -52,7 +52,7 @@ from loopline.store import (
     workers,
 )
 from loopline.store.audit_subjects import QUIET, is_audited, look_at, subject_of
-from loopline.store.automation_events import carry_out_automations
+from loopline.store.automation_events import carry_out_automations, pass_over_models
 from loopline.store.callers import act_for
 from loopline.store.ingest import record_facts
 from loopline.store.metrics import get_metric_columns, get_metric_history
@@ -74,6 +74,9 @@ KEEP_ANSWERS_MS = 24 * 3600 * 1000
 
 #: Commands that automations need not look after: workers send them all the time.
 UNHEARD = frozenset({ops.Heartbeat, ops.RenewLease, ops.ReportWorker, ops.GiveTaskSlots})
+
+#: Commands whose events are history.
+IMPORTS = frozenset({ops.ImportModel, ops.ImportVersion})
 
 #: Who owns the store, in the audit log.
 STORE = Caller(how="store")
@@ -273,7 +276,9 @@ def carry_out(
         else:
             answer = _audited(store, connection, operation, caller)
         webhooks.announce(store, connection, operation, answer)
-        if type(operation) not in UNHEARD:
+        if type(operation) in IMPORTS:
+            pass_over_models(connection)
+        elif type(operation) not in UNHEARD:
             carry_out_automations(store, connection)
         if key and not operation.answers_secret:
             _keep(store, connection, key, operation, answer)
