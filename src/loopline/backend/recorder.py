@@ -29,7 +29,16 @@ from loopline.errors import JournalClosedError, StorageFullError
 from loopline.journal.home import make_home, needing_home
 from loopline.journal.journal import STAGED
 from loopline.journal.segment import FULL
-from loopline.records.facts import Fact, LogsWritten
+from loopline.records.facts import (
+    Fact,
+    FlowRunState,
+    LogsWritten,
+    ParamsLogged,
+    RunEnded,
+    RunStarted,
+    TagsSet,
+    TaskRunState,
+)
 from loopline.settings import Address, find_home, tracking_address
 
 if TYPE_CHECKING:
@@ -61,6 +70,10 @@ CATCH_UP_EVERY_S = 5.0
 TOGETHER_S = 10.0
 #: How long a fork waits for a thread that is in the middle of sending.
 FORK_WAIT_S = 5.0
+#: Facts in whose texts a secret may turn up.
+WITH_TEXTS = frozenset(
+    {FlowRunState, LogsWritten, ParamsLogged, RunEnded, RunStarted, TagsSet, TaskRunState}
+)
 
 
 def home_of(address: Address) -> Path:
@@ -151,6 +164,10 @@ class Recorder:
         Raises:
             StorageFullError: The journal's disk is full.
         """
+        if type(fact) in WITH_TEXTS:
+            from loopline.backend.masking import masked  # Not needed to log metrics.
+
+            fact = masked(fact)
         if isinstance(fact, LogsWritten):
             self._record_lines(fact)
             return
