@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.server.running import ask
+from tests.server.running import ask, running
 
 from loopline.backend.local import LocalBackend
 from loopline.errors import ForbiddenError
@@ -19,8 +21,6 @@ from loopline.server.serve import serve
 from loopline.settings import Address
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.server.conftest import Served
 
 JSON = {"Content-Type": "application/json"}
@@ -155,3 +155,37 @@ def test_headers_without_an_end_close_the_connection(served: Served) -> None:
         with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 - at some byte
             for _ in range(10_000):
                 connection.sendall(b"X-More: of it\r\n" * 64)
+
+
+def test_a_web_socket_is_not_served_past_the_gate(tmp_path: Path) -> None:
+    backend = LocalBackend(Address("home", str(tmp_path)))
+    app = create_app(backend, allowed_hosts=frozenset())
+    sent: list[dict[str, object]] = []
+
+    async def talk(path: str) -> None:
+        async def receive() -> dict[str, object]:
+            return {"type": "websocket.connect"}
+
+        async def send(message: dict[str, object]) -> None:
+            sent.append(message)
+
+        scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "headers": [],
+                 "query_string": b"", "subprotocols": [], "root_path": ""}  # fmt: skip
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    for path in ("/", "/health", "/api/v1/ops/list-models", "/nowhere"):
+        asyncio.run(talk(path))
+    assert [message["type"] for message in sent] == ["websocket.close"] * 4
+    backend.close()
+
+
+def test_without_a_word_it_listens_on_this_machine_alone(tmp_path: Path) -> None:
+    with running(Address("home", str(tmp_path))) as url:
+        port = int(url.rpartition(":")[2])
+        listening = [
+            line.split()[1]
+            for table in ("tcp", "tcp6")
+            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+            if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+        ]
+    assert listening == [f"0100007F:{port:04X}"]

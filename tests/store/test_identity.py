@@ -319,3 +319,9 @@ def test_a_row_taken_out_is_found(backend: LocalBackend) -> None:
     with backend.store.write() as connection:
         connection.execute(delete(schema.audit).where(schema.audit.c.number == 2))
     assert backend.call(ops.VerifyAudit()).broken_at == 2
+
+
+def test_each_password_has_a_salt_and_costs_what_is_said_of_it() -> None:
+    one, other = hash_password("yellow cabs"), hash_password("yellow cabs")
+    assert one != other
+    assert one.split("$")[:4] == ["scrypt", "14", "8", "5"]  # As SECURITY.md says.

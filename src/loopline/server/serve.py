@@ -89,7 +89,8 @@ def serve(  # noqa: PLR0913 - its options
     Raises:
         ForbiddenError: For a bind beyond this machine without ``auth`` or ``insecure``.
         ConflictError: When the port is in use.
-        InvalidInputError: When the address is another server, or the host cannot be bound.
+        InvalidInputError: When the address is another server, the host cannot be bound, or the
+            files for TLS are none.
     """
     if address.kind == "http":
         msg = (
@@ -102,6 +103,8 @@ def serve(  # noqa: PLR0913 - its options
         named |= {_netloc(public_url)}
     if not insecure:
         _check_bind(host, auth=auth, named=named)
+    if tls:
+        _check_tls(*tls)
     oidc = _outside() if auth else None
     listener = _bind(host, port)
     bound = listener.getsockname()[1]
@@ -176,6 +179,25 @@ def _netloc(public_url: str) -> str:
         )
         raise InvalidInputError(msg)
     return parts.netloc.lower()
+
+
+def _check_tls(certificate: str, key: str) -> None:
+    """Try the files of a certificate and its key, before anybody is served.
+
+    Raises:
+        InvalidInputError: They are none, do not belong together, or the key has a password.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        msg = (
+            f"--tls: {certificate} and {key} are no certificate and the key of it that can be "
+            f"used ({error}). Give both as PEM files, the key without a password."
+        )
+        raise InvalidInputError(msg) from error
 
 
 def _check_bind(host: str, *, auth: bool, named: frozenset[str]) -> None:
