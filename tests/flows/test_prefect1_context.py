@@ -235,9 +235,10 @@ def test_artifacts_are_shown_with_the_flow_run() -> None:
 def test_artifacts_are_made_in_tasks_and_are_what_they_say() -> None:
     with pytest.raises(InvalidInputError, match="No task is running"):
         create_markdown_artifact("x")
-    for wrong in (lambda: create_link_artifact("report.html"), lambda: create_table_artifact(3)):
-        with pytest.raises(InvalidInputError, match=r"no (address|table)"):
-            wrong()
+    with pytest.raises(InvalidInputError, match="no address"):
+        create_link_artifact("report.html")
+    with pytest.raises(InvalidInputError, match="no table"):
+        create_table_artifact(3)
 
 
 # --- notifications -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from loopline.errors import FlowError
+from loopline.flows import prefect_alias
 from loopline.flows.unzipping import unzip_sources
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def load_flow(code: FlowCode, read: Callable[[str], bytes], folder: Path) -> Flo
         unzip_sources(read(code.bundle), folder)
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
+    # What was registered by `python -m loopline.compat.prefect` may import that name here.
+    prefect_alias.install(over=False)
     try:
         if code.kind == "pickle":
             return cast("Flow", pickle.loads(read(code.blob)))  # noqa: S301 - workers run user code

@@ -72,7 +72,7 @@ def find_modules(names: Iterable[str], *, most_bytes: int = _MOST_BYTES) -> Modu
     seen: set[str] = set()
     while todo:
         name = todo.pop()
-        if name in seen or name in sys.stdlib_module_names or name in {"__main__", "loopline"}:
+        if name in seen or name in sys.stdlib_module_names or _is_ours(name):
             continue
         seen.add(name)
         spec = _find_spec(name)
@@ -96,10 +96,17 @@ def find_modules(names: Iterable[str], *, most_bytes: int = _MOST_BYTES) -> Modu
 def is_local(name: str) -> bool:
     """Tell whether a module is the user's own: not installed, not the standard library's."""
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top in {"__main__", "loopline"}:
+    if top in sys.stdlib_module_names or _is_ours(top):
         return False
     spec = _find_spec(top)
     return spec is not None and _is_local(spec)
+
+
+def _is_ours(top: str) -> bool:
+    """Tell whether a module is Loopline, also under the name of another system, or the script."""
+    if top in {"__main__", "loopline"}:
+        return True
+    return str(getattr(sys.modules.get(top), "__name__", "")).partition(".")[0] == "loopline"
 
 
 def imported_names(code: CodeType) -> Iterator[str]:
@@ -121,7 +128,7 @@ def loaded_files() -> dict[str, Path]:
     installed = tuple(f"{root}{os.sep}" for root in _installed_roots())
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name.partition(".")[0] in {"__main__", "loopline"} or not isinstance(file, str):
+        if not isinstance(file, str) or _is_ours(name.partition(".")[0]):
             continue
         # Thousands are installed: told by their text, which costs no look at the disk.
         if file.endswith(".py") and not file.startswith(installed):

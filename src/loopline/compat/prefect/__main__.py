@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from loopline.compat.prefect.alias import install
+from loopline.flows.prefect_alias import install
 
 USAGE = """\
 Run a Prefect 1 script on Loopline, with not a line changed.
@@ -36,7 +36,7 @@ def main() -> int:
     if not is_module and not Path(target).is_file():
         sys.stderr.write(f"There is no file {target!r} here. Name the script to run.\n")
         return 2
-    install(first=True)
+    install(over=True)
     sys.argv = arguments
     if is_module:
         sys.path.insert(0, str(Path.cwd()))

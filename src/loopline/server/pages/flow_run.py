@@ -49,6 +49,7 @@ def flow_run_page(request: PageRequest) -> Page:
     flow_run_id = request.names[0]
     run = ask(GetFlowRun(flow_run_id=flow_run_id))
     tasks = ask(ListTaskRuns(flow_run_id=flow_run_id))
+    artifacts = ask(ListFlowArtifacts(flow_run_id=flow_run_id))
     title = run.name or f"{run.flow_name} {run.flow_run_id[:8]}"
     inside = ask(
         SearchRuns(filter=f"attributes.flow_run_id = '{run.flow_run_id}'", max_results=50)
@@ -70,7 +71,7 @@ def flow_run_page(request: PageRequest) -> Page:
             class_="columns",
         ),
         _tasks(run, tasks, request.now_ms),
-        flow_artifacts(ask(ListFlowArtifacts(flow_run_id=flow_run_id))),
+        flow_artifacts(artifacts),
         _inside(inside, request.now_ms),
         _log(request, run),
         _events(ask(ListFlowRunEvents(flow_run_id=flow_run_id))),

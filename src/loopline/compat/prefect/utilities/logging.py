@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+import io
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Self
 
 from loopline.compat.prefect.refusals import refusing
 from loopline.flows.logs import task_logger
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator
 
 __all__ = ["RedirectToLog", "get_logger", "temporary_logger_config"]
 
-_BY_ITSELF = "Loopline records the lines of every run by itself, with or without a server."
-
-__getattr__ = refusing(
-    __name__,
-    {
-        name: _BY_ITSELF
-        for name in ("CloudHandler", "LOG_MANAGER", "LogManager", "configure_extra_loggers",
-                     "configure_logging", "create_diagnostic_logger", "getlogsize")
-    },
-)  # fmt: skip
+__getattr__ = refusing(__name__)
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
@@ -48,7 +40,7 @@ def temporary_logger_config(
         logger.setLevel(before)
 
 
-class RedirectToLog:
+class RedirectToLog(io.TextIOBase):
     """Takes what is printed in its block as log lines.
 
     Args:
@@ -57,15 +49,16 @@ class RedirectToLog:
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self.logger = logger or get_logger()
-        self._redirect: redirect_stdout[Any] | None = None
+        self._redirect = ExitStack()
         self._rest = ""
 
-    def write(self, s: str) -> None:
+    def write(self, s: str) -> int:
         """Take a text; whole lines are logged."""
         *lines, self._rest = (self._rest + s).split("\n")
         for line in lines:
             if line.strip():
                 self.logger.info("%s", line)
+        return len(s)
 
     def flush(self) -> None:
         """Log what has no end of line yet."""
@@ -73,12 +66,10 @@ class RedirectToLog:
             self.logger.info("%s", self._rest)
         self._rest = ""
 
-    def __enter__(self) -> RedirectToLog:
-        self._redirect = redirect_stdout(self)
-        self._redirect.__enter__()
+    def __enter__(self) -> Self:
+        self._redirect.enter_context(redirect_stdout(self))
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        if self._redirect is not None:
-            self._redirect.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        self._redirect.close()
         self.flush()

@@ -9,16 +9,7 @@ from loopline.compat.prefect.utilities.importtools import import_object
 
 __all__ = ["from_qualified_name", "to_qualified_name"]
 
-_PLAIN = "Use json or msgspec; flows and states have serialize() here."
-
-__getattr__ = refusing(
-    __name__,
-    dict.fromkeys(
-        ("Bytes", "DateTimeTZ", "FunctionReference", "JSONCompatible", "Nested", "ObjectSchema",
-         "ObjectSchemaOptions", "OneOfSchema", "SortedList", "StatefulFunctionReference", "UUID"),
-        _PLAIN,
-    ),
-)  # fmt: skip
+__getattr__ = refusing(__name__)
 
 
 def to_qualified_name(obj: Any) -> str:

@@ -1,13 +1,13 @@
 """``import prefect`` means ``loopline.compat.prefect``: for scripts that cannot be changed.
 
-``python -m loopline.compat.prefect script.py`` puts the alias before everything else. A worker's
-processes put it last, where it counts only if no Prefect is installed: a registered flow may import
-the name inside its tasks.
+``python -m loopline.compat.prefect script.py`` uses it also where Prefect is installed; the
+processes of flow runs only where it is not: a registered flow may import the name inside its tasks.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -37,7 +37,7 @@ class _Alias(MetaPathFinder, Loader):
         ours = importlib.import_module(f"{OURS}{fullname.removeprefix(THEIRS)}")
         return ModuleSpec(fullname, self, is_package=hasattr(ours, "__path__"))
 
-    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002 - as the protocol has it
+    def create_module(self, spec: ModuleSpec) -> None:
         """Let an empty module be made; it is replaced at once."""
 
     def exec_module(self, module: ModuleType) -> None:
@@ -48,15 +48,15 @@ class _Alias(MetaPathFinder, Loader):
 _alias = _Alias()
 
 
-def install(*, first: bool) -> None:
+def install(*, over: bool) -> None:
     """Let ``import prefect`` find this package.
 
     Args:
-        first: Even where a Prefect is installed; else only where none is.
+        over: Even where a Prefect is installed; else only where none is.
     """
-    if _alias in sys.meta_path:
-        sys.meta_path.remove(_alias)
-    sys.meta_path.insert(0 if first else len(sys.meta_path), _alias)
-    if first:
-        for name in [name for name in sys.modules if name.partition(".")[0] == THEIRS]:
-            del sys.modules[name]
+    if _alias in sys.meta_path or (not over and importlib.util.find_spec(THEIRS) is not None):
+        return
+    # Before all others: they would find modules below it by its path, a second time.
+    sys.meta_path.insert(0, _alias)
+    for name in [name for name in sys.modules if name.partition(".")[0] == THEIRS]:
+        del sys.modules[name]

@@ -1,0 +1,5 @@
+"""``prefect.agent.local``."""
+
+from loopline.compat.prefect.agent.local.agent import LocalAgent
+
+__all__ = ["LocalAgent"]

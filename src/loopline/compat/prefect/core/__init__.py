@@ -1,0 +1,8 @@
+"""``prefect.core``."""
+
+from loopline.flows.edge import Edge
+from loopline.flows.flow import Flow
+from loopline.flows.parameter import Parameter
+from loopline.flows.task import Task
+
+__all__ = ["Edge", "Flow", "Parameter", "Task"]

@@ -1,0 +1,8 @@
+"""``prefect.core.task``."""
+
+from loopline.compat.prefect.refusals import refusing
+from loopline.flows.task import Task
+
+__all__ = ["Task"]
+
+__getattr__ = refusing(__name__)

@@ -1,0 +1,21 @@
+"""``prefect.engine.results``: where results are kept."""
+
+from loopline.flows.result_types import (
+    AzureResult,
+    ConstantResult,
+    GCSResult,
+    LocalResult,
+    PrefectResult,
+    S3Result,
+    SecretResult,
+)
+
+__all__ = [
+    "AzureResult",
+    "ConstantResult",
+    "GCSResult",
+    "LocalResult",
+    "PrefectResult",
+    "S3Result",
+    "SecretResult",
+]

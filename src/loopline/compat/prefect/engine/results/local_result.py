@@ -1,0 +1,5 @@
+"""``prefect.engine.results.local_result``."""
+
+from loopline.flows.result_types import LocalResult
+
+__all__ = ["LocalResult"]

@@ -1,0 +1,5 @@
+"""``prefect.executors``."""
+
+from loopline.executors import DaskExecutor, Executor, LocalDaskExecutor, LocalExecutor
+
+__all__ = ["DaskExecutor", "Executor", "LocalDaskExecutor", "LocalExecutor"]

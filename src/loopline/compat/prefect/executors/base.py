@@ -1,0 +1,5 @@
+"""``prefect.executors.base``."""
+
+from loopline.executors import Executor
+
+__all__ = ["Executor"]

@@ -1,0 +1,5 @@
+"""``prefect.executors.local``."""
+
+from loopline.executors import LocalExecutor
+
+__all__ = ["LocalExecutor"]

@@ -1,0 +1,5 @@
+"""``prefect.storage.base``."""
+
+from loopline.compat.prefect.storage import Storage
+
+__all__ = ["Storage"]

@@ -1,0 +1,5 @@
+"""``prefect.storage.local``."""
+
+from loopline.compat.prefect.storage import Local
+
+__all__ = ["Local"]

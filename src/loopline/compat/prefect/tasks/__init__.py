@@ -1,0 +1,5 @@
+"""Prefect 1's library of tasks, as far as it is here; see ``refusals``."""
+
+from loopline.flows.task import Task
+
+__all__ = ["Task"]

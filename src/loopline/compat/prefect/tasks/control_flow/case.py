@@ -1,0 +1,5 @@
+"""``prefect.tasks.control_flow.case``."""
+
+from loopline.flows.control_flow import case
+
+__all__ = ["case"]

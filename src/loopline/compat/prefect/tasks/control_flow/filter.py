@@ -1,0 +1,5 @@
+"""``prefect.tasks.control_flow.filter``."""
+
+from loopline.flows.control_flow import FilterTask
+
+__all__ = ["FilterTask"]

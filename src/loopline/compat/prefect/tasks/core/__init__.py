@@ -1,0 +1,3 @@
+"""``prefect.tasks.core``."""
+
+__all__ = []

@@ -1,0 +1,5 @@
+"""``prefect.tasks.prefect.flow_run_cancel``."""
+
+from loopline.tasks.flow_runs import CancelFlowRun
+
+__all__ = ["CancelFlowRun"]
