@@ -247,6 +247,16 @@ def test_a_flow_is_found_by_a_part_of_its_name(shell: Shell) -> None:
     assert "loopline flows list" in ran.err
 
 
+def test_the_next_times_of_a_schedule_are_shown_in_both_time_zones(shell: Shell) -> None:
+    shown = shell("flows", "schedule", "preview", FLOW, "-n", "3", "--after", "2022-03-12T00:00Z")
+    assert "YOUR TIME" in shown.out
+    assert "UTC" in shown.out
+    found = shell("flows", "schedule", "preview", FLOW, "-n", "3", "--json").json
+    assert len(found["times"]) == 3
+    assert found["times"] == sorted(found["times"], key=lambda time: str(time["at"]))
+    assert shell("flows", "schedule", "preview", FLOW, "--after", "noon").code == 1
+
+
 def test_a_schedule_is_switched_off_and_on(shell: Shell) -> None:
     assert "is off now" in shell("flows", "schedule", "off", FLOW).out
     assert "off: every 5 hours" in shell("flows", "list").out

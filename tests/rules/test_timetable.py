@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopline.errors import InvalidInputError
-from loopline.records.schedules import Clock, CronClock, IntervalClock, ScheduleSpec
+from loopline.records.schedules import (
+    Clock,
+    CronClock,
+    IntervalClock,
+    ScheduleFunction,
+    ScheduleSpec,
+)
 from loopline.rules.timetable import check_schedule, find_zone, next_times, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEW_YORK = ZoneInfo("America/New_York")
 ANCHOR = datetime(2019, 1, 1, tzinfo=UTC)
@@ -230,3 +240,103 @@ def test_a_schedule_is_the_union_of_its_clocks(
     both = ScheduleSpec(clocks=[*first.clocks, *second.clocks])
     parts = {*instants(first, after, 20), *instants(second, after, 20)}
     assert instants(both, after, 20) == sorted(parts)[:20]
+
+
+#: Filters as data, and what they mean, told by nothing of ours.
+FILTERS: dict[str, tuple[dict[str, Any], Callable[[datetime], bool]]] = {
+    "is_weekday": ({}, lambda at: at.weekday() < 5),
+    "is_weekend": ({}, lambda at: at.weekday() in {5, 6}),
+    "is_month_start": ({}, lambda at: at.day == 1),
+    "is_month_end": ({}, lambda at: (at + timedelta(days=1)).day == 1),
+    "is_day_of_week": ({"day_of_week": 2}, lambda at: at.strftime("%a") == "Wed"),
+    "on_date": ({"month": 11, "day": 6}, lambda at: f"{at:%m-%d}" == "11-06"),
+    "between_dates": (
+        {"start_month": 10, "start_day": 30, "end_month": 3, "end_day": 15},
+        lambda at: f"{at:%m-%d}" >= "10-30" or f"{at:%m-%d}" <= "03-15",
+    ),
+    "at_time": ({"t": "01:30:00"}, lambda at: f"{at:%H:%M:%S}" == "01:30:00"),
+    "between_times": (
+        {"start": "22:00:00", "end": "01:20:00"},
+        lambda at: f"{at:%H:%M:%S}" >= "22:00:00" or f"{at:%H:%M:%S}" <= "01:20:00",
+    ),
+    "between_datetimes": (
+        {"start": "2022-03-13T00:00:00+00:00", "end": "2024-01-01T00:00:00+00:00"},
+        lambda at: datetime(2022, 3, 13, tzinfo=UTC) <= at <= datetime(2024, 1, 1, tzinfo=UTC),
+    ),
+    "on_datetime": (
+        {"dt": "2022-11-06T05:30:00+00:00"},
+        lambda at: at == datetime(2022, 11, 6, 5, 30, tzinfo=UTC),
+    ),
+}
+NAMES = st.lists(st.sampled_from(sorted(FILTERS)), max_size=2)
+CHANGES = st.sampled_from(
+    [datetime(2022, 3, 11, tzinfo=UTC), datetime(2022, 11, 4, tzinfo=UTC),
+     datetime(2022, 12, 30, tzinfo=UTC), datetime(2024, 2, 27, tzinfo=UTC)]
+)  # fmt: skip
+
+
+@given(clock=CRONS | INTERVALS, names=NAMES, either=NAMES, none=NAMES, after=CHANGES | TIMES)
+def test_filters_pass_what_asking_about_each_time_of_the_clock_passes(
+    clock: Clock, names: list[str], either: list[str], none: list[str], after: datetime
+) -> None:
+    unfiltered = instants(ScheduleSpec(clocks=[clock]), after, 400)
+    zone = find_zone(clock.timezone)
+
+    def passes(name: str, at: datetime) -> bool:
+        return FILTERS[name][1](at.astimezone(zone))
+
+    expected = [
+        at
+        for at in unfiltered
+        if all(passes(name, at) for name in names)
+        and (not either or any(passes(name, at) for name in either))
+        and not any(passes(name, at) for name in none)
+    ]
+    chosen = [
+        [ScheduleFunction(name=name, arguments=FILTERS[name][0]) for name in group]
+        for group in (names, either, none)
+    ]
+    spec = ScheduleSpec(
+        clocks=[clock], filters=chosen[0], or_filters=chosen[1], not_filters=chosen[2]
+    )
+    found = instants(spec, after, len(expected) + 1)
+    assert found[: len(expected)] == expected
+    assert all(at > unfiltered[-1] for at in found[len(expected) :])
+
+
+@given(
+    clock=CRONS | INTERVALS,
+    adjustments=st.lists(
+        st.sampled_from(["next_weekday", *(f"add {hours}" for hours in (-30, 1, 24))]),
+        min_size=1, max_size=2,
+    ),
+    after=CHANGES | TIMES,
+)  # fmt: skip
+def test_adjusted_times_are_all_those_later_than_asked_for_in_order(
+    clock: Clock, adjustments: list[str], after: datetime
+) -> None:
+    zone = find_zone(clock.timezone)
+
+    def moved(at: datetime) -> datetime:
+        for adjustment in adjustments:
+            if adjustment == "next_weekday":
+                local = at.astimezone(zone)
+                while local.weekday() > 4:
+                    local = local.replace(fold=0) + timedelta(days=1)
+                at = local.astimezone(UTC)
+            else:
+                at += timedelta(hours=int(adjustment.split()[1]))
+        return at
+
+    before = after - timedelta(days=10)
+    plain = instants(ScheduleSpec(clocks=[clock]), before, 3000)
+    sure = min(plain[-1] - timedelta(days=5), after + timedelta(days=20))
+    expected = sorted({at for each in plain if after < (at := moved(each)) < sure})
+    functions = [
+        ScheduleFunction(name="next_weekday")
+        if each == "next_weekday"
+        else ScheduleFunction(name="add", arguments={"seconds": 3600 * int(each.split()[1])})
+        for each in adjustments
+    ]
+    spec = ScheduleSpec(clocks=[clock], adjustments=functions)
+    assert instants(spec, after, len(expected)) == expected
