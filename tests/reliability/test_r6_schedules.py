@@ -14,7 +14,8 @@ import pytest
 
 from loopline.backend.local import LocalBackend
 from loopline.records import operations as ops
-from loopline.records.flows import FlowCode, FlowGraph
+from loopline.records.facts import FlowRunState
+from loopline.records.flows import FlowCode, FlowGraph, StateKind
 from loopline.records.schedules import (
     Clock,
     CronClock,
@@ -114,10 +115,18 @@ class Schedulers:
 
 
 def claim_all(backend: LocalBackend) -> list[tuple[str, int]]:
-    """Take all that is due: the flow's name and the due time of each."""
+    """Take all that is due, and end it: the flow's name and the due time of each."""
     claimed = []
-    while lease := backend.call(ops.ClaimFlowRun(worker="night", lease_s=1e6)):
-        claimed.append((lease.flow_run.flow_name, lease.flow_run.scheduled_ms))
+    while lease := backend.call(ops.ClaimFlowRun(worker="night", lease_s=3600.0)):
+        run = lease.flow_run
+        ended = FlowRunState(
+            flow_run_id=run.flow_run_id,
+            state=StateKind.SUCCESS,
+            at_ms=run.scheduled_ms,
+            token=lease.token,
+        )
+        backend.call(ops.RecordFacts(facts=[ended]))
+        claimed.append((run.flow_name, run.scheduled_ms))
     return claimed
 
 
