@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ["README.md", "docs/tracking.md", "docs/flows.md"]
+GUIDES = ["README.md", "docs/tracking.md", "docs/flows.md", "docs/schedules.md"]
 #: Commands that go on until they are stopped, ask a network, or belong to the next guide.
 NOT_HERE = ("loopline up", "loopline models promote", "loopline flows run")
 

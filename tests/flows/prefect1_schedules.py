@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
     schedule: Any
     after: datetime
-    count: int = 4
+    most: int = 4
 
 
 def cases(package: Any, at: Callable[..., datetime]) -> dict[str, Case]:  # noqa: ANN401, PLR0915
@@ -155,7 +155,7 @@ def answers(made: dict[str, Case]) -> dict[str, list[list[Any]]]:
     return {
         name: [
             [event.start_time.isoformat(), event.parameter_defaults, event.labels]
-            for event in case.schedule.next(case.count, after=case.after, return_events=True)
+            for event in case.schedule.next(case.most, after=case.after, return_events=True)
         ]
         for name, case in made.items()
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -158,6 +160,60 @@ def test_a_clock_gives_parameters_and_the_caller_overrules_them() -> None:
         note(Parameter("month"), Parameter("depth"))
     flow.run(depth=5)
     assert seen == [("2022-03", 5)]
+
+
+@pytest.mark.usefixtures("home")
+def test_clocks_with_other_values_run_the_flow_twice_at_one_time() -> None:
+    seen = []
+
+    @task
+    def note(month: str) -> None:
+        seen.append((month, context.scheduled_start_time))
+
+    start = datetime.now(UTC) + timedelta(seconds=0.2)
+    clocks = [
+        IntervalClock(
+            timedelta(days=1),
+            start,
+            start + timedelta(hours=1),
+            parameter_defaults={"month": month},
+        )
+        for month in ("2022-03", "2022-04", "2022-03")
+    ]
+    with Flow("scheduled", schedule=Schedule(clocks)) as flow:
+        note(Parameter("month"))
+    flow.run()
+    assert seen == [("2022-03", start), ("2022-04", start)]
+
+
+def test_ctrl_c_ends_the_waiting_without_a_traceback(tmp_path: Path) -> None:
+    script = """
+        from datetime import timedelta
+        from loopline import Flow, task
+        from loopline.schedules import IntervalSchedule
+
+        @task
+        def nothing():
+            pass
+
+        with Flow("taxifare", schedule=IntervalSchedule(interval=timedelta(days=900))) as flow:
+            nothing()
+        state = flow.run()
+        print(type(state).__name__, state.message)
+    """
+    environment = {**os.environ, "LOOPLINE_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert waiting.stdout is not None
+    assert "runs every 900 days" in waiting.stdout.readline()
+    assert "runs next at" in waiting.stdout.readline()
+    waiting.send_signal(signal.SIGINT)
+    said, wrong = waiting.communicate(timeout=30)
+    assert wrong == ""
+    assert waiting.returncode == 0
+    assert said.splitlines()[-1].startswith("Scheduled It was stopped")
 
 
 @pytest.mark.usefixtures("home")
