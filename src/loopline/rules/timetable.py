@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import InvalidInputError
 from loopline.records.base import Record
+from loopline.records.schedules import OwnClock
 from loopline.rules.timetable_adjustments import Adjustments, compile_adjustments
 from loopline.rules.timetable_clocks import clock_instants
 from loopline.rules.timetable_filters import NEVER, Filters, compile_filters
@@ -29,7 +30,7 @@ from loopline.rules.timetable_zones import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from loopline.records.schedules import Clock, ScheduleSpec
+    from loopline.records.schedules import Clock, ScheduleFunction, ScheduleSpec
 
 __all__ = ["CATCH_UP", "ScheduledTime", "check_schedule", "find_zone", "next_times", "parse_time"]
 
@@ -112,7 +113,8 @@ def next_times(
 def check_schedule(spec: ScheduleSpec) -> None:
     """Refuse a schedule that cannot be computed, or a clock of it that never fires.
 
-    Of what is a user's own code nothing is asked.
+    Of what is a user's own code nothing is asked, and of the clocks before it only whether they
+    can be computed.
 
     Raises:
         InvalidInputError: Naming the clock's field that is wrong and what would be right.
@@ -124,6 +126,7 @@ def check_schedule(spec: ScheduleSpec) -> None:
         msg = f"jitter must be from 0 s to 26 hours, not {spec.jitter_s:g} s."
         raise InvalidInputError(msg)
     if spec.own_code:
+        _check_rest(spec)
         return
     for clock in spec.clocks:
         alone = _replaced(spec, clock)
@@ -134,6 +137,28 @@ def check_schedule(spec: ScheduleSpec) -> None:
                 "or leave it out."
             )
             raise InvalidInputError(msg)
+
+
+def _check_rest(spec: ScheduleSpec) -> None:
+    """Check of a schedule what is data."""
+
+    def known(functions: list[ScheduleFunction]) -> list[ScheduleFunction]:
+        return [function for function in functions if not function.own]
+
+    rest = type(spec)(
+        filters=known(spec.filters),
+        or_filters=known(spec.or_filters),
+        not_filters=known(spec.not_filters),
+        adjustments=known(spec.adjustments),
+    )
+    compile_filters(rest, {})
+    compile_adjustments(rest, {})
+    for clock in spec.clocks:
+        find_zone(clock.timezone)
+        for text in filter(None, (clock.start, clock.end)):
+            parse_time(text)
+        if not isinstance(clock, OwnClock):
+            next(clock_instants(clock, _EPOCH, {}), None)
 
 
 def _replaced(spec: ScheduleSpec, clock: Clock) -> ScheduleSpec:

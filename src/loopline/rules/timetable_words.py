@@ -133,7 +133,7 @@ def _dates(dates: list[str], zone: str) -> str:
     first = sorted(dates, key=parse_time)[:_MOST_DATES]
     words = ", ".join(_day_and_time(date, zone) for date in first)
     more = len(dates) - len(first)
-    return f"on {words}" + (f" and {more} more times" if more else "")
+    return f"on {words}" + (f" and {more} more" if more > 0 else "")
 
 
 def _adjustment(function: ScheduleFunction) -> str:

@@ -38,9 +38,11 @@ _run = schema.flow_run
 
 #: Schedulers look every few seconds; one that looked so long ago was not there.
 AWAY_MS = 120_000
-#: How far back the newest due time that passed unseen is looked for.
-LOOK_BACK_MS = 24 * 3600 * 1000
+#: How far back the newest due time that passed unseen is looked for: near first, for a schedule
+#: may fire each second.
+LOOK_BACK_MS = (60_000, 3_600_000, 24 * 3_600_000)
 _PAGE = 1000
+_MOST_PAGES = 100
 #: Due times that a worker may bring at once.
 _MOST_BROUGHT = 2000
 
@@ -97,7 +99,7 @@ def list_own_schedules(
     for flow in _open_flows(connection, now_ms, now_ms + int(call.ahead_s * 500)):
         version = version_record(connection, flow.flow_version_id)
         if version.schedule is not None and version.schedule.own_code:
-            after_ms = max(min(flow.materialised_ms, now_ms), now_ms - LOOK_BACK_MS)
+            after_ms = max(min(flow.materialised_ms, now_ms), now_ms - LOOK_BACK_MS[-1])
             found.append(OwnSchedule(flow_version=version, after_ms=after_ms, until_ms=until_ms))
     return found
 
@@ -215,15 +217,19 @@ def _make_due(
 
 def _missed(compute: Compute, reached_ms: int, now_ms: int) -> list[ScheduledTime]:
     """Find the newest due time that passed unseen, if there is one, with all that fire then."""
-    after = _at(max(reached_ms, now_ms - LOOK_BACK_MS))
-    newest: list[ScheduledTime] = []
-    while times := compute(after, _PAGE):
-        passed = [time for time in times if _ms(time.at) <= now_ms]
-        newest = [time for time in passed if time.at == passed[-1].at] or newest
-        if len(passed) < len(times) or len(times) < _PAGE:
-            break
-        after = passed[-1].at
-    return newest
+    for look_back_ms in LOOK_BACK_MS:
+        after = _at(max(reached_ms, now_ms - look_back_ms))
+        newest: list[ScheduledTime] = []
+        for _ in range(_MOST_PAGES):
+            times = compute(after, _PAGE)
+            passed = [time for time in times if _ms(time.at) <= now_ms]
+            newest = [time for time in passed if time.at == passed[-1].at] or newest
+            if len(passed) < len(times) or len(times) < _PAGE:
+                break
+            after = passed[-1].at
+        if newest or now_ms - look_back_ms <= reached_ms:
+            return newest
+    return []
 
 
 def _drop_waiting(
