@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.flows.recording import ListRecorder
 from tests.flows.running import kinds, result, run
 
 from loopline.errors import FlowBuildError
+from loopline.executors import LocalDaskExecutor
 from loopline.flows import (
     FilterTask,
     Flow,
@@ -20,6 +22,7 @@ from loopline.flows import (
     switch,
     task,
 )
+from loopline.flows.engine import run_flow
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
@@ -325,3 +328,31 @@ def test_a_resource_needs_no_setup_and_takes_options_for_its_tasks(diary: type[D
 def test_a_resource_needs_a_flow() -> None:
     with pytest.raises(FlowBuildError, match="outside a flow"):
         Cluster(4)
+
+
+# --- everywhere ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_control_flow_is_the_same_in_threads_and_processes(scheduler: str) -> None:
+    class Folder:
+        def setup(self) -> int:
+            return 2
+
+        def cleanup(self, resource: int) -> None:
+            """Nothing is left of it."""
+
+    manager = resource_manager(Folder)
+    with Flow("everywhere") as flow, manager() as two:
+        many = FilterTask()(inc.map([1, two, two * 2]))
+        with case(choose("xgb"), "xgb"):
+            xgb = train("xgb")
+        with case(choose("xgb"), "cat"):
+            cat = train("cat")
+        model = merge(cat, xgb)
+        found = {"model": model, "most": many[-1]}
+        told = task(lambda told: sorted(told.items()))(found)
+    executor = LocalDaskExecutor(scheduler=scheduler, num_workers=2)
+    state = run_flow(flow, recorder=ListRecorder(), executor=executor)
+    assert state.is_successful()
+    assert state.result[told].result == [("model", "trained xgb"), ("most", 5)]
