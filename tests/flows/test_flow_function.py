@@ -109,6 +109,18 @@ def test_a_failure_is_raised_with_its_cause_and_the_states() -> None:
     assert caught.value.state.is_failed()  # type: ignore[attr-defined]
 
 
+def test_it_takes_the_options_of_a_flow() -> None:
+    told: list[str] = []
+
+    @flow(on_failure=lambda failed, state: told.append(f"{failed.name}: {state.is_failed()}"))
+    def failing() -> int:
+        model: int = fail([1])
+        return model
+
+    assert failing.run().is_failed()
+    assert told == ["failing: True"]
+
+
 def test_what_needs_a_value_is_refused_when_the_function_is_decorated() -> None:
     with pytest.raises(TaskValueError, match=r"with case\("):
 

@@ -209,6 +209,8 @@ def test_a_flow_is_described_as_data_and_by_a_hash_of_it() -> None:
     assert described["constants"] == {"train-1": {"depth": 2}}
     assert described["reference_tasks"] == ["notify-1"]
     assert described["tasks"][2]["inputs"]["depth"] == {"type": "int", "required": False}
+    cached = task(cache_for=60, cache_key="fares", retry_delay=[1, 2])(lambda: 1).serialize()
+    assert (cached["cache_for"], cached["cache_key"], cached["retry_delay"]) == (60.0, "fares", 1.0)
     assert flow.serialized_hash() == Built().flow.serialized_hash()
     other = Built()
     other.flow.add_edge(other.rows, other.told)

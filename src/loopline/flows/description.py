@@ -48,6 +48,9 @@ def describe_task(task: Task, slug: str | None = None) -> dict[str, Any]:
         "timeout": _seconds(task.timeout),
         "trigger": trigger_name(task.trigger),
         "skip_on_upstream_skip": task.skip_on_upstream_skip,
+        "cache_for": _seconds(task.cache_for),
+        "cache_key": task.cache_key,
+        "cache_validator": getattr(task.cache_validator, "__qualname__", None),
     }
 
 

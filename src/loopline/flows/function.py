@@ -21,11 +21,14 @@ from loopline.flows.inputs import fill
 from loopline.flows.parameter import DateTimeParameter, Parameter, no_default
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from loopline.flows.executors.base import Executor
+    from loopline.flows.handlers import StateHandler
+    from loopline.flows.result_types import ResultType
     from loopline.flows.schedules import Schedule
     from loopline.flows.states import State
+    from loopline.records.automations import FlowTrigger
 
 __all__ = ["FlowFunction", "TypedParameter", "flow"]
 
@@ -189,6 +192,10 @@ def flow(
     executor: Executor | None = None,
     run_config: object = None,
     storage: object = None,
+    state_handlers: Iterable[StateHandler] | None = None,
+    on_failure: Callable[[Any, State], object] | None = None,
+    result: ResultType | None = None,
+    triggers: Iterable[FlowTrigger] = (),
 ) -> Callable[[Callable[P, R]], FlowFunction[P, R]]: ...
 
 
