@@ -216,7 +216,7 @@ def test_a_skipped_child_skips_what_takes_its_place_when_flattened() -> None:
     assert [child.kind for child in state.result[each].map_states] == [
         StateKind.SUCCESS, StateKind.SKIPPED, StateKind.SUCCESS,
     ]  # fmt: skip
-    assert state.result[none].map_states == []
+    assert state.result[none].result == []
 
 
 def test_apply_map_adds_to_a_flow_that_is_given() -> None:
