@@ -12,8 +12,6 @@ from loopline.server.pages.html import Child, Markup, join, tag
 from loopline.server.pages.parts import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from loopline.records.flow_artifacts import FlowArtifact
 
 __all__ = ["flow_artifacts"]
@@ -21,7 +19,7 @@ __all__ = ["flow_artifacts"]
 MOST_ROWS = 100
 
 
-def flow_artifacts(artifacts: Sequence[FlowArtifact]) -> Markup | None:
+def flow_artifacts(artifacts: list[FlowArtifact]) -> Markup | None:
     """Show artifacts one below the other; None when there are none.
 
     Markdown is shown as it was written: what a task wrote must not become markup of this page.
