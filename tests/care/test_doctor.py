@@ -21,8 +21,10 @@ from loopline.care.doctor.findings import Finding, Level
 from loopline.journal.journal import Journal, read_meta
 from loopline.journal.stream import segment_path
 from loopline.records import facts as f
+from loopline.records import operations as ops
 from loopline.settings import Address
 from loopline.store.holders import LOCKS
+from loopline.store.keyring import KEY_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +54,15 @@ def test_a_home_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     assert told["home.exists"].level is Level.PROBLEM
     assert "loopline init" in told["home.exists"].next
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_key_of_secrets_that_others_may_read_is_told(story: Story) -> None:
+    story.backend.call(ops.SetSecret(name="LOT", value="the key of the taxi lot"))
+    assert "home.secret-key" not in found(story.address)
+    (story.home / KEY_FILE).chmod(0o640)
+    told = found(story.address)["home.secret-key"]
+    assert told.level is Level.WARNING
+    assert "chmod 600" in told.next
 
 
 def test_a_flipped_bit_in_a_file_is_found_and_its_run_named(story: Story) -> None:

@@ -45,9 +45,13 @@ def fill(backend: Backend, folder: Path) -> None:
     backend.call(ops.SetModelTags(name=story.MODEL, tags={"team": "fares"}))
     backend.call(
         ops.CreateWebhook(
-            name="ci", url="https://ci.example/hook", events=["model_version_tag.set"]
+            name="ci",
+            url="https://ci.example/hook",
+            events=["model_version_tag.set"],
+            secret="hush",  # noqa: S106 - made up
         )
     )
+    backend.call(ops.SetSecret(name="LOT", value="the key of the taxi lot"))
     backend.call(ops.SetVersionTags(name=story.MODEL, version=5, tags={"gate": "passed"}))
     backend.call(
         ops.RegisterVersion(
@@ -108,7 +112,9 @@ def content_of(backend: Backend) -> dict[str, Any]:
     flows = call(ops.ListFlows())
     flow_runs = call(ops.ListFlowRuns()).flow_runs
     hooks = call(ops.ListWebhooks())
+    secrets = call(ops.ListSecrets())
     found = {
+        "secrets": secrets,
         "webhooks": hooks,
         "deliveries": [
             call(ops.ListWebhookDeliveries(webhook_id=hook.webhook_id)) for hook in hooks
@@ -140,6 +146,8 @@ def content_of(backend: Backend) -> dict[str, Any]:
         "flows": [call(ops.GetFlow(project=flow.project, name=flow.name)) for flow in flows],
         "flow_runs": {run.flow_run_id: _flow_run(backend, run.flow_run_id) for run in flow_runs},
     }
+    # Last, for the log tells who got them.
+    found["values"] = [call(ops.GetSecret(name=secret.name)).value for secret in secrets]
     return dict(_plain(msgspec.to_builtins(found)))
 
 

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select
 from tests.releases.content import content_of, fill, missing_in
-from tests.releases.keep import CONTENT, FOLDER, KINDS
+from tests.releases.keep import CONTENT, FOLDER, KINDS, SECRET_KEY
 
 from loopline.backend.local import LocalBackend
 from loopline.care.restore import check_backup, restore
@@ -54,6 +54,7 @@ def test_a_store_of_every_release_opens_and_holds_what_it_held(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("LOOPLINE_SECRET_KEY", SECRET_KEY)
     monkeypatch.setenv("HOME", str(tmp_path))  # A PostgreSQL's files lie in the user's home.
     address = Address("home", str(tmp_path / ".loopline"))
     if kind == "postgresql":

@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import socket
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from loopline.disk import has_room
 from loopline.journal.journal import try_lock
 from loopline.journal.segment import can_map, file_system
 from loopline.rules.words import duration_words, size_words
+from loopline.store.keyring import KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,7 @@ def examine_home(home: Path) -> Iterator[Finding]:
     yield _file_system(home)
     yield _mapping(home)
     yield _clock(home)
+    yield from _secret_key(home)
     yield examine_room("home.room", home)
 
 
@@ -157,3 +160,20 @@ def _clock(home: Path) -> Finding:
             "Set both by NTP.",
         )
     return fine("home.clock", "This machine's clock and the disk's agree.")
+
+
+def _secret_key(home: Path) -> Iterator[Finding]:
+    path = home / KEY_FILE
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return  # None was needed yet, or it is elsewhere.
+    if mode & 0o077:
+        yield warning(
+            "home.secret-key",
+            f"Others may read {path}, which opens the secrets of this home.",
+            "Whoever has it and the database has them.",
+            f"Take it back: chmod 600 {path}; if others were there, set the secrets anew.",
+        )
+    else:
+        yield fine("home.secret-key", "The key of secrets is for its owner alone.")
