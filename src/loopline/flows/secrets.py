@@ -2,7 +2,9 @@
 
 ``Secret("SLACK_WEBHOOK_URL").get()`` looks, in this order, at ``context.secrets`` of a ``with
 context(secrets=...)`` block, at the variable ``LOOPLINE__CONTEXT__SECRETS__SLACK_WEBHOOK_URL``
-of the environment, and at what ``use_store`` plugged in.
+of the environment, at what ``use_store`` plugged in, and in the store that is recorded to, where
+`loopline secrets set` keeps them. What was got is hidden from then on in whatever this process
+records.
 """
 
 from __future__ import annotations
@@ -51,6 +53,20 @@ def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON
         return text
 
 
+def _hide(value: Any) -> None:  # noqa: ANN401 - text, or what JSON says
+    """Let no text of a secret be recorded."""
+    from loopline.backend.masking import never_record
+
+    if isinstance(value, str):
+        never_record(value)
+    elif isinstance(value, dict):
+        for each in value.values():
+            _hide(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _hide(each)
+
+
 class Secret:
     """A secret, by name; nothing of it is read before ``get``.
 
@@ -67,6 +83,11 @@ class Secret:
         Raises:
             NotFoundError: There is none of this name.
         """
+        value = self._look_up()
+        _hide(value)
+        return value
+
+    def _look_up(self) -> Any:  # noqa: ANN401 - as get
         given = run_values.get().get("secrets")
         if given is not None and self.name in given:
             return given[self.name]
@@ -78,8 +99,17 @@ class Secret:
                 return look_up(self.name)
             except KeyError:
                 pass
-        msg = f"No secret {self.name!r}. Set the environment variable {_PREFIX}{self.name}."
-        raise NotFoundError(msg)
+        from loopline.backend.masking import fetch_secret
+        from loopline.backend.recorder import get_recorder
+
+        try:
+            return _parse(fetch_secret(get_recorder().backend, self.name))
+        except NotFoundError as error:
+            msg = (
+                f"No secret {self.name!r}. Keep one with `loopline secrets set {self.name}`, or "
+                f"set the environment variable {_PREFIX}{self.name}."
+            )
+            raise NotFoundError(msg) from error
 
     def exists(self) -> bool:
         """Tell whether there is one of this name."""
