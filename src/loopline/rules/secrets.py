@@ -160,6 +160,7 @@ SHAPES = re.compile(
   | \bSG\.[\w\-]{16,}\.[\w\-]{16,}                           # SendGrid
   | \bdapi[0-9a-f]{32} | \bdop_v1_[0-9a-f]{32,}              # Databricks, DigitalOcean
   | \bAGE-SECRET-KEY-1[0-9A-Z]{20,}
+  | \bloopline_[\w\-]{40,}                                  # Our own
   | (?<=AccountKey=)[^;"'\s]+ | (?<=SharedAccessKey=)[^;"'\s]+  # Azure
   | (?i:(?<=[?&;]sig=)|(?<=[?&;]signature=)|(?<=-signature=)|(?<=-security-token=))
     [^&;\s"'<>\#]{8,}                                        # Addresses that open by themselves
