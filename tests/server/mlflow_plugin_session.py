@@ -32,14 +32,14 @@ def record() -> dict[str, object]:
         mlflow.log_params({"model": "linear", "note": "of mlflow-artifacts:/x"})
         for step in range(3):
             mlflow.log_metric("rmse", 4.0 - step, step=step)
-        mlflow.log_metric("late", 1.0, synchronous=False)
+        late = mlflow.log_metric("late", 1.0, synchronous=False)
         mlflow.log_dict({"a": [1, 2]}, "notes/facts.json")
         Path("large.bin").write_bytes(os.urandom(9_000_000))
         mlflow.log_artifact("large.bin")
         with mlflow.start_run(nested=True):
             mlflow.set_tag("child", "yes")
         mlflow.sklearn.log_model(model, "model", registered_model_name=NAME)
-    mlflow.flush_async_logging()
+    late.wait()
     client = MlflowClient()
     client.transition_model_version_stage(NAME, "1", "Production", archive_existing_versions=True)
     client.set_registered_model_alias(NAME, "champion", "1")

@@ -183,6 +183,26 @@ def test_an_event_is_told_and_signed(url: str, receiver: Receiver) -> None:
     assert delivery.delivery_id == told.headers["X-MLflow-Delivery-Id"]
 
 
+def test_a_model_that_its_first_version_makes_is_told_of_once(url: str, receiver: Receiver) -> None:
+    version = {"entity": "MODEL_VERSION", "action": "CREATED"}
+    webhook_id = make(url, receiver.url, events=[CREATED, version])
+    backend = HttpBackend(Address("http", url))
+    call(url, "registered-models/create", name="made")
+    backend.call(ops.RegisterVersion(name="made", allow_empty=True))
+    for _ in range(2):
+        backend.call(ops.RegisterVersion(name="by the way", allow_empty=True))
+        backend.call(ops.RegisterVersion(name="by the way", allow_empty=True))
+        backend.call(ops.DeleteModel(name="by the way"))
+    backend.close()
+    settled(url, webhook_id)
+    told = sorted(
+        (said["data"]["name"], said["entity"])
+        for said in (json.loads(each.body) for each in receiver.wait(8))
+    )
+    once = [("by the way", "model_version")] * 4 + [("by the way", "registered_model")] * 2
+    assert told == [*once, ("made", "model_version"), ("made", "registered_model")]
+
+
 def test_a_secret_is_never_answered(url: str, receiver: Receiver) -> None:
     webhook_id = make(url, receiver.url, secret="canary-of-a-secret")  # noqa: S106 - made up
     for path in ("webhooks", f"webhooks/{webhook_id}"):

@@ -131,12 +131,33 @@ def announce(store: Store, connection: Connection, call: object, answer: object)
             "at_ms": now_ms,
             "due_ms": now_ms,
         }
-        for event, data in telling(call, answer)
+        for event, data in [*_of_new_model(connection, call, answer), *telling(call, answer)]
         for row in active
         if event in row.events.split()
     ]
     if rows:
         connection.execute(insert(_delivery), rows)
+
+
+def _of_new_model(connection: Connection, call: object, answer: Any) -> list[Said]:  # noqa: ANN401
+    """Tell of a model that its first version made: nobody has made it before, as a command."""
+    if not isinstance(call, ops.RegisterVersion | ops.CopyVersion) or answer.version != 1:
+        return []
+    event, model = schema.version_event, schema.model
+    made = (
+        select(event.c.name)
+        .join(model, model.c.name == event.c.name)
+        .where(
+            event.c.name == answer.name,
+            event.c.version == 0,
+            event.c.kind == "created",
+            event.c.at_ms >= model.c.created_ms,  # Not another of the name, gone since.
+        )
+    )
+    if connection.execute(made.limit(1)).first() is not None:
+        return []
+    said = {"name": answer.name, "tags": {}, "description": None}
+    return [("registered_model.created", said)]
 
 
 def body_of(event: str, data: dict[str, Any], at_ms: int) -> str:
