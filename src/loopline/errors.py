@@ -163,7 +163,7 @@ class NotSignedInError(ForbiddenError):
     """The server wants to know who asks, and what was sent does not say so."""
 
     status = 401
-    code = "CUSTOMER_UNAUTHORIZED"  # The one that clients of every MLflow know.
+    code = "UNAUTHENTICATED"
 
 
 class BackendUnavailableError(LooplineError):

@@ -89,7 +89,7 @@ def test_a_token_and_a_password_let_programs_in(team: Team) -> None:
         answer = ask(team.url, "GET", READ, headers=headers)
         assert answer.status == 401, headers
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-        assert "CUSTOMER_UNAUTHORIZED" in answer.text
+        assert "UNAUTHENTICATED" in answer.text
 
 
 def test_our_own_client_signs_in_from_the_environment(

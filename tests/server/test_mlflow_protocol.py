@@ -163,6 +163,13 @@ def test_errors_have_mlflows_code_status_and_words(
     assert words in body["message"]
 
 
+def test_codes_that_mlflow_1_does_not_know_are_ones_that_it_does(url: str) -> None:
+    for version, code in (("1.30.1", "ENDPOINT_NOT_FOUND"), ("2.9.2", "NOT_IMPLEMENTED")):
+        headers = {"User-Agent": f"mlflow-python-client/{version}"}
+        answer = ask(url, "GET", "/api/3.0/mlflow/traces/search", headers=headers)
+        assert (answer.status, json.loads(answer.body)["error_code"]) == (501, code)
+
+
 def test_a_body_that_is_no_json_is_400(url: str) -> None:
     path = f"{BASE}runs/create"
     for body, headers, words in (

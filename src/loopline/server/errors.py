@@ -24,6 +24,7 @@ __all__ = [
     "UnsupportedMediaTypeError",
     "answer_of",
     "body_of",
+    "code_for",
     "error_response",
     "plain_error",
     "sentence_of",
@@ -32,6 +33,14 @@ __all__ = [
 
 log = logging.getLogger("loopline.server")
 
+#: How MLflow 1's client says who it is, the codes it does not know, and what to say instead:
+#: any other makes it fail by a ``ValueError`` of its own.
+_MLFLOW_1 = "mlflow-python-client/1."
+_FOR_MLFLOW_1 = {
+    "NOT_IMPLEMENTED": "ENDPOINT_NOT_FOUND",
+    "RESOURCE_EXHAUSTED": "TEMPORARILY_UNAVAILABLE",
+    "UNAUTHENTICATED": "CUSTOMER_UNAUTHORIZED",
+}
 #: Seconds a client waits before it asks again, said with 429, 503 and 507.
 RETRY_AFTER_S = 1
 
@@ -119,6 +128,13 @@ def sentence_of(error: Exception) -> tuple[int, str]:
     return 500, f"Something went wrong inside the server. Its log has the details: fault {fault}."
 
 
+def code_for(request: Request, code: str) -> str:
+    """Choose the code of an error that the client of a request knows."""
+    if code in _FOR_MLFLOW_1 and request.headers.get("user-agent", "").startswith(_MLFLOW_1):
+        return _FOR_MLFLOW_1[code]
+    return code
+
+
 def plain_error(status: int, code: str, message: str, **more: object) -> Response:
     """Make an error answer in JSON."""
     body = {"error_code": code, "message": message, **more}
@@ -139,7 +155,8 @@ def answer_of(method: str, path: str, error: Exception) -> Response:
     known = translate(error)
     if known is not None and known.status != 500:  # noqa: PLR2004 - HTTP
         body = body_of(known)
-        answer = plain_error(known.status, body.pop("error_code"), body.pop("message"), **body)
+        code = code_for(request, body.pop("error_code"))
+        answer = plain_error(known.status, code, body.pop("message"), **body)
         if isinstance(known, TooManyTriesError):
             answer.headers["Retry-After"] = str(known.retry_after_s)
         return answer

@@ -10,7 +10,7 @@ from starlette.routing import Match
 
 from loopline.server import wire
 from loopline.server.callers import PermittedCommits
-from loopline.server.errors import plain_error
+from loopline.server.errors import code_for, plain_error
 from loopline.server.guarded import GuardedRoute
 from loopline.server.mlflow.artifacts import ARTIFACTS, artifact_routes
 from loopline.server.mlflow.direct import DirectFiles, direct_routes
@@ -175,7 +175,7 @@ async def _unsupported(request: Request) -> Response:
     family = path.partition("api/")[2]
     if family.startswith(UNSUPPORTED):
         message = f"{path[:200]} is not supported by this server. {speaks}"
-        return plain_error(501, "NOT_IMPLEMENTED", message)
+        return plain_error(501, code_for(request, "NOT_IMPLEMENTED"), message)
     # As MLflow's clients call what an older server does not have.
     message = f"There is nothing at {path[:200]} of this server. {speaks}"
     return plain_error(404, "ENDPOINT_NOT_FOUND", message)
