@@ -185,6 +185,17 @@ def test_a_body_that_is_no_json_is_400(url: str) -> None:
         assert words in answer.text
 
 
+def test_a_question_may_stand_in_a_body(url: str, run_id: str) -> None:
+    for path, asked in (
+        ("runs/get", {"run_id": run_id}),
+        ("experiments/search", {"max_results": 1}),
+        (f"logged-models/{run_id}", {"allow_deleted": True}),
+    ):
+        answer = ask(url, "GET", BASE + path, json.dumps(asked).encode())
+        assert answer.status == (404 if path.startswith("logged") else 200), answer.text
+    assert ask(url, "GET", f"{BASE}runs/get", b"{").status == 400
+
+
 def test_a_null_is_a_field_left_out(url: str, run_id: str) -> None:
     nothing: dict[str, Any] = {
         "metrics": None,
