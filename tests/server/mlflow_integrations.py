@@ -1,6 +1,6 @@
 """Integrations of other libraries that call MLflow, as they are; prints what they logged as JSON.
 
-Usage: ``mlflow_integrations.py URL keras|lightning|transformers``
+Usage: ``mlflow_integrations.py URL keras|lightning|optuna|transformers``
 """
 
 from __future__ import annotations
@@ -59,6 +59,31 @@ def train_with_lightning() -> str:
     return str(logger.run_id)
 
 
+def train_with_optuna() -> str:
+    """Search with Optuna's callback, a run for each trial; tell the best."""
+    import optuna
+    from optuna_integration import MLflowCallback
+
+    report = MLflowCallback(sys.argv[1], metric_name="rmse", mlflow_kwargs={"nested": True})
+    study = optuna.create_study(study_name="integrations", sampler=optuna.samplers.RandomSampler(1))
+
+    @report.track_in_mlflow()  # type: ignore[untyped-decorator, unused-ignore]
+    def rmse(trial: optuna.Trial) -> float:
+        depth = trial.suggest_int("depth", 1, 9)
+        for step in range(3):
+            mlflow.log_metric("loss", depth / (step + 1), step=step)
+        return float(depth)
+
+    study.optimize(rmse, n_trials=4, callbacks=[report])
+    runs = mlflow.MlflowClient().search_runs(
+        [mlflow.get_experiment_by_name("integrations").experiment_id],
+        filter_string="tags.direction = 'MINIMIZE'", order_by=["metrics.rmse"],
+    )  # fmt: skip
+    assert len(runs) == 4
+    assert runs[0].data.metrics["rmse"] == study.best_value
+    return str(runs[0].info.run_id)
+
+
 def train_with_transformers() -> str:
     """Train with the Trainer's own report to MLflow."""
     import torch
@@ -93,6 +118,7 @@ def main() -> None:
     train = {
         "keras": train_with_keras,
         "lightning": train_with_lightning,
+        "optuna": train_with_optuna,
         "transformers": train_with_transformers,
     }
     run_id = train[sys.argv[2]]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from inspect import signature
 
 import mlflow
 from mlflow import MlflowClient
@@ -16,7 +17,7 @@ try:  # The skinny package has no pandas, and MLflow 1 no datasets.
 except (ImportError, AttributeError):
     TRIPS = None
 #: Old clients wait for every answer.
-IS_ASYNC = hasattr(mlflow, "flush_async_logging")
+IS_ASYNC = "synchronous" in signature(mlflow.log_metric).parameters
 
 
 def refused(call: object, *arguments: object) -> list[str]:
@@ -42,8 +43,8 @@ def track() -> tuple[MlflowClient, str, dict[str, object]]:
         mlflow.log_text("hello", "notes/hello.txt")
         mlflow.log_dict({"a": 1}, "d.json")
         if IS_ASYNC:
-            mlflow.log_metric("async", 1.0, synchronous=False)
-            mlflow.flush_async_logging()
+            mlflow.log_metric("async", 1.0, synchronous=False).wait()
+            getattr(mlflow, "flush_async_logging", int)()  # Not in the first that logs so.
         else:
             mlflow.log_metric("async", 1.0)
         if TRIPS:

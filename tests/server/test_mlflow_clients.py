@@ -227,6 +227,12 @@ def test_lightning_reports_by_its_own_logger(tmp_path: Path) -> None:
     assert seen["files"] == ["epoch=1-step=8"]  # Its checkpoint.
 
 
+def test_optuna_reports_by_the_callback_for_mlflow(tmp_path: Path) -> None:
+    seen = integrated("optuna", tmp_path)
+    assert (seen["status"], seen["points"]) == ("FINISHED", {"loss": 3, "rmse": 1})
+    assert set(seen["params"]) == {"depth"}
+
+
 def test_transformers_reports_by_its_trainer(tmp_path: Path) -> None:
     seen = integrated("transformers", tmp_path)
     assert seen["status"] == "FINISHED"
