@@ -91,6 +91,8 @@ def kill_again_and_again(home: Path, *, kills: int, points: int) -> None:
             history = backend.call(ops.GetMetricHistory(run_id=client.run_id, key="rmse"))
             assert history.steps == list(range(client.acknowledged))
             assert history.values == [step / 4 for step in range(client.acknowledged)]
+            run = backend.call(ops.GetRun(run_id=client.run_id))
+            assert run.metrics["rmse"].count == client.acknowledged
         backend.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from array import array
 from typing import TYPE_CHECKING
@@ -71,8 +72,26 @@ def test_a_point_that_comes_again_before_it_is_settled_or_after_counts_once(
 ) -> None:
     taxi.record_together([points("taxi", 4.0), points("taxi", 4.0)])
     assert taxi.call(ops.GetMetricHistory(run_id="taxi", key="rmse")).values == [4.0]
-    taxi.record_together([points("taxi", 4.0)])
-    assert taxi.call(ops.GetMetricHistory(run_id="taxi", key="rmse")).values == [4.0]
+    for value in (4.0, 3.0, 3.0, math.nan, math.nan, 3.0):
+        taxi.record_together([points("taxi", value)])
+        taxi.call(ops.GetRun(run_id="taxi"))  # Settled.
+    history = taxi.call(ops.GetMetricHistory(run_id="taxi", key="rmse")).values
+    assert history[1:] == [3.0, 4.0]
+    assert math.isnan(history[0])
+
+
+def test_the_latest_point_that_comes_again_adds_nothing_to_what_is_counted(
+    taxi: LocalBackend,
+) -> None:
+    for value, first in ((4.0, 0), (3.0, 1), (math.nan, 2)):
+        for _ in range(3):
+            taxi.record_together([points("taxi", value, first=first)])
+            run = taxi.call(ops.GetRun(run_id="taxi"))
+        assert run.metrics["rmse"].count == first + 1
+    assert (run.metrics["rmse"].mean, run.metrics["rmse"].min) == (3.5, 3.0)
+    # And with others that came after it.
+    taxi.record_together([points("taxi", math.nan, 6.0, 7.0, first=2)])
+    assert taxi.call(ops.GetRun(run_id="taxi")).metrics["rmse"].count == 5
 
 
 def test_a_process_that_opens_the_store_later_finds_what_waited(taxi: LocalBackend) -> None:

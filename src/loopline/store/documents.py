@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 
 from loopline.records.base import Lifecycle
 from loopline.records.tracking import MetricSummary, Run, RunStatus, RunTable
-from loopline.rules.points import Summary
+from loopline.rules.points import Summary, order_of
 from loopline.store import schema
 
 if TYPE_CHECKING:
@@ -83,6 +83,10 @@ class MetricEntry(msgspec.Struct, array_like=True, gc=False):
     def summary(self) -> Summary:
         """Return the summary."""
         return Summary(*msgspec.structs.astuple(self)[:-1])
+
+    def is_last(self, point: tuple[int, int, float]) -> bool:
+        """Tell whether a point (step, timestamp, value) is the latest there is."""
+        return order_of(point) == order_of((self.step, self.timestamp_ms, self.value))
 
     def record(self) -> MetricSummary:
         """Return what users see."""
