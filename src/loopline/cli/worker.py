@@ -50,6 +50,8 @@ WATCH_EVERY_S = 0.5
     help="Seconds after which another worker takes over when this one dies.",
 )
 @click.option("--name", default="", help="How it is shown; default: host and process.")
+@click.option("--flow-run", default="", help="Run this flow run alone, and stop; with --token.")
+@click.option("--token", type=int, help="Token by which somebody holds that flow run.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 def worker(
     *,
@@ -59,6 +61,8 @@ def worker(
     drain_s: float,
     lease_s: float,
     name: str,
+    flow_run: str,
+    token: int | None,
     parent: int | None,
 ) -> None:
     """Run flows that are due.
@@ -67,6 +71,9 @@ def worker(
     what runs, for as long as --drain says, then stop. Twice: stop within 5 seconds. What still
     runs then is handed back and resumed by the next worker.
     """
+    if bool(flow_run) != (token is not None):
+        msg = "--flow-run and --token belong together: whoever holds the flow run knows both."
+        raise click.UsageError(msg)
     from loopline.cli.logs import log_to_stderr
     from loopline.worker import run_worker
     from loopline.worker.worker import stop_on_signals
@@ -85,6 +92,7 @@ def worker(
         labels=labels,
         lease_s=lease_s,
         drain_s=drain_s,
+        assigned=None if token is None else (flow_run, token),
         stop=stop,
         stop_now=stop_now,
     )

@@ -49,6 +49,7 @@ class Flow(Builder):
         tasks: Tasks to begin with.
         edges: Edges to begin with.
         reference_tasks: The tasks that decide how a run ended; by default the last ones.
+        run_config: A ``VMRun``, when each run of the registered flow shall get a cloud machine.
         state_handlers: Functions that hear of each change of a run's state (flow, old, new), and
             may return another new one.
         on_failure: Called with the flow and the state when a run failed.

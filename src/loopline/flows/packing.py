@@ -21,6 +21,7 @@ from loopline.flows.code import python_minor
 from loopline.flows.inputs import fill
 from loopline.flows.pointers import FunctionPointer
 from loopline.flows.sources import describe_function, describe_value, is_importable
+from loopline.records.vm import VMRun
 from loopline.tracking.local_modules import find_modules, imported_names, is_local, zip_sources
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class PackedFlow(NamedTuple):
         pickled: The flow by value; for ``"import"`` its executor alone.
         bundle: Zip of the local modules, empty when there are none.
         environment: Python's minor and the version of each installed package it imports.
+        requirements: These packages by the names that pip knows them by.
         fingerprint: SHA-256 in hex of what the flow is and runs in; equal in every process
             that defines it alike.
     """
@@ -50,6 +52,7 @@ class PackedFlow(NamedTuple):
     pickled: bytes
     bundle: bytes
     environment: dict[str, str]
+    requirements: list[str]
     fingerprint: str
 
 
@@ -87,6 +90,7 @@ def pack_flow(flow: Flow) -> PackedFlow:
             },
             # A newer Loopline runs older versions alike: no reason for a new one.
             "environment": {**environment, "loopline": ""},
+            **({"vm": flow.run_config} if isinstance(flow.run_config, VMRun) else {}),
         }
     )
     return PackedFlow(
@@ -95,6 +99,7 @@ def pack_flow(flow: Flow) -> PackedFlow:
         pickled=pickled,
         bundle=zip_sources(modules.files) if modules.files else b"",
         environment=environment,
+        requirements=_requirements(modules.packages),
         fingerprint=fingerprint,
     )
 
@@ -215,6 +220,12 @@ def _version(name: str) -> str:
             return ""
         names = _distributions().get(name, [])  # The import is sklearn, the package scikit-learn.
     return importlib.metadata.version(names[0]) if names else ""
+
+
+def _requirements(packages: set[str]) -> list[str]:
+    """Find what pip installs these packages by; the import is sklearn, the package scikit-learn."""
+    found = {name for package in packages for name in _distributions().get(package, [])[:1]}
+    return [f"{name}=={importlib.metadata.version(name)}" for name in sorted(found - {"loopline"})]
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from loopline.flows.packing import PackedFlow, pack_flow
 from loopline.flows.presence import has_worker
 from loopline.records.flows import FlowCode, FlowVersion
 from loopline.records.operations import GetFlow, GetProject, RegisterFlow
+from loopline.records.vm import VMRun
 from loopline.rules.timetable_words import describe
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
                 graph=flow.graph(),
                 schedule=flow.schedule.spec() if flow.schedule else None,
                 schedule_active=set_schedule_active,
-                code=_store_code(backend, packed, project, flow.name),
+                code=_store_code(backend, packed, project, flow),
                 environment=packed.environment,
                 labels=wanted,
                 resume=resume,
@@ -141,10 +142,10 @@ def _is_new(backend: Backend, project: str) -> bool:
     return False
 
 
-def _store_code(backend: Backend, packed: PackedFlow, project: str, name: str) -> FlowCode:
+def _store_code(backend: Backend, packed: PackedFlow, project: str, flow: Flow) -> FlowCode:
     """Store a flow's bytes, unless the newest version is this one and has them."""
     try:
-        newest = backend.call(GetFlow(project=project, name=name))
+        newest = backend.call(GetFlow(project=project, name=flow.name))
     except NotFoundError:
         newest = None
     if newest is not None and newest.fingerprint == packed.fingerprint and newest.code:
@@ -156,6 +157,8 @@ def _store_code(backend: Backend, packed: PackedFlow, project: str, name: str) -
         entry=packed.entry,
         python=python_minor(),
         folder=str(Path.cwd()),
+        requirements=packed.requirements,
+        vm=flow.run_config if isinstance(flow.run_config, VMRun) else None,
     )
 
 

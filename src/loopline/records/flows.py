@@ -7,6 +7,7 @@ from typing import Any
 
 from loopline.records.base import Record
 from loopline.records.schedules import CronClock, IntervalClock, ScheduleSpec
+from loopline.records.vm import VMRun
 
 __all__ = [
     "CronClock",
@@ -146,6 +147,8 @@ class FlowCode(Record, frozen=True, kw_only=True):
         entry: ``"module:attribute"`` for ``"import"``.
         python: Minor version that a pickle needs, such as ``"3.11"``.
         folder: Where it was registered; a worker on the same machine may use it as a hint.
+        requirements: Installed packages that it imports, as pip reads them.
+        vm: The cloud machine that each of its runs gets; None: it runs where the worker is.
     """
 
     kind: str
@@ -154,6 +157,8 @@ class FlowCode(Record, frozen=True, kw_only=True):
     entry: str = ""
     python: str = ""
     folder: str = ""
+    requirements: list[str] = []
+    vm: VMRun | None = None
 
 
 class FlowVersion(Record, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ def run_worker(  # noqa: PLR0913 - a worker has these
     poll_s: float = POLL_S,
     drain_s: float = DRAIN_S,
     scheduler: bool | None = None,
+    assigned: tuple[str, int] | None = None,
     stop: threading.Event,
     stop_now: threading.Event | None = None,
 ) -> None:
@@ -48,5 +49,6 @@ def run_worker(  # noqa: PLR0913 - a worker has these
         poll_s=poll_s,
         drain_s=drain_s,
         scheduler=scheduler,
+        assigned=assigned,
     )
     worker.run(stop, stop_now)

@@ -14,9 +14,12 @@ import msgspec
 
 from loopline.records.base import Record
 from loopline.records.flows import FlowRunLease
+from loopline.records.operations import GetFlow, ListTaskRuns, RenewLease
 
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+    from loopline.backend.recorder import Recorder
 
 __all__ = [
     "EXIT_UNDELIVERED",
@@ -24,6 +27,7 @@ __all__ = [
     "PAUSE",
     "Assignment",
     "read_assignment",
+    "take_over",
     "write_assignment",
 ]
 
@@ -76,3 +80,20 @@ def _read(pipe: BinaryIO, size: int) -> bytes:
             raise EOFError(msg)
         data += more
     return data
+
+
+def take_over(recorder: Recorder, flow_run_id: str, token: int, *, lease_s: float) -> FlowRunLease:
+    """Take a hold over from whoever has it, under the same token.
+
+    Raises:
+        LeaseLostError: It went to somebody else meanwhile, or the flow run is over.
+    """
+    backend = recorder.backend
+    run = backend.call(RenewLease(flow_run_id=flow_run_id, token=token, lease_s=lease_s))
+    return FlowRunLease(
+        flow_run=run,
+        flow_version=backend.call(GetFlow(flow_version_id=run.flow_version_id)),
+        task_runs=backend.call(ListTaskRuns(flow_run_id=flow_run_id)),
+        token=token,
+        lease_until_ms=run.lease_until_ms,
+    )

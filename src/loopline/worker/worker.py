@@ -20,6 +20,8 @@ from uuid import uuid4
 
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.recorder import get_recorder
+from loopline.compute.launch import Launched
+from loopline.compute.reap import Reaper
 from loopline.errors import BackendUnavailableError, ConflictError, StorageFullError
 from loopline.flows.presence import present
 from loopline.records.operations import (
@@ -31,6 +33,8 @@ from loopline.records.operations import (
 )
 from loopline.rules.labels import check_labels
 from loopline.worker import DRAIN_S, LEASE_S, POLL_S
+from loopline.worker.assignment import take_over
+from loopline.worker.ends import write_end
 from loopline.worker.own_schedules import OwnSchedules
 from loopline.worker.starting import Zygote
 from loopline.worker.supervise import Supervised
@@ -69,6 +73,8 @@ class Worker:
         scheduler: Whether it also makes the flow runs that schedules ask for; by default when
             there is no server to do it. Several may: each due time makes one run all the same.
         schedule_every_s: Seconds between two looks at the schedules.
+        assigned: A flow run and the token that somebody holds it by: the worker runs that under
+            the same token, nothing else, and stops.
     """
 
     def __init__(  # noqa: PLR0913 - a worker has these
@@ -83,6 +89,7 @@ class Worker:
         drain_s: float = DRAIN_S,
         scheduler: bool | None = None,
         schedule_every_s: float = 5.0,
+        assigned: tuple[str, int] | None = None,
     ) -> None:
         self.address = address
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
@@ -100,7 +107,9 @@ class Worker:
         self._schedule_every_s = schedule_every_s
         self._next_schedule = 0.0
         self._own_schedules = OwnSchedules(schedule_every_s)
-        self._running: dict[int, Supervised] = {}
+        self._running: dict[int, Supervised | Launched] = {}
+        self._assigned = assigned
+        self._reaper: Reaper | None = None
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._failures = 0
@@ -120,6 +129,10 @@ class Worker:
         log.info("Worker %s takes flow runs from %s", self.name, self.address)
         self._zygote.warm_up()
         try:
+            if self._assigned is not None:
+                self._run_assigned(recorder, *self._assigned, stop, stop_now)
+                return
+            self._reaper = Reaper(recorder)
             with self._presence():
                 while not (stop.is_set() or stop_now.is_set()):
                     pause_s = self._step(recorder)
@@ -136,6 +149,8 @@ class Worker:
 
     def _step(self, recorder: Recorder) -> float:
         """Take what there is; tell how many seconds to wait before looking again."""
+        if self._reaper is not None:
+            self._reaper.look()
         try:
             self._report(recorder, "working")
             self._materialise(recorder)
@@ -208,15 +223,23 @@ class Worker:
 
     def _begin(self, lease: FlowRunLease, recorder: Recorder) -> None:
         key = id(lease)
+        code = lease.flow_version.code
+        launches = code is not None and code.vm is not None and self._assigned is None
 
         def forget() -> None:
             with self._lock:
                 self._running.pop(key, None)
             self._wake.set()
 
-        supervised = Supervised(
-            lease, recorder, lease_s=self._lease_s, on_end=forget, zygote=self._zygote
-        )
+        supervised: Supervised | Launched
+        if launches:
+            supervised = Launched(
+                lease, recorder, lease_s=self._lease_s, on_end=forget, write_end=write_end
+            )
+        else:
+            supervised = Supervised(
+                lease, recorder, lease_s=self._lease_s, on_end=forget, zygote=self._zygote
+            )
         with self._lock:
             self._running[key] = supervised
         supervised.start()
@@ -229,6 +252,29 @@ class Worker:
             if left <= 0 or self._wake.wait(min(left, 0.2)):
                 break
         self._wake.clear()
+
+    def _run_assigned(
+        self,
+        recorder: Recorder,
+        flow_run_id: str,
+        token: int,
+        stop: threading.Event,
+        stop_now: threading.Event,
+    ) -> None:
+        """Run the one flow run; a first signal hands it back already, as the machine is going."""
+        self._begin(take_over(recorder, flow_run_id, token, lease_s=self._lease_s), recorder)
+        while self._has_work() and not (stop.is_set() or stop_now.is_set()):
+            with suppress(*_PASSING):
+                self._report(recorder, "working")
+                self._look(recorder)
+            self._wake.wait(self._poll_s)
+        if stop.is_set():
+            stop_now.set()
+        self._drain(recorder, stop_now)
+
+    def _has_work(self) -> bool:
+        with self._lock:
+            return bool(self._running)
 
     def _drain(self, recorder: Recorder, stop_now: threading.Event) -> None:
         """Let what runs end, or hand it back when that takes too long for whoever waits."""

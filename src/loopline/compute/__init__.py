@@ -1,0 +1,1 @@
+"""Compute: cloud machines that run one flow run each, and are deleted after it."""

@@ -1,0 +1,7 @@
+"""Run configs under the name that flows import: ``from loopline.run_configs import VMRun``."""
+
+from __future__ import annotations
+
+from loopline.records.vm import VMRun
+
+__all__ = ["VMRun"]

@@ -1,0 +1,143 @@
+"""Flow runs on machines of their own, from the launch to the last machine's end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.worker.workshop import wait
+
+from loopline.records.flows import StateKind
+from loopline.records.operations import CancelFlowRun, GetLogs, ListTaskRuns
+from loopline.rules.vm_names import parse_vm_name
+
+if TYPE_CHECKING:
+    from tests.compute.conftest import CloudWorkshop
+
+    from loopline.records.flows import TaskRun
+
+pytestmark = pytest.mark.deep
+
+TRAIN = """
+@task
+def train():
+    import loopline
+    print("training on", os.environ["HOME"])
+    with loopline.start_run():
+        loopline.log_metric("rmse", 3.9)
+    note("trained")
+
+with Flow("train", run_config=VM) as flow:
+    train()
+flow.register("wagoncab project", no_url=True)
+"""
+
+LONG = """
+@task
+def first():
+    note("first")
+
+@task
+def second():
+    wait_for("go on")
+    note("second")
+
+with Flow("long", run_config=VM) as flow:
+    second(upstream_tasks=[first()])
+flow.register("wagoncab project", no_url=True)
+"""
+
+
+def task_runs(cloud: CloudWorkshop, flow_run_id: str) -> list[TaskRun]:
+    return cloud.backend.call(ListTaskRuns(flow_run_id=flow_run_id))
+
+
+def test_a_flow_runs_on_a_machine_of_its_own_which_is_gone_then(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(TRAIN)
+    cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("train")
+    run = cloud.wait_for_state(flow_run_id, StateKind.SUCCESS, StateKind.FAILED)
+    assert run.state is StateKind.SUCCESS, run.message
+    wait(lambda: not cloud.engine.names())
+    (machine,) = cloud.engine.made
+    name = parse_vm_name(machine)
+    assert name is not None
+    assert (name.flow_run, name.token) == (flow_run_id, run.token)
+    lines = cloud.backend.call(GetLogs(flow_run_id=flow_run_id))
+    assert any(f"training on {cloud.engine._folder / machine}" in line.message for line in lines)
+    assert cloud.notes() == ["trained"]
+
+
+def test_a_machine_goes_on_without_its_launcher_and_deletes_itself(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(LONG)
+    launcher = cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("long")
+    cloud.wait_for_note("first")
+    launcher.kill()
+    time.sleep(4)  # Longer than the launcher's lease.
+    cloud.allow("go on")
+    cloud.wait_for_state(flow_run_id, StateKind.SUCCESS)
+    wait(lambda: not cloud.engine.names())
+    assert len(cloud.engine.made) == 1
+
+
+def test_a_machine_that_is_taken_back_is_replaced_and_goes_on(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(LONG)
+    cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("long")
+    wait(lambda: "Success" in [task.state for task in task_runs(cloud, flow_run_id)])
+    cloud.engine.kill(cloud.engine.made[0])
+    cloud.allow("go on")
+    cloud.wait_for_state(flow_run_id, StateKind.SUCCESS)
+    wait(lambda: not cloud.engine.names())
+    assert cloud.notes() == ["first", "second"]
+    assert len(cloud.engine.made) == 2
+
+
+def test_a_machine_that_cannot_begin_fails_the_run_with_its_last_words(
+    cloud: CloudWorkshop,
+) -> None:
+    cloud.register_on_vm(
+        TRAIN.replace("run_config=VM", "run_config=broken").replace(
+            "with Flow",
+            """
+import msgspec
+broken = msgspec.structs.replace(VM, before="echo no such disk >&2; exit 1", tries=1)
+with Flow""",
+        )
+    )
+    cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("train")
+    run = cloud.wait_for_state(flow_run_id, StateKind.FAILED)
+    assert "no such disk" in run.message
+    wait(lambda: not cloud.engine.names())
+
+
+def test_a_cloud_that_refuses_for_good_fails_the_run_with_its_reason(cloud: CloudWorkshop) -> None:
+    cloud.engine.refuse = 1
+    cloud.register_on_vm(TRAIN, tries=1)
+    cloud.start_launcher("launcher")
+    run = cloud.wait_for_state(cloud.ask_for_run("train"), StateKind.FAILED)
+    assert "Quota 'CPUS' exceeded" in run.message
+    assert cloud.engine.made == []
+
+
+def test_a_cancelled_run_leaves_no_machine(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(LONG)
+    cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("long")
+    cloud.wait_for_note("first")
+    cloud.backend.call(CancelFlowRun(flow_run_id=flow_run_id))
+    cloud.wait_for_state(flow_run_id, StateKind.CANCELLED)
+    wait(lambda: not cloud.engine.names())
+    assert cloud.notes() == ["first"]
+
+
+def test_the_time_of_a_machine_is_kept_by_the_cloud_itself(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(LONG, deadline_s=6)
+    launcher = cloud.start_launcher("launcher")
+    cloud.ask_for_run("long")
+    cloud.wait_for_note("first")
+    launcher.kill()
+    wait(lambda: not cloud.engine.names(), timeout_s=20)
