@@ -57,7 +57,8 @@ class ComputeEngine:
 
     Attributes:
         made: Names of all machines there ever were.
-        deleted_by: For each deletion, whether the launcher, the machine or its time did it.
+        deleted: Names of those that were deleted.
+        insert_takes_s: How long a machine is being made before anybody is answered.
         refuse: How many requests for machines are refused from now on, as for a quota.
         environment: What machines have in their environment besides.
     """
@@ -70,7 +71,7 @@ class ComputeEngine:
         self.made: list[str] = []
         self.deleted: list[str] = []
         self.refuse = 0
-        self.before_insert: float = 0.0
+        self.insert_takes_s = 0.0
         self.environment: dict[str, str] = {}
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         outer = self
@@ -239,6 +240,7 @@ class ComputeEngine:
                 return _error(409, "alreadyExists", f"The resource '{name}' already exists")
             self._machines[name] = self._boot(name, body)
             self.made.append(name)
+        time.sleep(self.insert_takes_s)
         return 200, self._operation()
 
     def _boot(self, name: str, body: dict[str, Any]) -> Machine:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.compute.gce_double import ZONE
 from tests.worker.workshop import wait
 
 from loopline.records.flows import StateKind
-from loopline.records.operations import CancelFlowRun, GetLogs, ListTaskRuns
+from loopline.records.operations import CancelFlowRun, GetLogs, ListTaskRuns, SearchRuns
 from loopline.rules.vm_names import parse_vm_name
 
 if TYPE_CHECKING:
@@ -141,3 +145,66 @@ def test_the_time_of_a_machine_is_kept_by_the_cloud_itself(cloud: CloudWorkshop)
     cloud.wait_for_note("first")
     launcher.kill()
     wait(lambda: not cloud.engine.names(), timeout_s=20)
+
+
+def test_a_script_runs_on_a_machine_and_its_log_comes_back(cloud: CloudWorkshop) -> None:
+    cloud.write(
+        {
+            "train.py": """
+                import sys
+                from prices import START
+                import loopline
+                print("training with", *sys.argv[1:])
+                with loopline.start_run():
+                    loopline.log_metric("fare", START)
+            """,
+            "prices.py": "START = 2.5",
+        }
+    )
+    cloud.start_launcher("launcher")
+    done = loopline(
+        cloud, "run", "--on", "vm", "--zone", ZONE, "--size", "e2-small", "--set",
+        f"port={cloud.engine.port}", "--set", "host=127.0.0.1", "--set", "secure=false",
+        "--image-python", sys.executable, "--hours", "0.1", str(cloud.project / "train.py"),
+        "--fare", "7",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "training with --fare 7" in done.stdout
+    (run,) = cloud.backend.call(SearchRuns(experiment_ids=["0"])).runs
+    assert run.metrics["fare"].value == 2.5
+    wait(lambda: not cloud.engine.names())
+    assert len(cloud.engine.made) == 1
+
+
+def test_machines_are_shown_and_strays_deleted_by_hand(cloud: CloudWorkshop) -> None:
+    cloud.register_on_vm(LONG)
+    launcher = cloud.start_launcher("launcher")
+    flow_run_id = cloud.ask_for_run("long")
+    cloud.wait_for_note("first")
+    launcher.kill()
+    (shown,) = json.loads(loopline(cloud, "vms", "list", "--json").stdout)
+    assert (shown["flow_run_id"], shown["state"], shown["stray"]) == (flow_run_id, "running", "")
+    assert "Deleted 0 machines" in loopline(cloud, "vms", "reap").stdout
+    cloud.engine.kill(shown["name"])
+    assert "it has stopped" in loopline(cloud, "vms", "list").stdout
+    assert f"Deleted {shown['name']}: it has stopped" in loopline(cloud, "vms", "reap").stdout
+    assert cloud.engine.names() == []
+    assert "No machines" in loopline(cloud, "vms", "list").stderr
+    assert loopline(cloud, "vms", "list", "--zone", "x").returncode == 2
+
+
+def test_a_flow_run_and_its_token_belong_together(cloud: CloudWorkshop) -> None:
+    for option in ("--flow-run", "--token"):
+        assert loopline(cloud, "worker", option, "7").returncode == 2
+
+
+def loopline(cloud: CloudWorkshop, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "loopline.cli", *arguments],
+        cwd=cloud.elsewhere,
+        env=cloud._environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )

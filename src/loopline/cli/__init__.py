@@ -44,6 +44,8 @@ TABLE = {
         "Do things by themselves when something happens.",
     ),
     "limits": ("loopline.cli.limits:limits", "Limit how many tasks with a tag run at a time."),
+    "run": ("loopline.cli.run:run", "Run a script where there is more to run it on."),
+    "vms": ("loopline.cli.vms:vms", "Look at cloud machines that run flow runs, delete strays."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "users": ("loopline.cli.users:users", "Say who may use a server, and what they may do there."),

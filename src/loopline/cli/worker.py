@@ -53,7 +53,7 @@ WATCH_EVERY_S = 0.5
 @click.option("--flow-run", default="", help="Run this flow run alone, and stop; with --token.")
 @click.option("--token", type=int, help="Token by which somebody holds that flow run.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
-def worker(
+def worker(  # noqa: PLR0913 - its options
     *,
     uri: str | None,
     slots: int,

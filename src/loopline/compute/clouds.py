@@ -137,21 +137,32 @@ class LibcloudCloud:
             key: value.replace("{script}", script) if isinstance(value, str) else value
             for key, value in vm.options.items()
         }
-        self.call(
+        node = self.call(
             self.driver.create_node,
             name=name,
             size=_named("size", vm.size, sizes),
             image=_named("image", vm.image, images),
             **options,
         )
+        if node.name != name:
+            self.call(self.driver.destroy_node, node)
+            msg = (
+                f"The cloud {self._place.provider} calls machines as it likes ({node.name}), so a "
+                "stray could not be found again. Use another."
+            )
+            raise InvalidInputError(msg)
 
     def list(self) -> list[VM]:
         """List our machines; see ``Cloud``."""
         return [
-            VM(id=str(node.id), name=node.name, state=state)
+            VM(id=str(node.id), name=name, state=state)
             for node in self.call(self.driver.list_nodes)
-            if (state := _state(node.state)) and node.name.startswith("ll-")
+            if (state := _state(node.state)) and (name := self.name_of(node)).startswith("ll-")
         ]
+
+    def name_of(self, node: Any) -> str:  # noqa: ANN401 - libcloud's
+        """Tell what a machine was called when it was asked for."""
+        return str(node.name)
 
     def delete(self, vm: VM) -> None:
         """Delete a machine; see ``Cloud``."""

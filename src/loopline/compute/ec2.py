@@ -32,6 +32,7 @@ class AmazonCloud(LibcloudCloud):
             variable("AWS_ACCESS_KEY_ID", "EC2"),
             variable("AWS_SECRET_ACCESS_KEY", "EC2"),
             region=region,
+            signature_version="4",  # The old one is refused in newer regions.
             **options,
         )
 
@@ -40,6 +41,8 @@ class AmazonCloud(LibcloudCloud):
         if not vm.image:
             msg = "EC2 has no image that fits everybody: give VMRun(image='ami-...')."
             raise InvalidInputError(msg)
+        if any(each.name == name for each in self.list()):
+            return
         base = libcloud_module("compute.base")
         ec2 = libcloud_module("compute.drivers.ec2")
         options: dict[str, Any] = {
@@ -68,6 +71,11 @@ class AmazonCloud(LibcloudCloud):
         )
         image = base.NodeImage(id=vm.image, name=vm.image, driver=self.driver)
         self.call(self.driver.create_node, name=name, size=size, image=image, **options)
+
+    def name_of(self, node: Any) -> str:  # noqa: ANN401 - libcloud's
+        """Tell it from the token of the request: the name is a tag, which comes a moment later."""
+        token = str(node.extra.get("client_token") or "")
+        return token if token.startswith("ll-") else str(node.name)
 
     def console(self, vm: VM) -> str:
         """Read the console; see ``Cloud``."""

@@ -72,6 +72,8 @@ def pack_flow(flow: Flow) -> PackedFlow:
     names = {*seen.modules, entry.partition(":")[0]} - {""}
     for function in seen.functions:
         names.update(imported_names(function.__code__))
+    for task in flow.tasks:  # Code that they have as text.
+        names.update(getattr(task, "imports", ()))
     modules = find_modules(names)
     environment = _environment(modules.packages)
     fingerprint = _digest(

@@ -19,6 +19,7 @@ from loopline.tasks.messages import SendMessage
 from loopline.tasks.model import compare, evaluate, notify, promote
 from loopline.tasks.notebooks import ExecutedNotebook, ExecuteNotebook
 from loopline.tasks.results import ParquetTable
+from loopline.tasks.script import ScriptTask
 from loopline.tasks.secret import EnvVarSecret, SecretTask
 from loopline.tasks.shell import ProcessTask, ShellTask
 from loopline.tasks.sql import DuckDBQuery, SQLQuery
@@ -38,6 +39,7 @@ __all__ = [
     "ParquetTable",
     "ProcessTask",
     "SQLQuery",
+    "ScriptTask",
     "SecretTask",
     "SendMessage",
     "ShellTask",
