@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.compute.gce_double import ZONE
+from tests.server.running import running
 from tests.worker.workshop import wait
 
 from loopline.records.flows import StateKind
-from loopline.records.operations import CancelFlowRun, GetLogs, ListTaskRuns, SearchRuns
+from loopline.records.operations import (
+    AddUser,
+    CancelFlowRun,
+    CreateToken,
+    GetLogs,
+    ListTaskRuns,
+    ListTokens,
+    SearchRuns,
+)
 from loopline.rules.vm_names import parse_vm_name
 
 if TYPE_CHECKING:
     from tests.compute.conftest import CloudWorkshop
 
     from loopline.records.flows import TaskRun
+    from loopline.records.identity import Token
 
 pytestmark = pytest.mark.deep
 
@@ -191,6 +201,35 @@ def test_machines_are_shown_and_strays_deleted_by_hand(cloud: CloudWorkshop) -> 
     assert cloud.engine.names() == []
     assert "No machines" in loopline(cloud, "vms", "list").stderr
     assert loopline(cloud, "vms", "list", "--zone", "x").returncode == 2
+
+
+def test_a_machine_gets_a_token_of_its_own_that_ends_with_the_flow_run(
+    cloud: CloudWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.backend.call(AddUser(name="eva", role="editor"))
+    own = cloud.backend.call(CreateToken(user="eva", name="launcher")).secret
+    monkeypatch.setenv("LOOPLINE_TOKEN", own)
+    with running(cloud.backend.address, auth=True) as url:
+        cloud.uri = url
+        cloud.register_on_vm(TRAIN)
+        cloud.start_launcher("launcher")
+        flow_run_id = cloud.ask_for_run("train")
+        run = cloud.wait_for_state(flow_run_id, StateKind.SUCCESS, StateKind.FAILED)
+        assert run.state is StateKind.SUCCESS, run.message
+        wait(lambda: not cloud.engine.names())
+
+        def revoked() -> Token | None:
+            tokens = cloud.backend.call(ListTokens(user="eva"))
+            named = [each for each in tokens if flow_run_id in each.name]
+            return next((each for each in named if each.revoked_ms), None)
+
+        token = wait(revoked)
+        assert (token.scope, token.expires_ms - token.created_ms) == ("write", 86_400_000)
+        script = cloud.engine.script(cloud.engine.made[0])
+        assert own not in script
+        assert "LOOPLINE_TOKEN=loopline_" in script
+        for line in cloud.backend.call(GetLogs(flow_run_id=flow_run_id)):
+            assert "loopline_" not in line.message
 
 
 def test_a_flow_run_and_its_token_belong_together(cloud: CloudWorkshop) -> None:
