@@ -16,6 +16,7 @@ from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, GetLogs, ListFlowRuns
 from loopline.tasks import (
     CancelFlowRun,
+    RenameFlowRun,
     StartFlowRun,
     create_flow_run,
     get_task_run_result,
@@ -173,3 +174,19 @@ def test_a_task_cannot_wait_for_its_own_flow_run() -> None:
 
         result = get_task_run_result(me(), "me-1")
     assert "this very flow run" in flow.run().result[result].message
+
+
+def test_a_flow_run_gets_another_name(workshop: Workshop) -> None:
+    flow_run_id = create_flow_run.run(flow_name="train")
+    assert RenameFlowRun(flow_run_name="nightly").run(flow_run_id)
+    assert workshop.backend.call(GetFlowRun(flow_run_id=flow_run_id)).name == "nightly"
+    with pytest.raises(TypeError, match="needs flow_run_name"):
+        RenameFlowRun(flow_run_id).run()
+    with pytest.raises(TypeError, match="needs flow_run_id"):
+        RenameFlowRun(flow_run_name="nightly").run()
+
+
+def test_a_flow_run_may_ask_for_other_workers(working: Workshop) -> None:
+    flow_run_id = create_flow_run.run(flow_name="train", labels=["gpu"])
+    run = working.backend.call(GetFlowRun(flow_run_id=flow_run_id))
+    assert run.labels == ["gpu"]

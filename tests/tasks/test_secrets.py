@@ -11,6 +11,7 @@ from loopline import Flow, task
 from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.executors import LocalDaskExecutor
+from loopline.records.operations import SetSecret
 from loopline.tasks import EnvVarSecret, SecretTask
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def test_a_secret_that_is_json_becomes_what_it_says(
     assert isinstance(found, type(value))
     assert repr(found) == "<secret>"
     assert reread(found) == value
+
+
+def test_a_secret_of_the_store_is_found_and_the_environment_comes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    get_recorder().backend.call(SetSecret(name="PORT", value="5432"))
+    assert SecretTask("PORT").run() == 5432
+    monkeypatch.setenv("LOOPLINE_SECRET_PORT", "1")
+    assert SecretTask("PORT").run() == 1
 
 
 def test_a_variable_is_cast_and_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from loopline.tasks.bigquery import BigQueryQuery
 from loopline.tasks.copying import CopiedFile, CopyFiles
 from loopline.tasks.flow_runs import (
     CancelFlowRun,
+    RenameFlowRun,
     StartFlowRun,
     create_flow_run,
     get_task_run_result,
@@ -38,6 +39,7 @@ __all__ = [
     "HttpRequest",
     "ParquetTable",
     "ProcessTask",
+    "RenameFlowRun",
     "SQLQuery",
     "ScriptTask",
     "SecretTask",

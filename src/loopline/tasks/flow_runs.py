@@ -21,6 +21,7 @@ from loopline.records.operations import (
     ListFlowRunEvents,
     ListFlows,
     ListTaskRuns,
+    UpdateFlowRun,
 )
 from loopline.rules.patience import Patience
 from loopline.tasks.given import needed, pause
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CancelFlowRun",
+    "RenameFlowRun",
     "StartFlowRun",
     "create_flow_run",
     "get_task_run_result",
@@ -50,6 +52,7 @@ def create_flow_run(
     flow_name: str | None = None,
     project_name: str = "",
     parameters: dict[str, Any] | None = None,
+    labels: list[str] | None = None,
     run_name: str | None = None,
     scheduled_start_time: datetime | timedelta | None = None,
     idempotency_key: str | None = None,
@@ -61,6 +64,7 @@ def create_flow_run(
         flow_name: The flow, whose newest version runs.
         project_name: Its project; needed when flows of several have this name.
         parameters: Of the flow run.
+        labels: What a worker must have to take it; by default what the flow says.
         run_name: What it is called.
         scheduled_start_time: When it is due, or how long from now; at once by default.
         idempotency_key: Asking twice with one key makes one flow run. By default the key is this
@@ -83,8 +87,9 @@ def create_flow_run(
             parameters=dict(parameters or {}),
             scheduled_ms=_due_ms(scheduled_start_time),
             run_name=run_name or "",
-        ),
-        key=idempotency_key or _key_of_this_task_run(),
+            labels=labels,
+            run_key=idempotency_key or _key_of_this_task_run(),
+        )
     )
     get_run_logger().info("Asked for flow run %s of %s", run.flow_run_id, run.flow_name)
     return run.flow_run_id
@@ -262,6 +267,39 @@ class CancelFlowRun(Task):
             return False
         reason = f"cancelled by the task {context.get('task_slug', self.name)}"
         backend.call(CancelOperation(flow_run_id=wanted, reason=reason))
+        return True
+
+
+class RenameFlowRun(Task):
+    """Give a flow run another name.
+
+    Args:
+        flow_run_id: Which; the one that the task belongs to by default.
+        flow_run_name: The name.
+        **options: As ``Task`` has them.
+    """
+
+    def __init__(
+        self,
+        flow_run_id: str | None = None,
+        flow_run_name: str | None = None,
+        **options: Any,  # noqa: ANN401 - as Task has them
+    ) -> None:
+        self.flow_run_id = flow_run_id
+        self.flow_run_name = flow_run_name
+        super().__init__(**options)
+
+    def run(self, flow_run_id: str | None = None, flow_run_name: str | None = None) -> bool:
+        """Rename it.
+
+        Raises:
+            TypeError: There is no name, or no flow run that is meant.
+        """
+        wanted = needed(
+            self, "flow_run_id", flow_run_id or self.flow_run_id, context.get("flow_run_id")
+        )
+        name = needed(self, "flow_run_name", flow_run_name, self.flow_run_name)
+        get_recorder().backend.call(UpdateFlowRun(flow_run_id=wanted, name=name))
         return True
 
 

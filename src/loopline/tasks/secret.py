@@ -10,9 +10,11 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.context import context
 from loopline.flows.task import Task
+from loopline.records.operations import GetSecret
 from loopline.tasks.given import needed
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class SecretTask(Task):
     """Read a secret by its name.
 
     It is looked for in ``context["secrets"]``, then in the environment variable
-    ``LOOPLINE_SECRET_<NAME>``. A text that is JSON (a number, a list, an object) becomes that.
+    ``LOOPLINE_SECRET_<NAME>``, then in the store (``loopline secrets set``). A text that is JSON (a
+    number, a list, an object) becomes that.
 
     Args:
         name: The secret's name.
@@ -140,15 +143,22 @@ def read_secret(name: str) -> Any:  # noqa: ANN401 - what it holds
     for prefix in _PREFIXES:
         for variable in (prefix + name, prefix + name.upper()):
             if variable in os.environ:
-                try:
-                    return json.loads(os.environ[variable])
-                except ValueError:
-                    return os.environ[variable]
-    msg = (
-        f"There is no secret {name!r} here. Set the environment variable {_PREFIXES[0]}"
-        f"{name.upper()} where the task runs."
-    )
-    raise NotFoundError(msg)
+                return _parse(os.environ[variable])
+    try:
+        return _parse(get_recorder().backend.call(GetSecret(name=name)).value)
+    except NotFoundError:
+        msg = (
+            f"There is no secret {name!r} here. Keep it with `loopline secrets set {name}`, or set "
+            f"the environment variable {_PREFIXES[0]}{name.upper()} where the task runs."
+        )
+        raise NotFoundError(msg) from None
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - what it says
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _reread(name: str) -> Any:  # noqa: ANN401 - as above
