@@ -44,12 +44,11 @@ class Flow(Builder):
         name: Its name, unique in a project.
         schedule: When it runs by itself.
         executor: Where its tasks run; in this thread, one after the other, by default.
-        run_config: Where and how workers run it; kept for them.
+        run_config: Where and how workers run it, such as a ``VMRun``: a cloud machine for each run.
         storage: Taken for Prefect 1's sake and kept: ``register`` stores the code by itself.
         tasks: Tasks to begin with.
         edges: Edges to begin with.
         reference_tasks: The tasks that decide how a run ended; by default the last ones.
-        run_config: A ``VMRun``, when each run of the registered flow shall get a cloud machine.
         state_handlers: Functions that hear of each change of a run's state (flow, old, new), and
             may return another new one.
         on_failure: Called with the flow and the state when a run failed.
