@@ -283,8 +283,12 @@ class _Run:
     def _start(self, command: StartTask, pool: Pool) -> Event | None:
         slug, map_index = command.slug, command.map_index
         task = self._tasks[slug]
+        is_ours = isinstance(task, Parameter | GetItem)
+        # What looks at arguments here needs their values.
+        is_seen = is_ours or slug in self._special.tasks or task.task_run_name is not None
+        by_reference = pool.takes_references and not is_seen
         try:
-            arguments = self._memory.arguments(slug, map_index)
+            arguments = self._memory.arguments(slug, map_index, by_reference=by_reference)
         except LooplineError as error:
             return self._give_up(slug, map_index, error)
         where = TaskContext(self._id, slug, map_index, self._token)
@@ -300,7 +304,7 @@ class _Run:
         if task.task_run_name is not None:
             values = self._with_name(task, arguments, where, command.attempt)
         call = Call(task, arguments, values, where, command.attempt, timeout_s, extras)
-        if isinstance(task, Parameter | GetItem):
+        if is_ours:
             return self._take(run_attempt(call, partial(self._report.logged, call)))
         pool.submit(call)
         return None

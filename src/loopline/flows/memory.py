@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.inputs import Flat, elements_of, fill
+from loopline.flows.inputs import Flat, elements_of, fill, tasks_in
 from loopline.flows.results import Result
 from loopline.flows.states import Mapped, State, make_state
 from loopline.flows.task import Task
@@ -55,6 +55,7 @@ class Memory:
         self._sequences: dict[tuple[str, str], Sequence[Any]] = {}
         self._results: dict[tuple[str, int], Result] = {}
         self._states: dict[tuple[str, int], State] = {}
+        self._by_reference = False
         for run in initial:
             if run.state.is_finished and run.state is not StateKind.MAPPED:
                 result = Result(FlowError(run.message)) if run.state.is_failed else Result()
@@ -85,20 +86,31 @@ class Memory:
 
     # --- what the next task gets -----------------------------------------------------------
 
-    def arguments(self, slug: str, map_index: int = -1) -> dict[str, Any]:
+    def arguments(
+        self, slug: str, map_index: int = -1, *, by_reference: bool = False
+    ) -> dict[str, Any]:
         """Make the arguments of a task or a child, by name.
+
+        Args:
+            slug: The task.
+            map_index: The child.
+            by_reference: Leave results on a cluster where they are, and name them.
 
         Raises:
             LooplineError: A result of an earlier holder cannot be read.
         """
         arguments = {}
-        for key, given in self._inputs[slug].items():
-            value = given.value
-            if given.is_mapped and map_index >= 0:
-                value = self._element(slug, key, value, map_index)
-            elif given.has_tasks:
-                value = fill(value, self._value)
-            arguments[key] = value
+        try:
+            for key, given in self._inputs[slug].items():
+                value = given.value
+                self._by_reference = by_reference and _holds_tasks_as_they_are(value)
+                if given.is_mapped and map_index >= 0:
+                    value = self._element(slug, key, value, map_index)
+                elif given.has_tasks:
+                    value = fill(value, self._value)
+                arguments[key] = value
+        finally:
+            self._by_reference = False
         return arguments
 
     def width(self, slug: str) -> int:
@@ -163,12 +175,16 @@ class Memory:
         width = self._machine.width(slug)
         if width is None:
             found = self._results.get((slug, -1))
-            return None if found is None else found.value
+            return None if found is None else self._handed(found)
         return [self._child_value(slug, index) for index in range(width)]
 
     def _child_value(self, slug: str, index: int) -> Any:  # noqa: ANN401 - whatever it returned
         found = self._results.get((slug, index))
-        return None if found is None else found.value
+        return None if found is None else self._handed(found)
+
+    def _handed(self, result: Result) -> Any:  # noqa: ANN401 - whatever it returned
+        """Give a value to a task, or name where it is."""
+        return result if self._by_reference and result.is_remote else result.value
 
     # --- what users and their triggers see -------------------------------------------------
 
@@ -198,6 +214,17 @@ class Memory:
                 pending = make_state(StateKind.PENDING)
                 state.map_states.append(self._states.get((slug, index), pending))
         return state
+
+
+def _holds_tasks_as_they_are(value: object) -> bool:
+    """Tell whether results go into an input whole: what is flattened, or hashed, is looked into."""
+    if type(value) in {list, tuple}:
+        return all(map(_holds_tasks_as_they_are, value))  # type: ignore[call-overload]
+    if type(value) is dict:
+        return not any(tasks_in(key) for key in value) and all(
+            map(_holds_tasks_as_they_are, value.values())
+        )
+    return isinstance(value, Task)
 
 
 def _as_sequence(value: Any, key: str) -> Sequence[Any]:  # noqa: ANN401 - any result

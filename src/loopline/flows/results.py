@@ -66,6 +66,11 @@ class Result:
 
     __slots__ = ("_data", "_load", "_value")
 
+    #: Whether it stays on a cluster until somebody here asks for it.
+    is_remote = False
+    #: As in a task run's record, when who made it has kept it already.
+    reference = NOT_KEPT
+
     def __init__(
         self, value: object = None, *, data: bytes | None = None,
         load: Callable[[], object] | None = None,
@@ -104,6 +109,8 @@ def keep(result: Result, stage: Stager) -> str:
     Raises:
         Exception: Whatever pickling the value raises.
     """
+    if result.reference:
+        return result.reference
     data = result.data
     if data is None:
         value = result.value

@@ -23,7 +23,14 @@ class Events(Protocol):
 
 
 class Pool(ABC):
-    """Attempts in flight, of one flow run; used from one thread."""
+    """Attempts in flight, of one flow run; used from one thread.
+
+    Attributes:
+        takes_references: Whether results that are elsewhere may stand among arguments as
+            ``RemoteResult``, and need not be fetched.
+    """
+
+    takes_references = False
 
     @property
     def has_room(self) -> bool:
