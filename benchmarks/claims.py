@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.peers.environments import PEERS, Peer
+from benchmarks.peers.environments import FLOW_PEERS, PEERS, Peer
 
 __all__ = ["ALL", "BARE", "LOOPLINE", "Claim", "Measure", "Result", "subjects"]
 
@@ -63,6 +63,7 @@ class Claim:
         peer_repeats: Processes of each peer.
         is_kept: The folder is kept between runs, for it takes minutes to fill.
         is_server: Servers are measured, with the programs ``server_*.py``.
+        is_flow: Flows are, with the programs ``flows_*.py``; peers are those of ``FLOW_PEERS``.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Claim:
     peer_repeats: int = 3
     is_kept: bool = False
     is_server: bool = False
+    is_flow: bool = False
 
 
 def own(name: str, program: str) -> Peer:
@@ -88,6 +90,11 @@ def subjects(claim: Claim) -> dict[str, Peer]:
         return served | {
             name: replace(PEERS[name], program=f"server_{name}.py") for name in claim.peers
         }
+    if claim.is_flow:
+        ours = {LOOPLINE: own("Loopline", "flows_loopline.py")}
+        if claim.limit:
+            ours[BARE] = own(f"limit: {claim.limit}", "flows_bare.py")
+        return ours | {name: FLOW_PEERS[name] for name in claim.peers}
     ours = {LOOPLINE: own("Loopline", "peer_loopline.py")}
     if claim.limit:
         ours[BARE] = own(f"limit: {claim.limit}", "peer_bare.py")

@@ -36,6 +36,11 @@ SCRIPTS = {
     "server_log_batch": "bench_server_log_batch",
     "server_search": "bench_server_search",
     "server_script": "bench_server_script",
+    "flow_chain": "bench_flow_chain",
+    "flow_mapped": "bench_flow_mapped",
+    "flow_cluster": "bench_flow_cluster",
+    "flow_whole": "bench_flow_whole",
+    "flow_many": "bench_flow_many",
 }
 
 HEAD = """\

@@ -19,7 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENVIRONMENTS", "FOLDER", "PEERS", "Peer", "make", "why_missing"]
+__all__ = ["ENVIRONMENTS", "FLOW_PEERS", "FOLDER", "PEERS", "Peer", "make", "why_missing"]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 FOLDER = CACHE / "loopline" / "benchmarks" / "environments"
@@ -35,6 +35,10 @@ ENVIRONMENTS = {
         "wandb==0.31.0",
         "dvclive==3.49.1",
     ],
+    "dask": ["dask[distributed]==2026.8.0"],
+    "prefect3": ["prefect==3.8.8", "fastapi<0.165"],  # Newer ones lack what its server imports.
+    "prefect1": ["prefect==1.4.1", "pendulum<3", "setuptools<70"],
+    "dagster": ["dagster==1.13.29"],
 }
 
 
@@ -128,6 +132,42 @@ PEERS = {
         environment="mlflow",
         program="peer_mlflow.py",
         settings={**QUIET_MLFLOW, "BENCHMARK_ASYNCHRONOUS": "1"},
+    ),
+}
+
+#: Who runs flows; measured against flows alone.
+FLOW_PEERS = {
+    "dask": Peer(
+        name="Dask",
+        version="2026.8.0",
+        environment="dask",
+        program="flows_dask.py",
+        settings={},
+    ),
+    "prefect3": Peer(
+        name="Prefect 3",
+        version="3.8.8",
+        environment="prefect3",
+        program="flows_prefect3.py",
+        settings={
+            "DO_NOT_TRACK": "1",
+            "PREFECT_LOGGING_LEVEL": "ERROR",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        },
+    ),
+    "prefect1": Peer(
+        name="Prefect 1",
+        version="1.4.1",
+        environment="prefect1",
+        program="flows_prefect1.py",
+        settings={"PREFECT__LOGGING__LEVEL": "ERROR"},
+    ),
+    "dagster": Peer(
+        name="Dagster",
+        version="1.13.29",
+        environment="dagster",
+        program="flows_dagster.py",
+        settings={"DAGSTER_DISABLE_TELEMETRY": "1"},
     ),
 }
 

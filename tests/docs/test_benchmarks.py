@@ -7,7 +7,7 @@ import json
 
 import pytest
 from benchmarks.claims import ALL, Claim, Measure, Result
-from benchmarks.peers.environments import ENVIRONMENTS, PEERS
+from benchmarks.peers.environments import ENVIRONMENTS, FLOW_PEERS, PEERS
 from benchmarks.report import PAGE, RESULTS, SCRIPTS, render
 from benchmarks.tables import table
 
@@ -42,8 +42,9 @@ def test_every_claim_has_numbers_of_loopline_the_limit_and_every_peer(name: str)
     assert any(row["is"] == "Loopline" for row in found["rows"])
     told = {row["name"] for row in found["rows"]} | {each["name"] for each in found["missing"]}
     claim: Claim = importlib.import_module(f"benchmarks.{SCRIPTS[name]}").CLAIM
-    assert {PEERS[key].name for key in claim.peers} <= told
-    assert claim.is_server or set(ALL) <= set(claim.peers)
+    known = FLOW_PEERS if claim.is_flow else PEERS
+    assert {known[key].name for key in claim.peers} <= told
+    assert claim.is_server or claim.is_flow or set(ALL) <= set(claim.peers)
     assert all(values for row in found["rows"] for values in row["values"].values())
 
 
@@ -52,6 +53,8 @@ def test_every_peer_has_its_pinned_version_in_an_environment() -> None:
 
     for key, peer in PEERS.items():
         assert f"{key.removesuffix('-async')}=={peer.version}".lower() in packages
+    for peer in FLOW_PEERS.values():
+        assert any(each.endswith(f"=={peer.version}") for each in ENVIRONMENTS[peer.environment])
 
 
 def test_a_table_has_the_best_first_and_tells_what_was_missed_and_who_is_better() -> None:

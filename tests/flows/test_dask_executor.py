@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +19,7 @@ from loopline.errors import FlowBuildError, FlowError, MissingExtraError
 from loopline.executors import DaskExecutor, Limits
 from loopline.flows import Flow, context, get_run_logger, task
 from loopline.flows.engine import run_flow
+from loopline.records.facts import TaskRunState
 from loopline.records.flows import StateKind
 from loopline.settings import Address
 
@@ -262,3 +265,59 @@ def test_a_cluster_made_for_the_run_survives_the_death_of_a_worker() -> None:
     assert state.result[survived].result == 2
     assert state.result[died].is_failed()
     assert "Dask worker" in state.result[died].message
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_flow_of_a_thousand_tasks_finishes_though_a_worker_is_killed(tmp_path: Path) -> None:
+    @task
+    def fetch(number: int) -> int:
+        (tmp_path / f"pid-{os.getpid()}").touch()
+        time.sleep(0.002)
+        return number
+
+    @task(max_retries=2)
+    def double(number: int) -> int:
+        return number * 2
+
+    @task
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    with Flow("thousand") as flow:
+        fetched = fetch.map(list(range(500)), task_args={"max_retries": 2})
+        summed = total(double.map(fetched))
+    recorder = ListRecorder()
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while len([fact for fact in recorder.facts if fact_is_end(fact)]) < 200:
+            time.sleep(0.01)
+        pids = sorted(int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*"))
+        os.kill(pids[0], signal.SIGKILL)
+        killed.append(len([fact for fact in recorder.facts if fact_is_end(fact)]))
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    executor = DaskExecutor(
+        cluster_kwargs={"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    )
+    state = run_flow(flow, recorder=recorder, executor=executor)
+    killer.join(timeout=10)
+    assert killed
+    assert killed[0] < 1000
+    assert state.is_successful()
+    assert state.result[summed].result == sum(range(500)) * 2
+    # What had succeeded stays so: nobody ran it again.
+    ends: dict[tuple[str, int], int] = {}
+    for fact in recorder.facts:
+        if fact_is_end(fact):
+            assert isinstance(fact, TaskRunState)
+            key = (fact.task_slug, fact.map_index)
+            ends[key] = ends.get(key, 0) + 1
+    assert len(ends) == 1001
+    assert set(ends.values()) == {1}
+
+
+def fact_is_end(fact: object) -> bool:
+    return isinstance(fact, TaskRunState) and fact.state is StateKind.SUCCESS
