@@ -51,7 +51,7 @@ _TOGETHER_BYTES = 4 << 20
 #: Seconds between two looks at what is in flight: while much happens, and at most.
 _LOOK_S, _LONGEST_LOOK_S = 0.005, 0.02
 #: Seconds for which outcomes are gathered, while there are so many attempts left for each thread.
-_TOGETHER_S, _PLENTY = 0.05, 16
+_TOGETHER_S, _PLENTY = 0.25, 16
 #: Seconds after which a cluster without workers is told of.
 _NO_WORKER_S = 10.0
 
