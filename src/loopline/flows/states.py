@@ -22,6 +22,8 @@ The tree is Prefect 1's::
         │   └── ValidationFailed
         ├── Cancelled
         └── Looped
+
+Longer than 500 lines because it is one tree, whose classes are read beside each other.
 """
 
 from __future__ import annotations
