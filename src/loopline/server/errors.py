@@ -147,10 +147,10 @@ def plain_error(status: int, code: str, message: str, **more: object) -> Respons
 
 async def error_response(request: Request, error: Exception) -> Response:
     """Answer any error of an API route in JSON; nothing of the inside leaks."""
-    return answer_of(request.method, request.url.path, error)
+    return answer_of(request, error)
 
 
-def answer_of(method: str, path: str, error: Exception) -> Response:
+def answer_of(request: Request, error: Exception) -> Response:
     """Make the answer to a request that ended in an error; see ``error_response``."""
     known = translate(error)
     if known is not None and known.status != 500:  # noqa: PLR2004 - HTTP
@@ -161,7 +161,7 @@ def answer_of(method: str, path: str, error: Exception) -> Response:
             answer.headers["Retry-After"] = str(known.retry_after_s)
         return answer
     if known is not None:
-        log.error("%s %s: %s", method, path, known)
+        log.error("%s %s: %s", request.method, request.url.path, known)
         body = body_of(known)
         return plain_error(500, body.pop("error_code"), body.pop("message"), **body)
     status, message = sentence_of(error)

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 
 from loopline.records.identity import Caller
 from loopline.server import wire
@@ -160,7 +161,7 @@ class ShortRoad:
             parts.append(b"connection: close\r\n")
         if refusal is None:
             return b"".join([b"HTTP/1.1 200 OK\r\n", *parts, _DONE, b"\r\n{}"])
-        answer = answer_of(scope["method"], scope["path"], refusal)
+        answer = answer_of(Request(scope), refusal)
         phrase = HTTPStatus(answer.status_code).phrase
         said = {name for name, _ in answer.raw_headers}
         more = [header for header in SECURITY_HEADERS if header[0] not in said]
