@@ -100,7 +100,8 @@ def make_run(url: str, headers: dict[str, str] = JSON) -> str:
 
 
 def point(run_id: str, step: int = 0) -> bytes:
-    return json.dumps({"run_id": run_id, "key": "rmse", "value": 4.0, "step": step}).encode()
+    told = {"run_id": run_id, "key": "rmse", "value": 4.0, "timestamp": 1, "step": step}
+    return json.dumps(told).encode()
 
 
 def steps(url: str, run_id: str, headers: dict[str, str] | None = None) -> list[int]:
