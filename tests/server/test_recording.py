@@ -45,7 +45,7 @@ def written(url: str, body: bytes, *more: str, length: int | None = None) -> tup
 
 
 def point(run_id: str, value: float = 4.0) -> bytes:
-    return json.dumps({"run_id": run_id, "key": "rmse", "value": value}).encode()
+    return json.dumps({"run_id": run_id, "key": "rmse", "value": value, "timestamp": 1}).encode()
 
 
 def values(url: str, run_id: str) -> list[float]:
