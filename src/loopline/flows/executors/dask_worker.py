@@ -32,7 +32,7 @@ __all__ = ["LARGE_BYTES", "Attempt", "home_mark", "run_on_worker", "stop_attempt
 #: Results above this many bytes when pickled stay where they are.
 LARGE_BYTES = 64 << 10
 #: Seconds for which what attempts tell is gathered.
-_TELL_EVERY_S = 0.02
+_TELL_EVERY_S = 0.2
 #: Tasks that a worker keeps unpickled.
 _KNOWN_TASKS = 256
 
@@ -203,7 +203,7 @@ def _tell_it_began(worker: Any, attempt: Attempt) -> None:  # noqa: ANN401 - Das
 
 
 class _Telling:
-    """Sends what attempts tell, all of it together fifty times a second.
+    """Sends what attempts tell, all of it together five times a second.
 
     What an attempt told just before it ended goes with its outcome; a short one makes no message.
     """
