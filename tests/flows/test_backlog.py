@@ -59,7 +59,7 @@ def test_the_deepest_attempt_is_next_and_equal_ones_keep_their_order() -> None:
     [LocalExecutor(), LocalDaskExecutor(num_workers=2), LocalDaskExecutor("processes", 2)],
     ids=["here", "threads", "processes"],
 )
-def test_a_row_is_through_the_flow_long_before_the_last_row_begins(executor: Executor) -> None:
+def test_rows_are_through_the_flow_long_before_the_last_row_begins(executor: Executor) -> None:
     recorder = ListRecorder()
     with Flow("months") as flow:
         train.map(fetch.map(list(range(200))))
@@ -69,6 +69,5 @@ def test_a_row_is_through_the_flow_long_before_the_last_row_begins(executor: Exe
         for fact in recorder.facts
         if isinstance(fact, TaskRunState) and fact.state is StateKind.SUCCESS
     ]
-    first_row_ended = ended.index(("train-1", 0))
-    assert first_row_ended < 100
-    assert ended.index(("fetch-1", 199)) > 2 * first_row_ended
+    last_fetched = max(ended.index(("fetch-1", index)) for index in range(200))
+    assert sum(slug == "train-1" for slug, _ in ended[:last_fetched]) > 100

@@ -21,6 +21,7 @@ from loopline.backend.context import TaskContext
 from loopline.errors import LooplineError
 from loopline.flows.attempt import Call, explain, run_attempt
 from loopline.flows.backlog import Backlog
+from loopline.flows.collector import sparing_collector
 from loopline.flows.context import run_values
 from loopline.flows.executors.local import LocalExecutor
 from loopline.flows.given import given_task_runs
@@ -209,7 +210,8 @@ class _Run:
             pool = executor.open(self._report, address=self._recorder.address.text)
             pool = guarded(pool, self._recorder, self._flow.tasks, self._hold)
             try:
-                self._loop(pool)
+                with sparing_collector():
+                    self._loop(pool)
             except HeldError:
                 self._verdict = FinishRun(StateKind.PAUSED, "Paused; its other tasks wait.")
             except BaseException:

@@ -56,6 +56,7 @@ class GuardedPool(Pool):
     """
 
     def __init__(self, pool: Pool, recorder: Recorder, hold: threading.Event | None) -> None:
+        self.takes_references = pool.takes_references
         self._pool = pool
         self._recorder = recorder
         self._hold = hold
