@@ -1,4 +1,4 @@
-"""A worker as tests start it: ``worker_program.py URI NAME LEASE_S CLOCK_AHEAD_MS``."""
+"""A worker as tests start it: ``worker_program.py URI NAME LEASE_S CLOCK_AHEAD_MS SLOTS``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loopline.worker.worker import stop_on_signals
 
 
 def main() -> None:
-    uri, name, lease_s, ahead_ms = sys.argv[1:]
+    uri, name, lease_s, ahead_ms, slots = sys.argv[1:]
     logging.basicConfig(level=logging.INFO)
     address = parse_address(uri)
     if address.kind == "home":
@@ -23,7 +23,9 @@ def main() -> None:
             address, clock=lambda: time.time_ns() // 1_000_000 + int(ahead_ms)
         )
     stop, stop_now = stop_on_signals()
-    run_worker(address, name=name, lease_s=float(lease_s), stop=stop, stop_now=stop_now)
+    run_worker(
+        address, name=name, slots=int(slots), lease_s=float(lease_s), stop=stop, stop_now=stop_now
+    )
 
 
 if __name__ == "__main__":

@@ -96,10 +96,11 @@ class Workshop:
         return done.stdout
 
     def start_worker(
-        self, name: str, *, lease_s: float = 30.0, ahead_ms: int = 0
+        self, name: str, *, lease_s: float = 30.0, ahead_ms: int = 0, slots: int = 1
     ) -> subprocess.Popen[bytes]:
         """Start a worker in another folder."""
-        return self._start("worker_program.py", name, self.uri, name, str(lease_s), str(ahead_ms))
+        options = (str(lease_s), str(ahead_ms), str(slots))
+        return self._start("worker_program.py", name, self.uri, name, *options)
 
     def start_server(self, *, ahead_ms: int) -> None:
         """Start a server over the home; scripts and workers then know nothing but its URL."""

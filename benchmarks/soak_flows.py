@@ -1,0 +1,132 @@
+"""Claim: a thousand queued flow runs go through ten slots, none lost or doubled, in flat memory.
+
+Measured: runs asked for by four processes through a server, run by two workers with five slots
+each; resident memory of the server before, at its most, and at the end; runs a minute.
+Fails: when a run was lost, ran twice or failed, or when anything said that a database is locked.
+Does not show: flows that do something.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/soak_flows.py [RUNS]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from loopline.backend.local import LocalBackend
+from loopline.records.flows import StateKind
+from loopline.records.operations import ListFlowRunEvents, ListFlowRuns
+from loopline.settings import Address
+
+ASKING, WORKERS, SLOTS = 4, 2, 5
+
+FLOW = """
+from loopline import Flow, Parameter, task
+
+@task
+def count(number):
+    with open("notes", "a") as file:
+        file.write(f"{number}\\n")
+
+with Flow("count") as flow:
+    count(Parameter("number"))
+flow.register("wagoncab project", no_url=True)
+"""
+
+ASK = """
+import sys
+from loopline.backend.open import open_backend
+from loopline.records.operations import CreateFlowRun
+from loopline.settings import parse_address
+
+backend = open_backend(parse_address(sys.argv[1]))
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    backend.call(CreateFlowRun(project="wagoncab project", name="count", parameters={
+        "number": number}))
+backend.close()
+"""
+
+
+def resident_mb(pid: int) -> float:
+    """Read how much memory a process has, in megabytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> int:
+    """Run it and tell."""
+    total = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        home = folder / ".loopline"
+        Path(folder, "flow.py").write_text(FLOW.replace('"notes"', repr(str(folder / "notes"))))
+        program = [sys.executable, "-m", "loopline.cli"]
+        errors = (folder / "errors").open("wb")
+        server = subprocess.Popen(
+            [*program, "server", "--port", "0", "--uri", str(home), "--json"],
+            stdout=subprocess.PIPE, stderr=errors, cwd=folder,
+        )  # fmt: skip
+        processes = [server]
+        try:
+            assert server.stdout is not None  # noqa: S101 - asked for above
+            url = server.stdout.readline().decode().split('"url":')[1].split('"')[1]
+            environment = {**os.environ, "LOOPLINE_URI": url, "LOOPLINE_HOME": str(folder / "own")}
+            subprocess.run([sys.executable, "flow.py"], cwd=folder, env=environment, check=True)
+            before = most = resident_mb(server.pid)
+            began = time.monotonic()
+            each = total // ASKING
+            asking = [
+                subprocess.Popen(
+                    [sys.executable, "-c", ASK, url, str(n * each), str((n + 1) * each)]
+                )
+                for n in range(ASKING)
+            ]
+            processes += [
+                subprocess.Popen(
+                    [*program, "worker", "--slots", str(SLOTS)],
+                    cwd=folder, env=environment, stderr=errors,
+                )
+                for _ in range(WORKERS)
+            ]  # fmt: skip
+            for process in asking:
+                process.wait()
+            backend = LocalBackend(Address("home", str(home)))
+            ended = [StateKind.SUCCESS, StateKind.FAILED]
+            done = 0
+            while done < each * ASKING:
+                time.sleep(2.0)
+                most = max(most, resident_mb(server.pid))
+                page = backend.call(ListFlowRuns(states=ended, max_results=10_000))
+                done = len(page.flow_runs)
+            took_s = time.monotonic() - began
+            after = resident_mb(server.pid)
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait()
+            errors.close()
+        states = Counter(run.state.value for run in page.flow_runs)
+        notes = Counter((folder / "notes").read_text().split())
+        doubled = sum(count > 1 for count in notes.values())
+        claims = sum(
+            event.state is StateKind.SUBMITTED
+            for run in page.flow_runs[:100]
+            for event in backend.call(ListFlowRunEvents(flow_run_id=run.flow_run_id))
+        )
+        backend.close()
+        locked = (folder / "errors").read_text().count("locked")
+    print(f"{done} runs, {WORKERS * SLOTS} slots, load {os.getloadavg()[0]:.1f}")
+    print(f"{dict(states)}; {doubled} doubled; {len(notes)} noted; 'locked' said {locked} times")
+    print(f"{done / took_s * 60:.0f} runs a minute; {claims / min(done, 100):.2f} claims a run")
+    print(f"server: {before:.0f} MB before, {most:.0f} MB at most, {after:.0f} MB at the end")
+    fine = states == {"Success": done} and not doubled and len(notes) == done and not locked
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
