@@ -174,6 +174,19 @@ def test_a_worker_that_only_slept_goes_on_when_nobody_took_over(
     assert get(backend, flow_run_id).state is DONE
 
 
+def test_an_end_that_comes_after_a_run_was_lost_is_its_end(
+    backend: LocalBackend, clock: Clock
+) -> None:
+    register(backend)
+    flow_run_id = ask(backend)
+    lease = claimed(backend)
+    clock.pass_s(31)
+    backend.call(ops.CloseLostFlowRuns())
+    tell(backend, lease, DONE, extract=DONE)
+    assert backend.call(ops.RenewLease(flow_run_id=flow_run_id, token=lease.token)).state is DONE
+    assert claim(backend) is None
+
+
 def test_a_run_that_nobody_takes_is_late(backend: LocalBackend, clock: Clock) -> None:
     register(backend)
     flow_run_id = ask(backend)

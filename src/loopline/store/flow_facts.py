@@ -95,7 +95,10 @@ class FlowFacts:
             self._holders[fact.flow_run_id] = (fact.token, "")
         else:
             check_token(fact.flow_run_id, row.token, row.worker, fact.token)
-            changes: dict[str, Any] = {"state": fact.state, "message": fact.message}
+            # Who says so is there, whatever was thought of its silence.
+            changes: dict[str, Any] = {
+                "state": fact.state, "message": fact.message, "lost_ms": None,
+            }  # fmt: skip
             if is_running and row.start_ms is None:
                 changes["start_ms"] = fact.at_ms
             if fact.state.is_finished:
