@@ -49,6 +49,14 @@ WATCH_EVERY_S = 0.5
     type=click.FloatRange(1),
     help="Seconds after which another worker takes over when this one dies.",
 )
+@click.option(
+    "--environment",
+    type=click.Choice(["here", "recorded"]),
+    default="here",
+    show_default=True,
+    help="Run flows with what is installed here, or with the versions they were registered with, "
+    "which uv installs once for all runs.",
+)
 @click.option("--name", default="", help="How it is shown; default: host and process.")
 @click.option("--flow-run", default="", help="Run this flow run alone, and stop; with --token.")
 @click.option("--token", type=int, help="Token by which somebody holds that flow run.")
@@ -60,6 +68,7 @@ def worker(  # noqa: PLR0913 - its options
     labels: tuple[str, ...],
     drain_s: float,
     lease_s: float,
+    environment: str,
     name: str,
     flow_run: str,
     token: int | None,
@@ -93,6 +102,7 @@ def worker(  # noqa: PLR0913 - its options
         lease_s=lease_s,
         drain_s=drain_s,
         assigned=None if token is None else (flow_run, token),
+        rebuild=environment == "recorded",
         stop=stop,
         stop_now=stop_now,
     )

@@ -205,23 +205,24 @@ def _describe_flow(flow: Flow) -> dict[str, Any]:
 
 
 def _environment(packages: set[str]) -> dict[str, str]:
-    """Find the versions of packages by their import names."""
+    """Find the packages with these import names, as they are installed, and their versions."""
     environment = {"python": python_minor()}
     for name in sorted(packages | {"loopline"}):
-        version = _version(name)
-        if version:
-            environment[name] = version
+        package = _package(name)
+        if package:
+            environment[package] = importlib.metadata.version(package)
     return environment
 
 
-def _version(name: str) -> str:
+def _package(name: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         if name == "loopline":  # Run from its source folder.
             return ""
         names = _distributions().get(name, [])  # The import is sklearn, the package scikit-learn.
-    return importlib.metadata.version(names[0]) if names else ""
+        return names[0] if names else ""
+    return name
 
 
 def _requirements(packages: set[str]) -> list[str]:

@@ -27,6 +27,7 @@ def run_worker(  # noqa: PLR0913 - a worker has these
     lease_s: float = LEASE_S,
     poll_s: float = POLL_S,
     drain_s: float = DRAIN_S,
+    rebuild: bool = False,
     scheduler: bool | None = None,
     assigned: tuple[str, int] | None = None,
     stop: threading.Event,
@@ -48,6 +49,7 @@ def run_worker(  # noqa: PLR0913 - a worker has these
         lease_s=lease_s,
         poll_s=poll_s,
         drain_s=drain_s,
+        rebuild=rebuild,
         scheduler=scheduler,
         assigned=assigned,
     )

@@ -20,6 +20,7 @@ from loopline.errors import (
     LeaseLostError,
     LooplineError,
     StorageFullError,
+    UnsupportedError,
 )
 from loopline.flows.logs import PRINTS_ARE_LOGGED
 from loopline.records.flows import StateKind
@@ -32,6 +33,7 @@ from loopline.worker.assignment import (
     write_assignment,
 )
 from loopline.worker.ends import tell_exit, write_end
+from loopline.worker.environments import python_of
 from loopline.worker.leftovers import bring_in
 from loopline.worker.output import OutputPump
 from loopline.worker.starting import FreshProcess, stop_group
@@ -72,6 +74,7 @@ class Supervised:
         lease_s: How long each renewal holds it.
         on_end: Called, in the supervising thread, when all is recorded.
         zygote: Forks its process.
+        rebuild: Run it in the environment that its flow was registered from, made by uv.
     """
 
     def __init__(
@@ -82,15 +85,18 @@ class Supervised:
         lease_s: float,
         on_end: Callable[[], object],
         zygote: Zygote,
+        rebuild: bool = False,
     ) -> None:
         self.lease = lease
         self._zygote = zygote
+        self._rebuild = rebuild
         self._recorder = recorder
         self._lease_s = lease_s
         self._on_end = on_end
         self._hand_back = threading.Event()
         self._cancel = threading.Event()
         self._process: RunProcess | None = None
+        self._python = ""
         self._is_paused = False
         self._exited = threading.Event()
         self._wake = threading.Event()
@@ -146,6 +152,8 @@ class Supervised:
     def _supervise(self) -> None:
         run = self.lease.flow_run
         log.info("Running flow %r (%s)", run.flow_name, run.flow_run_id)
+        if self._rebuild and not self._find_python():
+            return
         with tempfile.TemporaryDirectory(
             prefix="loopline-run-", ignore_cleanup_errors=True
         ) as folder:
@@ -157,6 +165,27 @@ class Supervised:
                 stop_group(process, grace_s=0.0)
             output.join(_OUTPUT_S)
         self._conclude(ended, process, output.last_error_line)
+
+    def _find_python(self) -> bool:
+        """Make the recorded environment; a run that cannot have it has failed."""
+        done = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(done,), daemon=True)
+        keeper.start()
+        try:
+            self._python = python_of(self.lease.flow_version.environment, self._recorder.home)
+        except UnsupportedError as error:
+            write_end(self._recorder, self.lease, StateKind.FAILED, str(error))
+            return False
+        finally:
+            done.set()
+            keeper.join()
+        return True
+
+    def _keep(self, done: threading.Event) -> None:
+        """Hold on to the run while its environment is made, which may take minutes."""
+        while not done.wait(self._lease_s / 3):
+            with suppress(LooplineError):
+                self._renew()
 
     def _start_process(self, folder: str, output: OutputPump) -> RunProcess:
         uri = self._recorder.backend.address.text
@@ -180,6 +209,8 @@ class Supervised:
         return process
 
     def _fork(self, variables: dict[str, str]) -> RunProcess:
+        if self._python:
+            return FreshProcess(variables, python=self._python)
         try:
             return self._zygote.start(variables)
         except OSError as error:

@@ -69,6 +69,7 @@ class Worker:
         labels: It takes flow runs that need no other labels.
         lease_s: Seconds after which another worker takes over from a dead one.
         poll_s: Seconds between two questions for work.
+        rebuild: Run flows in the environments they were registered from, made by uv.
         drain_s: How long what runs may go on after a stop, before it is handed back.
         scheduler: Whether it also makes the flow runs that schedules ask for; by default when
             there is no server to do it. Several may: each due time makes one run all the same.
@@ -87,6 +88,7 @@ class Worker:
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
         drain_s: float = DRAIN_S,
+        rebuild: bool = False,
         scheduler: bool | None = None,
         schedule_every_s: float = 5.0,
         assigned: tuple[str, int] | None = None,
@@ -97,6 +99,7 @@ class Worker:
         self._slots = max(slots, 1)
         self._labels = check_labels(labels)
         self._drain_s = drain_s
+        self._rebuild = rebuild
         self._zygote = Zygote()
         self._report_at = 0.0
         self._looked = time.monotonic()
@@ -238,7 +241,12 @@ class Worker:
             )
         else:
             supervised = Supervised(
-                lease, recorder, lease_s=self._lease_s, on_end=forget, zygote=self._zygote
+                lease,
+                recorder,
+                lease_s=self._lease_s,
+                on_end=forget,
+                zygote=self._zygote,
+                rebuild=self._rebuild,
             )
         with self._lock:
             self._running[key] = supervised
