@@ -16,6 +16,7 @@ from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.base import Lifecycle
+from loopline.records.key_values import DeleteKeyValue, SetKeyValue
 from loopline.records.logged_models import LoggedModel
 from loopline.records.operations import OPERATIONS
 from loopline.records.registry import ModelVersion, RegisteredModel
@@ -124,6 +125,8 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     made = team.owner.call(ops.ListAutomations())[0].automation_id
     yield ops.SetAutomationActive(automation_id=made, active=False), f"automation/{made}"
     yield ops.DeleteAutomation(automation_id=made), f"automation/{made}"
+    yield SetKeyValue(key="month", value='"2022-03"'), "key/month"
+    yield DeleteKeyValue(key="month"), "key/month"
     yield ops.SetTagLimit(tag="warehouse", most=1), "tag-limit/warehouse"
     times: dict[str, Any] = {"created_ms": 1, "updated_ms": 1}
     there = Experiment(experiment_id="9", name="from elsewhere", **times)

@@ -15,8 +15,15 @@ from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.identity import Access, Caller, Role, Scope
+from loopline.records.key_values import (
+    DeleteKeyValue,
+    FindKeyValues,
+    GetKeyValue,
+    SetKeyValue,
+)
 from loopline.records.logged_models import LoggedModelPoint, LoggedModelStatus
 from loopline.records.operations import OPERATIONS
+from loopline.records.schedule_operations import AddDueTimes, ListOwnSchedules
 from loopline.rules.access import NEEDED, may_do
 from loopline.server.app import create_app
 from loopline.server.guarded import PERMISSIONS, PUBLIC, GuardedRoute
@@ -157,6 +164,12 @@ WHOLE_STORE: set[type[Operation[Any]]] = {
     ops.ClaimFlowRun,
     ops.RenewLease,
     ops.ReleaseFlowRun,
+    AddDueTimes,
+    ListOwnSchedules,
+    SetKeyValue,
+    GetKeyValue,
+    FindKeyValues,
+    DeleteKeyValue,
     ops.CheckWork,
     ops.CloseLostFlowRuns,
     ops.ReportWorker,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from loopline.errors import NotFoundError
 from loopline.records import operations as ops
@@ -367,6 +367,13 @@ def _flow_run_now(connection: Connection, name: tuple[str, ...]) -> object:
     return None if row is None else row._asdict()
 
 
+def _key_now(connection: Connection, name: tuple[str, ...]) -> object:
+    table = schema.key_value
+    named = case((table.c.space == "", table.c.key), else_=table.c.space + "/" + table.c.key)
+    query = select(table.c.value).where(named == name[0])
+    return connection.execute(query).scalar()
+
+
 def _tag_limit_now(connection: Connection, name: tuple[str, ...]) -> object:
     table = schema.tag_limit
     query = select(table.c.most).where(table.c.tag == name[0])
@@ -413,6 +420,7 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
         token_record(token_row(connection, name[0])) if name[0] else None
     ),
     "grant": _grant_now,
+    "key": _key_now,
     "secret": lambda connection, name: secret_record(connection, name[0]),
     "webhook": lambda connection, name: webhook_record(connection, name[0]),
 }
