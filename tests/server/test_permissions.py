@@ -14,6 +14,7 @@ from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
+from loopline.records.flow_artifacts import ListFlowArtifacts
 from loopline.records.identity import Access, Caller, Role, Scope
 from loopline.records.key_values import (
     DeleteKeyValue,
@@ -214,7 +215,7 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
     of_flow_run = (
         ops.GetFlowRun, ops.GetFlowRunGraph, ops.ListTaskRuns, ops.ListFlowRunEvents, ops.GetLogs,
         ops.CancelFlowRun, ops.RetryFlowRun, ops.RerunFlowRun, ops.PauseFlowRun, ops.ResumeFlowRun,
-        ops.UpdateFlowRun,
+        ops.UpdateFlowRun, ListFlowArtifacts,
     )  # fmt: skip
     of_logged_model = (ops.GetLoggedModel, ops.DeleteLoggedModel, ops.ListLoggedModelFiles)
     logged: dict[str, Any] = {"model_id": ids[f"{name} model"]}
