@@ -1,8 +1,8 @@
 """Claim: a task of a flow costs 40 microseconds of CPU, with every state durable.
 
 Measured: a chain of 1,000 no-op tasks through ``flow.run()`` in an embedded home, CPU of all
-processes until every state and result is in the store; and one of 10,000, a task. The second run
-of a process, so that imports and the first opening of the store are not in it.
+processes until every state and result is in the store; and one of 10,000, a task. The middle of
+three runs in a warm process, so that imports and the first opening of the store are not in it.
 Against: the same chain through each peer (200 tasks where one takes milliseconds), and the limit:
 a one-thread pool that is handed each result by its caller.
 Fair: Prefect 3 and Dagster keep states, too; Prefect 1 without its backend, Dask and the limit

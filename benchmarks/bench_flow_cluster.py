@@ -2,7 +2,8 @@
 
 Measured: one task mapped over 1,000 elements with ``DaskExecutor`` on a local cluster of two
 processes that is there already, CPU of all processes, cluster included, until every state and
-result is in the store; the second run of a process.
+result is in the store; the middle of three runs in a
+warm process.
 Against: the limit, a ``client.submit`` for each element and one ``gather``, which keep nothing.
 Fair: the same Dask, the same cluster. The executor sends in batches, which raw code could, too.
 Does not show: large results, which stay on the cluster.

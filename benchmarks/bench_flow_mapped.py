@@ -1,7 +1,8 @@
 """Claim: mapped over four threads, a task costs 50 microseconds of CPU, half of Dask's.
 
 Measured: one task mapped over 1,000 elements with ``ThreadExecutor(4)``, CPU of all processes
-until every state and result is in the store; the second run of a process.
+until every state and result is in the store; the middle of three runs in a
+warm process.
 Against: each peer's own way to map (200 elements where one takes milliseconds), and the limit: a
 pool of four threads.
 Fair: Dask's threaded scheduler and the limit keep nothing; Dagster maps in one thread.

@@ -1,19 +1,15 @@
 """Dagster's ops, in one process with an instance that keeps its events in memory."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from dagster import DynamicOut, DynamicOutput, job, op
 from flow_works import per_task
 from protocol import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 #: Fewer: at five milliseconds each.
 TASKS = 200
