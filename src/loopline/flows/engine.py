@@ -134,12 +134,13 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         "parameters": {**_defaults(flow), **(parameters or {})},
         "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
     }
-    given = list(given_task_runs(flow, task_states or {}))
-    run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
-    run.parameters = dict(parameters or {})
-    run.may_resume = may_resume
-    refused = run.begin(is_new=flow_run_id is None)
-    return refused or run.carry_through(executor)
+    with sparing_collector():
+        given = list(given_task_runs(flow, task_states or {}))
+        run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
+        run.parameters = dict(parameters or {})
+        run.may_resume = may_resume
+        refused = run.begin(is_new=flow_run_id is None)
+        return refused or run.carry_through(executor)
 
 
 class _Run:
@@ -210,8 +211,7 @@ class _Run:
             pool = executor.open(self._report, address=self._recorder.address.text)
             pool = guarded(pool, self._recorder, self._flow.tasks, self._hold)
             try:
-                with sparing_collector():
-                    self._loop(pool)
+                self._loop(pool)
             except HeldError:
                 self._verdict = FinishRun(StateKind.PAUSED, "Paused; its other tasks wait.")
             except BaseException:
