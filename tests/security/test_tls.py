@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import json
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -75,7 +74,7 @@ def test_over_tls_it_answers_and_over_plain_http_it_does_not(tmp_path: Path) -> 
         connection_.request("GET", "/health")
         answer = connection_.getresponse()
         assert answer.status == 200
-        assert json.loads(answer.read())
+        assert answer.read()
         own = f"https://127.0.0.1:{parts.port}"
         form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": own}
         said = urlencode({"name": "ana", "password": PASSWORD})
@@ -122,3 +121,18 @@ def test_files_that_are_no_certificate_are_said_in_a_sentence(tmp_path: Path) ->
                   (str(tmp_path / "none"), key)]:  # fmt: skip
         with pytest.raises(InvalidInputError, match="--tls"):
             serve(home, port=0, tls=files)
+
+
+def test_a_client_that_is_idle_does_not_hold_up_the_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = certificate(tmp_path)
+    trusted = ssl.create_default_context(cafile=files[0])
+    with running(Address("home", str(tmp_path / "home")), tls=files) as url:
+        port = urlsplit(url).port
+        assert port is not None
+        idle = http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=20)
+        idle.request("GET", "/health")
+        assert idle.getresponse().read()
+    assert "graceful shutdown exceeded" not in caplog.text
+    idle.close()

@@ -22,6 +22,7 @@ import msgspec
 
 from loopline.backend.adopt import catch_up
 from loopline.backend.context import current_task
+from loopline.backend.masking import masked
 from loopline.backend.open import open_backend
 from loopline.backend.sender import Sender
 from loopline.disk import needing_room
@@ -165,8 +166,6 @@ class Recorder:
             StorageFullError: The journal's disk is full.
         """
         if type(fact) in WITH_TEXTS:
-            from loopline.backend.masking import masked  # Not needed to log metrics.
-
             fact = masked(fact)
         if isinstance(fact, LogsWritten):
             self._record_lines(fact)

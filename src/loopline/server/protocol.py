@@ -26,6 +26,8 @@ __all__ = ["DeadlineProtocol", "protocol_with"]
 HEADERS_S = 15.0
 #: Bytes that may come before they are: the gate refuses with a reason what is half as long.
 MOST_HEAD_BYTES = 64 * 1024
+#: Seconds that an idle client has to answer the end of TLS when the server stops.
+GOODBYE_S = 0.5
 #: Seconds for which a request is held for its body; who is slower takes the long road.
 HOLD_S = 0.1
 
@@ -141,6 +143,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._held is not None:
             self._let_go()
         super().shutdown()
+        if self.scheme == "https" and self.transport.is_closing():
+            # TLS waits for the client's goodbye, which an idle one says when it next looks.
+            self.loop.call_later(GOODBYE_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""

@@ -45,7 +45,7 @@ class CopyFiles(Task):
 
     Args:
         source: What to copy.
-        target: Where to: a folder or prefix when the source is one or when this ends with ``/``,
+        to: Where to: a folder or prefix when the source is one or when this ends with ``/``,
             else the file's own new name.
         if_exists: What to do about a file that is there: ``"replace"``, ``"keep"`` one of the same
             length (for a copy that is tried again), or ``"refuse"``.
@@ -55,7 +55,7 @@ class CopyFiles(Task):
     def __init__(
         self,
         source: str | None = None,
-        target: str | None = None,
+        to: str | None = None,
         *,
         if_exists: str = "replace",
         **options: Any,  # noqa: ANN401 - as Task has them
@@ -64,11 +64,11 @@ class CopyFiles(Task):
             msg = f"if_exists={if_exists!r} is unknown. Use replace, keep or refuse."
             raise InvalidInputError(msg)
         self.source = source
-        self.target = target
+        self.to = to
         self.if_exists = if_exists
         super().__init__(**options)
 
-    def run(self, source: str | None = None, target: str | None = None) -> list[CopiedFile]:
+    def run(self, source: str | None = None, to: str | None = None) -> list[CopiedFile]:
         """Copy; return what is at the target now, by name.
 
         Raises:
@@ -76,7 +76,7 @@ class CopyFiles(Task):
             AlreadyExistsError: With ``"refuse"``: there is such a file at the target.
         """
         files = _open(expanded(str(needed(self, "source", source, self.source))))
-        where = expanded(str(needed(self, "target", target, self.target)))
+        where = expanded(str(needed(self, "to", to, self.to)))
         one = files.single
         if one is not None and not where.endswith("/") and not _is_folder(where):
             where, _, name = where.rpartition("/")
