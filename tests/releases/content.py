@@ -13,6 +13,7 @@ from tests.server import story
 from loopline.backend.local import LocalBackend
 from loopline.records import facts
 from loopline.records import operations as ops
+from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.logged_models import LoggedModelPoint, ModelRole
 from loopline.store.sign_in import start_session
 
@@ -65,7 +66,39 @@ def fill(backend: Backend, folder: Path) -> None:
     _log_model(backend)
     asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
     backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
+    _work(backend)
     _let_in(backend)
+
+
+def _work(backend: Backend) -> None:
+    """Have a worker in the middle of a flow run, with limits, and an automation that acted."""
+    backend.call(ops.SetKeyValue(key="last month", value='"2023-02"'))
+    backend.call(ops.SetTagLimit(tag="warehouse", most=2))
+    backend.call(ops.ReportWorker(worker_id="w" * 32, name="cab-8", host="cab-8", labels=["night"]))
+    backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW, run_name="by hand"))
+    lease = backend.call(ops.ClaimFlowRun(worker="cab-8"))
+    assert lease is not None
+    flow_run, token = lease.flow_run.flow_run_id, lease.token
+    backend.call(
+        ops.TakeTaskSlots(
+            flow_run_id=flow_run, task_slug="eval_perf-1", token=token, tags=["warehouse"]
+        )
+    )
+    shown = facts.FlowArtifactSet(
+        artifact_id="a" * 32, flow_run_id=flow_run, task_slug="eval_perf-1",
+        artifact_kind="markdown", data='{"markdown": "# A good month"}', at_ms=story.NOW_MS,
+        token=token,
+    )  # fmt: skip
+    story.send(backend, shown)
+    backend.call(
+        ops.CreateAutomation(
+            name="score what is staged",
+            project=story.PROJECT,
+            when=When(event=EventKind.STAGE, model=story.MODEL, stage="Staging"),
+            then=Then(action=Action.RUN, flow=story.FLOW),
+        )
+    )
+    backend.call(ops.TransitionStage(name=story.MODEL, version=4, stage="Staging", actor="vera"))
 
 
 def _let_in(backend: Backend) -> None:
@@ -113,7 +146,15 @@ def content_of(backend: Backend) -> dict[str, Any]:
     flow_runs = call(ops.ListFlowRuns()).flow_runs
     hooks = call(ops.ListWebhooks())
     secrets = call(ops.ListSecrets())
+    automations = call(ops.ListAutomations())
     found = {
+        "automations": automations,
+        "firings": [
+            call(ops.ListFirings(automation_id=each.automation_id)) for each in automations
+        ],
+        "key_values": call(ops.FindKeyValues()),
+        # How many slots are taken goes by leases, and those by the clock, as workers do.
+        "tag_limits": {limit.tag: limit.most for limit in call(ops.ListTagLimits())},
         "secrets": secrets,
         "webhooks": hooks,
         "deliveries": [
@@ -179,6 +220,7 @@ def _flow_run(backend: Backend, flow_run_id: str) -> dict[str, object]:
         "graph": call(ops.GetFlowRunGraph(flow_run_id=flow_run_id)),
         "tasks": call(ops.ListTaskRuns(flow_run_id=flow_run_id)),
         "events": call(ops.ListFlowRunEvents(flow_run_id=flow_run_id)),
+        "artifacts": call(ops.ListFlowArtifacts(flow_run_id=flow_run_id)),
         "logs": call(ops.GetLogs(flow_run_id=flow_run_id)),
     }
 
