@@ -14,7 +14,10 @@ from loopline.backend.local import LocalBackend
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
+from loopline.records.flows import StateKind
+from loopline.records.identity import Caller
 from loopline.records.logged_models import LoggedModelPoint, ModelRole
+from loopline.store.ingest import ingest
 from loopline.store.sign_in import start_session
 
 if TYPE_CHECKING:
@@ -108,6 +111,11 @@ def _let_in(backend: Backend) -> None:
     backend.call(ops.InviteUser(name="vera"))
     assert isinstance(backend, LocalBackend)
     start_session(backend.store, "vera", how="password", address="10.0.0.7")
+    hers = facts.FlowRunState(
+        flow_run_id="f" * 32, flow_name="on a laptop", state=StateKind.SUCCESS, at_ms=story.NOW_MS
+    )
+    batch = facts.Batch(writer="laptop", start=0, end=1, facts=[hers])
+    ingest(backend.store, batch, caller=Caller(name="vera"))
 
 
 def _log_model(backend: Backend) -> None:

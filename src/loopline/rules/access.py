@@ -24,6 +24,7 @@ __all__ = [
     "parse_thing",
     "role_on",
     "role_on_everything",
+    "role_on_own",
     "visible",
     "widest_role",
 ]
@@ -55,6 +56,11 @@ def role_on(access: Access, thing: Thing, name: int | str) -> Role:
     """Tell what a caller may do with one thing."""
     granted = _grants(access, thing).get(name, Role.NONE)
     return _under_lid(max(access.role, granted, key=_RANK.__getitem__), access.scope)
+
+
+def role_on_own(access: Access) -> Role:
+    """Tell what a caller may do with what they made themselves: edit, if they may anywhere."""
+    return min(widest_role(access), Role.EDITOR, key=_RANK.__getitem__)
 
 
 def widest_role(access: Access) -> Role:

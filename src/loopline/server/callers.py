@@ -16,6 +16,7 @@ from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.server.commits import Commits
 from loopline.store.callers import act_for
+from loopline.store.ingest import ingest
 from loopline.store.operations import carry_out
 from loopline.store.permits import IDENTITY, may_read_blob, may_write_facts, permit_facts
 
@@ -87,7 +88,7 @@ class ServedBackend(LocalBackend):
     def send(self, batch: Batch) -> Receipt:
         """Ingest journaled facts of the caller; see ``Backend.send``."""
         self.permit_facts(batch.facts, batch.writer)
-        return super().send(batch)
+        return ingest(self.store, batch, caller=caller_now())
 
     def permit_facts(self, facts: list[Fact], writer: str = "") -> None:
         """Let facts of the caller through, of a writer's journal where there is one.

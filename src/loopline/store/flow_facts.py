@@ -15,6 +15,7 @@ from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
 from loopline.store.flow_artifacts import put_flow_artifact
+from loopline.store.flow_run_authors import note_author
 from loopline.store.many_rows import ManyRows
 from loopline.store.task_rows import TaskRows
 
@@ -92,6 +93,7 @@ class FlowFacts:
                     writer="" if fact.token else self._writer,
                 )
             )
+            note_author(self._connection, fact.flow_run_id)
             self._holders[fact.flow_run_id] = (fact.token, "")
         else:
             check_token(fact.flow_run_id, row.token, row.worker, fact.token)

@@ -8,10 +8,9 @@ from sqlalchemy import and_, or_, select
 
 from loopline.errors import InvalidInputError
 from loopline.records.flows import FlowRun, FlowRunPage
-from loopline.records.identity import Thing
 from loopline.store import schema
-from loopline.store.callers import only_visible
 from loopline.store.flow_rows import flow_run_record, flow_run_row
+from loopline.store.flow_run_authors import visible_flow_runs
 from loopline.store.flow_waits import with_waits
 from loopline.store.page_tokens import decode_place, encode_place, key_of, stamp_of
 
@@ -32,7 +31,7 @@ def list_flow_runs(store: Store, connection: Connection, call: ops.ListFlowRuns)
         msg = "max_results must lie between 1 and 10,000."
         raise InvalidInputError(msg)
     query = select(_run).order_by(_run.c.scheduled_ms.desc(), _run.c.flow_run_id)
-    query = query.where(*only_visible(connection, Thing.PROJECT, _run.c.project))
+    query = query.where(*visible_flow_runs(connection))
     if call.project:
         of = [call.project, ""] if call.with_unregistered else [call.project]
         query = query.where(_run.c.project.in_(of))

@@ -17,6 +17,7 @@ from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import facts as f
 from loopline.store import schema
 from loopline.store.automation_events import carry_out_automations
+from loopline.store.callers import act_for
 from loopline.store.flow_facts import FlowFacts
 from loopline.store.logged_model_facts import LoggedModelFacts
 from loopline.store.run_facts import RunFacts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from loopline.errors import LooplineError
     from loopline.records import operations as ops
+    from loopline.records.identity import Caller
     from loopline.store.database import Store
 
 __all__ = ["ingest", "record_facts", "record_together", "take_acknowledged"]
@@ -42,22 +44,28 @@ REASONS = 3
 _UNFIT = (IntegrityError, DataError, InterfaceError, ValueError, OverflowError)
 
 
-def ingest(store: Store, batch: f.Batch) -> f.Receipt:
+def ingest(store: Store, batch: f.Batch, *, caller: Caller | None = None) -> f.Receipt:
     """Take a batch in whole, or tell from where to send again.
+
+    Args:
+        store: Where.
+        batch: What, of whose journal.
+        caller: Who sends it to a server, and was let do so.
 
     Raises:
         ConflictError: The batch begins past what is acknowledged: records are missing between.
     """
     try:
-        return _ingest(store, batch, careful=False)
+        return _ingest(store, batch, caller, careful=False)
     except (InvalidInputError, ValueError, OverflowError):
         # The database itself would not have some value. Find out which fact it is and refuse
         # that one: a poisoned record must not be sent again and again for ever.
-        return _ingest(store, batch, careful=True)
+        return _ingest(store, batch, caller, careful=True)
 
 
-def _ingest(store: Store, batch: f.Batch, *, careful: bool) -> f.Receipt:
+def _ingest(store: Store, batch: f.Batch, caller: Caller | None, *, careful: bool) -> f.Receipt:
     with store.write() as connection:
+        act_for(connection, caller)
         now_ms = store.clock()
         acknowledged = _meet_writer(connection, batch, now_ms)
         if batch.end <= acknowledged or acknowledged > batch.start:

@@ -17,6 +17,7 @@ from loopline.records.identity import Role, Thing
 from loopline.rules.access import parse_thing
 from loopline.store import schema
 from loopline.store.experiments import parse_id
+from loopline.store.flow_run_authors import own_flow_runs
 from loopline.store.moving import descendants
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class Need(NamedTuple):
         name: Number of an experiment, or name of a model or project; None: it is not there.
         role: What is needed.
         said: What the caller asked for, in words.
+        is_own: The caller made it: they may do there what they may do anywhere.
     """
 
     thing: Thing
     name: int | str | None
     role: Role
     said: str
+    is_own: bool = False
 
 
 #: The whole store: only a role on everything is enough.
@@ -217,11 +220,11 @@ def needs_of_facts(
     for number in sorted(set(numbers.values())):
         needs.append(Need(Thing.EXPERIMENT, number, role, f"experiment {number}"))
     needs += _logged_models(connection, model_ids, role)
-    flow_run_ids -= _own_flow_runs(connection, flow_run_ids, writer)
+    flow_run_ids -= _of_journal(connection, flow_run_ids, writer)
     return needs + _flow_runs(connection, flow_run_ids, role)
 
 
-def _own_flow_runs(connection: Connection, flow_run_ids: set[str], writer: str) -> set[str]:
+def _of_journal(connection: Connection, flow_run_ids: set[str], writer: str) -> set[str]:
     """Name the flow runs outside all projects that a journal makes, or has made: ``flow.run()``.
 
     They are nobody else's, and need no role but the one that lets a caller record at all.
@@ -356,12 +359,17 @@ def _flow_or_version(connection: Connection, call: Any, role: Role) -> _Needs:  
 def _flow_runs(connection: Connection, flow_run_ids: Iterable[str], role: Role) -> list[Need]:
     wanted = sorted(set(flow_run_ids))
     projects: dict[str, str] = {}
+    own: set[str] = set()
     for start in range(0, len(wanted), TOGETHER):
         query = select(_flow_run.c.flow_run_id, _flow_run.c.project).where(
             _flow_run.c.flow_run_id.in_(wanted[start : start + TOGETHER])
         )
         projects.update(tuple(row) for row in connection.execute(query).all())
-    return [Need(Thing.PROJECT, projects.get(each), role, f"flow run {each}") for each in wanted]
+        own |= own_flow_runs(connection, wanted[start : start + TOGETHER])
+    return [
+        Need(Thing.PROJECT, projects.get(each), role, f"flow run {each}", is_own=each in own)
+        for each in wanted
+    ]
 
 
 def _flow_run_by_id(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401

@@ -14,7 +14,14 @@ from sqlalchemy import select
 from loopline.errors import ForbiddenError, NotFoundError
 from loopline.records import operations as ops
 from loopline.records.identity import Role
-from loopline.rules.access import NEEDED, may_do, role_on, role_on_everything, widest_role
+from loopline.rules.access import (
+    NEEDED,
+    may_do,
+    role_on,
+    role_on_everything,
+    role_on_own,
+    widest_role,
+)
 from loopline.store import schema
 from loopline.store.permit_targets import TARGETS, Need, needs_of_facts
 
@@ -130,7 +137,10 @@ def may_write_facts(caller: Caller) -> bool:
 
 def _check(access: Access, needs: list[Need]) -> None:
     for need in needs:
-        role = Role.NONE if need.name is None else role_on(access, need.thing, need.name)
+        if need.is_own:
+            role = role_on_own(access)
+        else:
+            role = Role.NONE if need.name is None else role_on(access, need.thing, need.name)
         if not may_do(role, Role.VIEWER):
             msg = (
                 f"There is no {need.said[:200]} here that you may view. Ask an administrator for a "

@@ -831,6 +831,16 @@ link = Table(
     Column("expires_ms", BigInteger, nullable=False),
 )
 
+#: Who recorded a flow run of ``flow.run()``, which is in no project.
+flow_run_author = Table(
+    "ll_flow_run_author",
+    metadata,
+    Column(
+        "flow_run_id", ForeignKey("ll_flow_run.flow_run_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("user_id", _of_user(), nullable=False, index=True),
+)
+
 #: Roles on one thing. Of an experiment the name is its number, so that no renaming moves them.
 grant = Table(
     "ll_grant",

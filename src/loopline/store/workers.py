@@ -10,11 +10,10 @@ from sqlalchemy import delete, func, select
 from loopline.errors import InvalidInputError
 from loopline.records.flow_operations import WorkerInfo, WorkNews
 from loopline.records.flows import StateKind
-from loopline.records.identity import Thing
 from loopline.rules.labels import check_labels
 from loopline.store import schema
-from loopline.store.callers import only_visible
 from loopline.store.flow_limits import is_held
+from loopline.store.flow_run_authors import visible_flow_runs
 from loopline.store.leases import find_due
 from loopline.store.upserts import InsertOrReplace
 
@@ -65,7 +64,7 @@ def list_workers(store: Store, connection: Connection, _call: ops.ListWorkers) -
     """List the workers that were heard of in the last hour, by name."""
     now_ms = store.clock()
     held: dict[str, list[str]] = {}
-    seen = only_visible(connection, Thing.PROJECT, _run.c.project)
+    seen = visible_flow_runs(connection)
     running = select(_run.c.worker, _run.c.flow_run_id).where(is_held(now_ms), *seen)
     for name, flow_run_id in connection.execute(running.order_by(_run.c.start_ms)):
         held.setdefault(name, []).append(flow_run_id)

@@ -1674,3 +1674,29 @@ def upgrade() -> None:
         ["automation_id", "at_ms"],
         unique=False,
     )
+
+    op.create_table(
+        "ll_flow_run_author",
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["flow_run_id"],
+            ["ll_flow_run.flow_run_id"],
+            name=op.f("fk_ll_flow_run_author_flow_run_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["ll_user.id"],
+            name=op.f("fk_ll_flow_run_author_user_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run_author")),
+    )
+    op.create_index(
+        op.f("ix_ll_flow_run_author_user_id"), "ll_flow_run_author", ["user_id"], unique=False
+    )
