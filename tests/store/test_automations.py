@@ -237,6 +237,8 @@ def test_an_automation_of_a_project_stays_in_it(backend: LocalBackend) -> None:
         (When(event=EventKind.STAGE), Then(action=Action.RUN)),
         (When(event=EventKind.LATE, late_s=-1), Then(action=Action.LOG)),
         (FAILED, Then(action=Action.WEBHOOK)),
+        (When(event=EventKind.FLOW_RUN), Then(action=Action.RUN)),  # each state: a run more
+        (When(event=EventKind.TASK), Then(action=Action.RUN, flow="retrain")),
     ],
 )
 def test_what_cannot_work_is_refused(backend: LocalBackend, when: When, then: Then) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Happening", "check_automation", "fill_in", "fits"]
 
 _OF_FLOWS = frozenset({EventKind.FLOW_RUN, EventKind.TASK, EventKind.LATE})
+_OF_STATES = frozenset({EventKind.FLOW_RUN, EventKind.TASK})
 _NEEDS_FLOW_RUN = frozenset({Action.CANCEL})
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 MOST_LATE_S = 365 * 86_400.0
@@ -67,6 +68,10 @@ def check_automation(project: str, when: When, then: Then) -> None:
         raise InvalidInputError(msg)
     if then.action in {Action.RUN, Action.PAUSE_SCHEDULE} and not (then.flow or of_flows):
         msg = "Say which flow: what happens to a model has none of its own."
+        raise InvalidInputError(msg)
+    if then.action is Action.RUN and when.event in _OF_STATES and not when.states:
+        # Each state of a run would start another, whose states start more: thousands in a minute.
+        msg = "Say which state starts a run, such as Failed: every run enters several."
         raise InvalidInputError(msg)
     if then.action is Action.WEBHOOK and not then.webhook:
         msg = "Say which webhook to tell; `loopline webhooks list` shows them."
