@@ -113,6 +113,38 @@ def test_a_failed_flow_run_says_why(served: Served) -> None:
     text = read(page(served, f"/flow-runs/{served.flow_runs[2]}")).text
     assert "ValueError: no rows in chunk 2022-12" in text
     assert "Trigger failed" in text
+    assert f"loopline flow-runs retry {served.flow_runs[2][:8]}" in text
+
+
+def test_of_a_map_what_failed_has_a_row_and_few_of_what_did_not(tmp_path: Path) -> None:
+    from loopline.backend.local import LocalBackend
+    from loopline.records import facts, flows
+
+    home = Address("home", str(tmp_path / ".loopline"))
+    backend = LocalBackend(home)
+    run = facts.FlowRunState(
+        flow_run_id="a" * 32, state=flows.StateKind.PAUSED, at_ms=1, flow_name="score"
+    )
+    elements = [
+        facts.TaskRunState(
+            flow_run_id="a" * 32,
+            task_slug="score-1",
+            map_index=index,
+            state=flows.StateKind.FAILED if index == 77 else flows.StateKind.SUCCESS,
+            at_ms=2,
+        )
+        for index in range(100)
+    ]
+    story.send(backend, run, *elements)
+    backend.close()
+    with running(home) as url:
+        tasks, history = ask(url, "GET", f"/flow-runs/{'a' * 32}").text.split(">History")
+    text = read(tasks).text
+    assert "loopline flow-runs resume aaaaaaaa" in text
+    shown = [f"score-1[{index}]" in text for index in (77, 18, 19)]
+    assert shown == [True, True, False]  # Twenty: the one that failed, and the first nineteen.
+    assert "And 80 more task runs." in text
+    assert "score-1[99]" in history
 
 
 def test_a_page_refreshes_itself_only_while_something_runs(served: Served) -> None:

@@ -14,6 +14,8 @@ _COLOURS = {
     "Submitted": ("#54aeff", "#388bfd"),
     "Running": ("#0969da", "#58a6ff"),
     "Retrying": ("#bf8700", "#d29922"),
+    "Queued": ("#bf8700", "#d29922"),
+    "Paused": ("#bf8700", "#d29922"),
     "Success": ("#1a7f37", "#3fb950"),
     "Cached": ("#1a7f37", "#3fb950"),
     "Mapped": ("#1a7f37", "#3fb950"),

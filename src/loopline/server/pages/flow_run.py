@@ -36,6 +36,8 @@ __all__ = ["flow_run_page", "picture"]
 REFRESH_S = 3
 LINES = 500
 MOST_TASKS = 500
+#: Elements of one mapped task that have a row.
+MOST_ELEMENTS = 20
 MOST_EVENTS = 200
 GANTT_WIDTH, GANTT_HEIGHT = 220, 14
 
@@ -64,6 +66,7 @@ def flow_run_page(request: PageRequest) -> Page:
         parts.note("Somebody asked it to stop; its worker finishes the task in hand.", kind="warn")
         if run.cancel_requested and not run.state.is_finished
         else None,
+        _next_step(run),
         tag(
             "div",
             parts.section("Overview", _overview(run, request.now_ms)),
@@ -80,6 +83,17 @@ def flow_run_page(request: PageRequest) -> Page:
     soon = run.scheduled_ms - request.now_ms < 60_000  # noqa: PLR2004 - a minute
     refresh = 0 if run.state.is_finished else REFRESH_S if soon else 60
     return Page(title, body, refresh, "Flow runs")
+
+
+def _next_step(run: FlowRun) -> Markup | None:
+    """Say what somebody may do now, where a flow run needs somebody."""
+    if run.state is StateKind.PAUSED:
+        words, verb = "It waits for somebody. Approve it, and go on with:", "resume"
+    elif run.state.is_failed and run.flow_version_id:
+        words, verb = "Go on from the tasks that finished:", "retry"
+    else:
+        return None
+    return parts.empty(words, f"loopline flow-runs {verb} {run.flow_run_id[:8]}")
 
 
 def _overview(run: FlowRun, now_ms: int) -> Markup:
@@ -106,6 +120,9 @@ def _overview(run: FlowRun, now_ms: int) -> Markup:
             ("Duration", parts.spent(run, now_ms)),
             ("Started by", "its schedule" if run.is_automatic else "hand"),
             ("Worker", run.worker),
+            ("Waits for", run.waits_for or None),
+            ("Labels", ", ".join(run.labels) or None),
+            ("Note", run.note or None),
             ("Times claimed", str(run.token) if run.token > 1 else None),
             ("Message", run.message if not run.state.is_failed else None),
             ("Parameters", parameters or None),
@@ -139,6 +156,7 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
         Column("Attempts", "number"),
         Column("Message", "text"),
     )
+    shown = _worth_a_row(tasks)
     rows: list[Sequence[Child]] = [
         (
             task.task_slug if task.map_index < 0 else f"{task.task_slug}[{task.map_index}]",
@@ -148,14 +166,30 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
             str(task.attempt) if task.attempt else "",
             task.message,
         )
-        for task in tasks[:MOST_TASKS]
+        for task in shown
     ]
     return parts.section(
         "Tasks",
         parts.table(columns, rows, label="Tasks"),
-        parts.more(len(tasks), MOST_TASKS, "task run"),
+        parts.more(len(tasks), len(shown), "task run"),
         count=len(tasks),
     )
+
+
+def _worth_a_row(tasks: list[TaskRun]) -> list[TaskRun]:
+    """Choose the task runs to show: of each map a few elements, first those that are not well."""
+    elements: dict[str, list[TaskRun]] = {}
+    for task in tasks:
+        if task.map_index >= 0:
+            elements.setdefault(task.task_slug, []).append(task)
+    kept = {
+        (each.task_slug, each.map_index)
+        for those in elements.values()
+        for each in sorted(those, key=lambda task: task.state.is_successful)[:MOST_ELEMENTS]
+    }
+    return [
+        task for task in tasks if task.map_index < 0 or (task.task_slug, task.map_index) in kept
+    ][:MOST_TASKS]
 
 
 def _gantt(task: TaskRun, began_ms: int, ended_ms: int, now_ms: int) -> Markup | None:
