@@ -224,3 +224,15 @@ def test_editors_and_type_checkers_know_the_function() -> None:
 def count_letters(month: str) -> int:
     letters: int = train(extract(month))
     return letters
+
+
+def test_what_is_defined_below_the_flow_is_named_with_the_reason() -> None:
+    with pytest.raises(NameError, match="not_yet") as caught:
+
+        @flow
+        def early() -> int:
+            return not_yet()  # type: ignore[name-defined, no-any-return] # noqa: F821
+
+    assert caught.value.__notes__ == [
+        "The flow 'early' is built where @flow stands, so what it calls must be defined above it."
+    ]

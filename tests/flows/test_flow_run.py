@@ -261,3 +261,15 @@ def test_a_script_with_nothing_around_it_runs(tmp_path: Path, home: Path) -> Non
     assert done.stderr == ""
     (flow_run,) = get_recorder().call(ListFlowRuns()).flow_runs
     assert flow_run.state is StateKind.SUCCESS
+
+
+@pytest.mark.usefixtures("home")
+def test_the_element_of_a_map_that_failed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    @task
+    def invert(number: int) -> float:
+        return 1 / number
+
+    with Flow("invert") as flow:
+        invert.map([2, 0, 4])
+    assert flow.run(run_on_schedule=False).is_failed()
+    assert "invert-1[1]: Traceback" in capsys.readouterr().err

@@ -106,7 +106,14 @@ class FlowFunction(Flow, Generic[P, R]):
                     kwargs[each.name] = parameter
                 else:
                     args.append(parameter)
-            return self.fn(*args, **kwargs)  # type: ignore[arg-type] # parameters for values
+            try:
+                return self.fn(*args, **kwargs)  # type: ignore[arg-type] # parameters for values
+            except NameError as error:
+                error.add_note(
+                    f"The flow {self.name!r} is built where @flow stands, so what it calls must "
+                    "be defined above it."
+                )
+                raise
 
     def _parameter(self, argument: inspect.Parameter) -> Parameter:
         """Make the parameter that stands for an argument."""

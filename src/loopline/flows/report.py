@@ -124,14 +124,18 @@ class Report:
 
     def logged(self, call: Call, level: int, message: str, *, shown: bool) -> None:
         """Record a line a task wrote."""
-        self.line(call.where.task_slug, level, message, shown=shown)
+        slug, index = call.where.task_slug, call.where.map_index
+        told = slug if index < 0 else f"{slug}[{index}]"
+        self.line(slug, level, message, shown=shown, told=told)
 
     def warn(self, slug: str, message: str) -> None:
         """Record a warning about a task, or about the run."""
         self.line(slug, logging.WARNING, message)
 
-    def line(self, slug: str, level: int, message: str, *, shown: bool = False) -> None:
-        """Record a line about a task, or about the run."""
+    def line(
+        self, slug: str, level: int, message: str, *, shown: bool = False, told: str = ""
+    ) -> None:
+        """Record a line about a task, or about the run; ``told`` names the element of a map."""
         at_ms = _now_ms()
         message = writable(message)
         self._log.add(
@@ -140,7 +144,7 @@ class Report:
         if self._echo and not shown:
             clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
             name = logging.getLevelName(level)
-            sys.stderr.write(f"{clock} {name:<7} {slug or self._flow_name}: {message}\n")
+            sys.stderr.write(f"{clock} {name:<7} {told or slug or self._flow_name}: {message}\n")
 
 
 def _now_ms() -> int:
