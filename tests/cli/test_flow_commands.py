@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +94,62 @@ def test_a_run_is_asked_for_with_all_there_is_to_say_and_changed(shell: Shell) -
     assert (listed["name"], listed["labels"]) == ("march", [])
 
 
+def test_a_part_of_a_name_shows_a_flow_and_runs_none(shell: Shell) -> None:
+    assert "retrain" in shell("flows", "show", "retr").out
+    for acting in (("run", "retr"), ("limit", "retr", "1"), ("schedule", "off", "retr")):
+        ran = shell("flows", *acting)
+        assert (ran.code, f"Did you mean '{FLOW}'?" in ran.err) == (1, True), acting
+    assert shell("flow-runs", "list", "--json").json == []
+
+
+def test_wrong_names_are_told_in_a_sentence(shell: Shell, backend: LocalBackend) -> None:
+    wrong = shell("flows", "run", FLOW, "--param", "wrong=1")
+    assert "The flow 'retrain' has no parameter 'wrong'." in wrong.err
+    wrong = shell("flow-runs", "rerun", failed(backend), "--from", "exract")
+    assert "The flow has no task 'exract'. Did you mean 'extract-1'?" in wrong.err
+    wrong = shell("projects", "delete", PROJECT)
+    assert "has 1 flow with 1 run, which would go with it" in wrong.err
+
+
+def test_watching_a_retried_run_leaves_out_what_was_before(
+    shell: Shell, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from loopline.cli import watch
+
+    flow_run_id = failed(backend)
+
+    def ended(_: float) -> None:  # A worker takes it while the command waits.
+        tell(backend, claimed(backend), StateKind.SUCCESS, extract=StateKind.SUCCESS)
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(**{**vars(time), "sleep": ended}))
+    ran = shell("flow-runs", "retry", flow_run_id, "--watch")
+    assert (ran.code, "Failed" in ran.out, "retried by vera" in ran.out) == (0, False, True)
+
+
+@pytest.mark.parametrize("command", [("run", "--watch"), ("run", "--follow"), ("logs", "--follow")])
+def test_ctrl_c_says_that_the_flow_run_goes_on(
+    shell: Shell, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch, command: tuple[str, str]
+) -> None:
+    from loopline.cli import follow, watch
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    for module in (watch, follow):
+        monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "sleep": interrupted}))
+    noun, name = ("flows", FLOW) if command[0] == "run" else ("flow-runs", ask(backend))
+    ran = shell(noun, command[0], name, command[1])
+    assert (ran.code, "The flow run goes on." in ran.err) == (130, True)
+    assert "loopline flow-runs cancel" in ran.err
+
+
+def test_following_a_paused_run_says_how_to_go_on(shell: Shell, backend: LocalBackend) -> None:
+    flow_run_id = ask(backend)
+    shell("flow-runs", "pause", flow_run_id)
+    ran = shell("flow-runs", "logs", flow_run_id, "--follow")
+    assert (ran.code, f"loopline flow-runs resume {flow_run_id[:8]}" in ran.err) == (0, True)
+
+
 def test_a_run_is_watched_to_its_end(
     backend: LocalBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +192,7 @@ def test_workers_are_listed_with_what_they_run(shell: Shell, backend: LocalBacke
     assert head.split()[:4] == ["WORKER", "STATUS", "SLOTS", "LABELS"]
     assert row.split()[:6] == ["night", "working", "1/2", "gpu", flow_run_id[:8], "box:7"]
     assert json.loads(shell("workers", "--json").out)[0]["flow_runs"] == [flow_run_id]
+    assert shell("workers", "list", "--json").json[0]["name"] == "night"
 
 
 def test_projects_and_versions_are_shown(shell: Shell, backend: LocalBackend) -> None:

@@ -21,13 +21,22 @@ reason_option = click.option("--reason", default="", help="Why, kept in its hist
 watch_option = click.option("--watch", is_flag=True, help="Show its tasks until it has ended.")
 
 
-def _told(backend: Backend, run: FlowRun, *, words: str, watch: bool, as_json: bool) -> int:
+def _events_of(backend: Backend, run: FlowRun) -> int:
+    """Count the changes of state so far, which whoever watches from now on has no use for."""
+    from loopline.records.operations import ListFlowRunEvents
+
+    return len(backend.call(ListFlowRunEvents(flow_run_id=run.flow_run_id)))
+
+
+def _told(
+    backend: Backend, run: FlowRun, *, words: str, watch: bool, as_json: bool, told: int = 0
+) -> int:
     """Show what came of a change, and go on watching if that is wanted."""
     from loopline.cli.output import print_json
     from loopline.cli.watch import watch_flow_run
 
     if watch:
-        return watch_flow_run(backend, run.flow_run_id, as_json=as_json)
+        return watch_flow_run(backend, run.flow_run_id, as_json=as_json, after=told)
     if as_json:
         print_json(run)
     else:
@@ -47,9 +56,10 @@ def retry(backend: Backend, *, flow_run_id: str, reason: str, watch: bool, as_js
     from loopline.records.operations import RetryFlowRun
 
     run = find_flow_run(backend, flow_run_id)
+    told = _events_of(backend, run) if watch else 0
     after = backend.call(RetryFlowRun(flow_run_id=run.flow_run_id, reason=reason, actor=actor()))
     words = "waits for a worker, which goes on from its finished tasks."
-    return _told(backend, after, words=words, watch=watch, as_json=as_json)
+    return _told(backend, after, words=words, watch=watch, told=told, as_json=as_json)
 
 
 @click.command(
@@ -76,10 +86,11 @@ def resume(
     from loopline.records.operations import ResumeFlowRun
 
     run = find_flow_run(backend, flow_run_id)
+    told = _events_of(backend, run) if watch else 0
     after = backend.call(
         ResumeFlowRun(flow_run_id=run.flow_run_id, tasks=list(tasks), reason=reason, actor=actor())
     )
-    return _told(backend, after, words="goes on.", watch=watch, as_json=as_json)
+    return _told(backend, after, words="goes on.", watch=watch, told=told, as_json=as_json)
 
 
 @click.command(
@@ -117,6 +128,7 @@ def rerun(
         msg = "Say where to begin: --from TASK (several times for several), or --from-scratch."
         raise click.UsageError(msg)
     run = find_flow_run(backend, flow_run_id)
+    told = _events_of(backend, run) if watch else 0
     after = backend.call(
         RerunFlowRun(
             flow_run_id=run.flow_run_id,
@@ -127,7 +139,7 @@ def rerun(
     )
     where = f"from {', '.join(from_tasks)}" if from_tasks else "from scratch"
     words = f"waits for a worker, which runs it again {where}."
-    return _told(backend, after, words=words, watch=watch, as_json=as_json)
+    return _told(backend, after, words=words, watch=watch, told=told, as_json=as_json)
 
 
 @click.command(epilog=epilog("loopline flow-runs pause 4f1d2c --reason 'the source is down'"))

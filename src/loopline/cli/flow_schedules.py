@@ -42,7 +42,7 @@ def _switch(backend: Backend, flow: str, *, active: bool, as_json: bool) -> None
     from loopline.records.operations import SetScheduleActive
     from loopline.rules.timetable_words import describe
 
-    summary = find_flow(backend, flow)
+    summary = find_flow(backend, flow, whole=True)
     version = backend.call(
         SetScheduleActive(project=summary.project, name=summary.name, active=active)
     )

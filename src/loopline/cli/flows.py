@@ -179,7 +179,7 @@ def run(  # noqa: PLR0913 - its options
     from loopline.cli.watch import watch_flow_run
     from loopline.records.operations import CreateFlowRun
 
-    summary = find_flow(backend, flow)
+    summary = find_flow(backend, flow, whole=True)
     asked = backend.call(
         CreateFlowRun(
             project=summary.project,
@@ -215,7 +215,7 @@ def limit(backend: Backend, *, flow: str, most: int, as_json: bool) -> None:
     from loopline.cli.output import print_json
     from loopline.records.operations import SetFlowLimit
 
-    summary = find_flow(backend, flow)
+    summary = find_flow(backend, flow, whole=True)
     backend.call(SetFlowLimit(project=summary.project, name=summary.name, most=most))
     if as_json:
         print_json({"project": summary.project, "name": summary.name, "most_runs": most})
@@ -248,8 +248,13 @@ def parse_parameters(given: Iterable[str]) -> dict[str, Any]:
     return parameters
 
 
-def find_flow(backend: Backend, text: str) -> FlowSummary:
-    """Find a flow by ``project/name``, or by a part of that which only one flow has.
+def find_flow(backend: Backend, text: str, *, whole: bool = False) -> FlowSummary:
+    """Find a flow by ``project/name``, its name, or by a part of that which only one flow has.
+
+    Args:
+        backend: Where it is registered.
+        text: What the user wrote.
+        whole: A part is not enough: the command acts, and must not act on a near miss.
 
     Raises:
         NotFoundError: There is none; the nearest name is told.
@@ -264,18 +269,20 @@ def find_flow(backend: Backend, text: str) -> FlowSummary:
         return (exact or found)[0]
     # A part of a name is enough when only one flow has it.
     inside = [flow for flow in known if text.lower() in f"{flow.project}/{flow.name}".lower()]
-    if not found and len(inside) == 1:
+    if not found and len(inside) == 1 and not whole:
         return inside[0]
-    found = found or inside
+    found = found or ([] if whole else inside)
     if found:
         names = ", ".join(repr(f"{flow.project}/{flow.name}") for flow in found)
         msg = f"{text!r} may mean several flows. Say which: {names}."
         raise InvalidInputError(msg)
     names_known = [f"{flow.project}/{flow.name}" for flow in known]
     names_known += [flow.name for flow in known]
-    raise NotFoundError.among(
-        "flow", text, names_known, hint="List them with `loopline flows list`."
-    )
+    hint = "List them with `loopline flows list`."
+    if len(inside) == 1:
+        hint = f"Did you mean {f'{inside[0].project}/{inside[0].name}'!r}? {hint}"
+        names_known = []
+    raise NotFoundError.among("flow", text, names_known, hint=hint)
 
 
 flows = LazyGroup(

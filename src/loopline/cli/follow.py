@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, GetLogs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loopline.backend.protocol import Backend
-    from loopline.records.flows import LogLine
+    from loopline.records.flows import FlowRun, LogLine
 
 __all__ = ["follow_flow_run", "print_lines", "read_lines"]
 
@@ -27,17 +28,24 @@ LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 def follow_flow_run(
     backend: Backend, flow_run_id: str, *, after: int = 0, least_level: int = 0
 ) -> int:
-    """Print log lines as they come until the flow run has finished; 1 when it failed."""
+    """Print log lines as they come until the flow run has ended or paused; 1 when it failed."""
+    from loopline.cli.watch import end_words, goes_on
+
+    with goes_on(flow_run_id):
+        run = _until_over(backend, flow_run_id, after=after, least_level=least_level)
+    click.echo(end_words(run), err=True)
+    return 1 if run.state.is_failed else 0
+
+
+def _until_over(backend: Backend, flow_run_id: str, *, after: int, least_level: int) -> FlowRun:
     while True:
         # Asked before the lines are read: what came before the end is then surely printed.
         run = backend.call(GetFlowRun(flow_run_id=flow_run_id))
         lines = read_lines(backend, flow_run_id, after=after, least_level=least_level)
         print_lines(lines)
         after = lines[-1].position if lines else after
-        if run.state.is_finished:
-            said = f": {run.message}" if run.message else ""
-            click.echo(f"{run.flow_name} ended as {run.state.value}{said}", err=True)
-            return 1 if run.state.is_failed else 0
+        if run.state.is_finished or run.state is StateKind.PAUSED:
+            return run
         if not lines:
             time.sleep(EVERY_S)
 

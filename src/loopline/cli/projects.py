@@ -89,12 +89,14 @@ def delete(backend: Backend, *, name: str, force: bool, as_json: bool) -> None:
     """Delete a project that has no flows, or by force with all that is in it."""
     from loopline.cli.output import print_json
     from loopline.records.operations import DeleteProject
+    from loopline.rules.words import count_words
 
     gone = backend.call(DeleteProject(name=name, force=force))
     if as_json:
         print_json(gone)
     else:
-        click.echo(f"{name} is gone, with {gone.flows} flows and {gone.flow_runs} runs.")
+        flows, runs = count_words(gone.flows, "flow"), count_words(gone.flow_runs, "run")
+        click.echo(f"{name} is gone, with {flows} and {runs}.")
 
 
 projects = LazyGroup(

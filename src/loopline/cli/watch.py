@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +12,12 @@ from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, ListFlowRunEvents, ListTaskRuns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loopline.backend.protocol import Backend
     from loopline.records.flows import FlowRun, FlowRunEvent
 
-__all__ = ["watch_flow_run"]
+__all__ = ["end_words", "goes_on", "watch_flow_run"]
 
 EVERY_S = 0.5
 
@@ -30,19 +33,47 @@ COLOURS = {
 }
 
 
-def watch_flow_run(backend: Backend, flow_run_id: str, *, as_json: bool = False) -> int:
+def watch_flow_run(
+    backend: Backend, flow_run_id: str, *, as_json: bool = False, after: int = 0
+) -> int:
     """Print each change of state until a flow run has ended or paused; 1 when it failed.
 
-    As JSON only what it came to is printed.
+    As JSON only what it came to is printed. The first ``after`` changes are not: they are told.
     """
     from loopline.cli.output import print_json
 
-    shown, waits = 0, ""
+    with goes_on(flow_run_id):
+        run = _until_over(backend, flow_run_id, shown=after, is_quiet=as_json)
+    if as_json:
+        tasks = backend.call(ListTaskRuns(flow_run_id=flow_run_id))
+        print_json({"flow_run": run, "task_runs": tasks})
+    else:
+        click.echo(end_words(run), err=True)
+    return 1 if run.state.is_failed else 0
+
+
+@contextmanager
+def goes_on(flow_run_id: str) -> Iterator[None]:
+    """Say at Ctrl-C that only the looking ends, and how to end the flow run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        short = flow_run_id[:8]
+        click.echo(
+            f"\nThe flow run goes on. Look again with: loopline flow-runs logs {short} --follow\n"
+            f"Stop it with: loopline flow-runs cancel {short}",
+            err=True,
+        )
+        raise
+
+
+def _until_over(backend: Backend, flow_run_id: str, *, shown: int, is_quiet: bool) -> FlowRun:
+    waits = ""
     while True:
         # Asked before the events are read: what came before the end is then surely printed.
         run = backend.call(GetFlowRun(flow_run_id=flow_run_id))
         is_over = run.state.is_finished or run.state is StateKind.PAUSED
-        if not as_json:
+        if not is_quiet:
             events = backend.call(ListFlowRunEvents(flow_run_id=flow_run_id))
             for event in events[shown:]:
                 click.echo(_line(event))
@@ -51,14 +82,8 @@ def watch_flow_run(backend: Backend, flow_run_id: str, *, as_json: bool = False)
                 click.echo(f"It waits for {run.waits_for}.", err=True)
             waits = run.waits_for
         if is_over:
-            break
+            return run
         time.sleep(EVERY_S)
-    if as_json:
-        tasks = backend.call(ListTaskRuns(flow_run_id=flow_run_id))
-        print_json({"flow_run": run, "task_runs": tasks})
-    else:
-        click.echo(_end(run), err=True)
-    return 1 if run.state.is_failed else 0
 
 
 def _line(event: FlowRunEvent) -> str:
@@ -70,7 +95,8 @@ def _line(event: FlowRunEvent) -> str:
     return f"{clock} {state} {name}{f': {event.message}' if event.message else ''}"
 
 
-def _end(run: FlowRun) -> str:
+def end_words(run: FlowRun) -> str:
+    """Say how a flow run ended or why it waits for somebody, and what to do next."""
     said = f": {run.message}" if run.message else ""
     if run.state is StateKind.PAUSED:
         return (

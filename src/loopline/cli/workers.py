@@ -15,9 +15,11 @@ __all__ = ["workers"]
 
 
 @click.command(epilog=epilog("loopline workers", "loopline workers --json"))
+@click.argument("verb", metavar="[list]", required=False, type=click.Choice(["list"]))
 @with_backend
-def workers(backend: Backend, *, as_json: bool) -> None:
+def workers(backend: Backend, *, verb: str | None, as_json: bool) -> None:
     """List workers with their slots, labels and what they run."""
+    del verb  # There is one; who knows `flows list` writes it here, too.
     from loopline.cli.output import ago, print_json, print_table
     from loopline.records.operations import ListWorkers
 

@@ -39,4 +39,5 @@ def is_hopeless(trigger: str, good: int, bad: int) -> bool:
 def why_not(trigger: str, good: int, bad: int) -> str:
     """Explain in a sentence why a trigger did not let its task run."""
     wish = _WISHES.get(trigger, "otherwise")
-    return f"Of {good + bad} upstream tasks {bad} failed; the trigger {trigger!r} wants {wish}."
+    tasks = "task" if good + bad == 1 else "tasks"
+    return f"Of {good + bad} upstream {tasks} {bad} failed; the trigger {trigger!r} wants {wish}."

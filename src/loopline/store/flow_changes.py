@@ -212,7 +212,11 @@ def _slugs(graph: FlowGraph, named: Iterable[str]) -> list[str]:
         own = [name] if name in known else [t.slug for t in graph.tasks if t.name == name]
         if not own:
             raise NotFoundError.among(
-                "task of the flow", name, sorted(known), hint=f"It has: {', '.join(sorted(known))}."
+                "task",
+                name,
+                sorted(known),
+                said=f"The flow has no task {name!r}.",
+                hint=f"It has: {', '.join(sorted(known))}.",
             )
         if len(own) > 1:
             msg = f"Several tasks have the name {name!r}. Say which: {', '.join(own)}."

@@ -103,9 +103,10 @@ def check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
     for name in given:
         if name not in known:
             raise NotFoundError.among(
-                f"parameter of flow {version.name!r}",
+                "parameter",
                 name,
                 known,
+                said=f"The flow {version.name!r} has no parameter {name!r}.",
                 hint=f"It has: {', '.join(sorted(known)) or 'none'}.",
             )
     missing = [

@@ -10,6 +10,7 @@ from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records.identity import Thing
 from loopline.records.project_operations import FlowVersionNote, Project
 from loopline.rules.flow_changes import changes_between
+from loopline.rules.words import count_words
 from loopline.store import schema
 from loopline.store.callers import only_visible
 from loopline.store.flow_limits import is_held
@@ -139,15 +140,18 @@ def delete_project(store: Store, connection: Connection, call: ops.DeleteProject
     gone = project_record(connection, call.name, store.clock())
     if gone.flows and not call.force:
         msg = (
-            f"The project {call.name!r} has {gone.flows} flows with {gone.flow_runs} runs, which "
-            "would go with it. Delete it by force to have that: "
+            f"The project {call.name!r} has {count_words(gone.flows, 'flow')} with "
+            f"{count_words(gone.flow_runs, 'run')}, which would go with it. "
+            "Delete it by force to have that: "
             f"loopline projects delete {call.name!r} --force"
         )
         raise ConflictError(msg)
     if gone.running:
+        runs_now = count_words(gone.running, "flow run")
+        verb = "runs" if gone.running == 1 else "run"
         msg = (
-            f"{gone.running} flow runs of the project {call.name!r} run now. Cancel them first, "
-            "or wait: loopline flow-runs list --state Running"
+            f"{runs_now} of the project {call.name!r} {verb} now. Cancel what runs, or wait: "
+            "loopline flow-runs list --state Running"
         )
         raise ConflictError(msg)
     runs = select(_run.c.flow_run_id).where(_run.c.project == call.name)

@@ -32,6 +32,7 @@ from loopline.records.operations import (
     ReportWorker,
 )
 from loopline.rules.labels import check_labels
+from loopline.rules.words import count_words
 from loopline.worker import DRAIN_S, LEASE_S, POLL_S
 from loopline.worker.assignment import take_over
 from loopline.worker.ends import write_end
@@ -290,8 +291,8 @@ class Worker:
             left = list(self._running.values())
         if left and not stop_now.is_set():
             log.info(
-                "Finishing %d flow runs for up to %g s; interrupt again to hand them back",
-                len(left),
+                "Finishing %s for up to %g s; interrupt again to hand back what runs then",
+                count_words(len(left), "flow run"),
                 self._drain_s,
             )
             self._say(recorder, "draining")
