@@ -345,6 +345,31 @@ def test_files_lie_below_a_runs_address_and_nowhere_else(url: str, run_id: str, 
     assert ask(url, "GET", nobody).status == 404
 
 
+@pytest.mark.parametrize("of_model", [False, True], ids=["run", "logged model"])
+def test_a_path_is_a_file_or_a_folder_and_never_both(
+    url: str, run_id: str, *, of_model: bool
+) -> None:
+    base = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/"
+    if of_model:
+        _, model = post(url, "logged-models", experiment_id="0", name="gbm")
+        model_id = model["model"]["info"]["model_id"]
+        base = f"/api/2.0/mlflow-artifacts/artifacts/0/models/{model_id}/artifacts/"
+    assert ask(url, "PUT", f"{base}plots/loss", b"1").status == 200
+    for path, words in (
+        ("plots", b"'plots' is a folder"),
+        ("plots/loss/x/y", b"'plots/loss' is a file"),
+    ):
+        refused = ask(url, "PUT", base + path, b"2")
+        assert refused.status == 400
+        assert words in refused.body
+    assert ask(url, "PUT", f"{base}plots/loss", b"3").status == 200  # A file may be replaced,
+    assert ask(url, "PUT", f"{base}plots/loss2", b"4").status == 200  # or have a neighbour.
+    assert ask(url, "PUT", f"{base}plots2", b"5").status == 200
+    assert ask(url, "GET", f"{base}plots/loss").body == b"3"
+    assert ask(url, "DELETE", f"{base}plots").status == 200
+    assert ask(url, "PUT", f"{base}plots", b"6").status == 200
+
+
 def test_a_search_tells_what_runs_read_and_made(url: str) -> None:
     _, made = post(url, "experiments/create", name="reads")
     experiment_id = made["experiment_id"]
@@ -353,7 +378,10 @@ def test_a_search_tells_what_runs_read_and_made(url: str) -> None:
     _, model = post(url, "logged-models", experiment_id=experiment_id, name="gbm")
     model_id = model["model"]["info"]["model_id"]
     trips = {"name": "trips", "digest": "d1", "source_type": "local", "source": "{}"}
-    tags = [{"key": "mlflow.data.context", "value": "training"}]
+    tags = [
+        {"key": "mlflow.data.context", "value": "training"},
+        {"key": "split", "value": "by month"},
+    ]
     read: dict[str, Any] = {
         "datasets": [{"dataset": trips, "tags": tags}],
         "models": [{"model_id": "m-far"}],
@@ -363,7 +391,10 @@ def test_a_search_tells_what_runs_read_and_made(url: str) -> None:
     assert post(url, "runs/outputs", run_id=run_id, models=outputs) == (200, {})
     _, found = post(url, "runs/search", experiment_ids=[experiment_id])
     (one,) = found["runs"]
-    assert one["inputs"]["dataset_inputs"][0]["dataset"]["name"] == "trips"
+    (kept,) = one["inputs"]["dataset_inputs"]
+    assert (kept["dataset"]["name"], kept["tags"]) == ("trips", tags)
+    # They are the reading's, not the run's.
+    assert one["data"].get("tags") == run["run"]["data"].get("tags")
     assert one["inputs"]["model_inputs"] == [{"model_id": "m-far"}]
     assert one["outputs"] == {"model_outputs": outputs}
     assert get(url, f"runs/get?run_id={run_id}")[1]["run"] == one

@@ -78,6 +78,11 @@ def found(backend: LocalBackend, filter_: str = "", **options: object) -> list[i
         ("experiment = 'tips'", [7, 6]),
         ("params.model like 'g_m' and metrics.rmse > 4", [7]),
         ("params.nothing = 'x'", []),
+        ("artifact_uri = 'mlflow-artifacts:/1/run3/artifacts'", [3]),
+        ("attributes.artifact_uri like '%/run3/%'", [3]),
+        ("artifact_uri ilike 'MLFLOW-artifacts:/2/%' and artifact_uri like '%_/art%'", [7, 6]),
+        ("artifact_uri != 'mlflow-artifacts:/1/run3/artifacts'", [7, 6, 5, 4, 2, 1, 0]),
+        ("artifact_uri like 'runs:%'", []),
         ("not flow_run_id = 'night'", [7, 6, 5, 4, 3, 2, 1, 0]),
     ],
 )

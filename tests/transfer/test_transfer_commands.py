@@ -57,7 +57,7 @@ def test_an_import_ends_with_a_count_of_both_sides(
     assert ["WHAT", "SOURCE", "ADDED", "HERE"] in lines
     assert ["metric", "points", "12", "12", "12"] in lines
     assert ["model", "tags", "1", "1", "1"] in lines
-    assert "1 tags of inputs: Loopline keeps the context of an input only" in ran.out
+    assert "1 repeated metric points" in ran.out
     assert "All but what is listed above is here, with equal values" in ran.out
     assert ran.err == ""  # No bar where nobody looks.
 

@@ -117,11 +117,12 @@ class ArtifactLogged(Record, frozen=True, kw_only=True, tag="artifact"):
 
 
 class InputLogged(Record, frozen=True, kw_only=True, tag="input"):
-    """A run read a data version."""
+    """A run read a data version, for which purpose, with tags of this reading."""
 
     run_id: str
     dataset: Dataset
     context: str = ""
+    tags: dict[str, str] = {}
 
 
 class LoggedModelUsed(Record, frozen=True, kw_only=True, tag="logged_model_used"):

@@ -296,10 +296,15 @@ class Dataset(Record, frozen=True, kw_only=True):
 
 
 class RunInput(Record, frozen=True, kw_only=True):
-    """A data version a run read, and what for (``"training"``, ``"evaluation"``, ...)."""
+    """A data version a run read, and what for (``"training"``, ``"evaluation"``, ...).
+
+    Attributes:
+        tags: What else was said of this reading.
+    """
 
     dataset: Dataset
     context: str = ""
+    tags: dict[str, str] = {}
 
 
 class Artifact(Record, frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ TEXT_ATTRIBUTES = (
     "parent_run_id",
     "flow_run_id",
     "task",
+    "artifact_uri",
 )
 ALIASES = {
     "name": "run_name",

@@ -9,6 +9,7 @@ from sqlalchemy import delete, or_
 from loopline.errors import InvalidInputError
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
+from loopline.store.artifact_paths import below
 from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_row
 
@@ -35,7 +36,5 @@ def delete_artifacts(_store: Store, connection: Connection, call: ops.DeleteArti
         chosen = table.c.model_pk == logged_model_row(connection, call.model_id).pk
     statement = delete(table).where(chosen)
     if path:
-        # A range rather than LIKE, whose wildcards could stand in the path: "/" + 1 is "0".
-        below = (table.c.path >= f"{path}/") & (table.c.path < f"{path}0")
-        statement = statement.where(or_(table.c.path == path, below))
+        statement = statement.where(or_(table.c.path == path, below(table, path)))
     return connection.execute(statement).rowcount

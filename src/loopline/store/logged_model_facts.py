@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.rules.names import check_artifact_path, check_id, check_key, check_text
 from loopline.store import schema
+from loopline.store.artifact_paths import ArtifactPaths
 from loopline.store.logged_models import logged_model_row
 from loopline.store.upserts import InsertOrReplace
 
@@ -34,6 +35,8 @@ class LoggedModelFacts:
         self._pks: dict[str, int] = {}
         self._points: dict[tuple[object, ...], dict[str, Any]] = {}
         self._files: dict[tuple[int, str], dict[str, Any]] = {}
+        table = schema.logged_model_file
+        self._paths = ArtifactPaths(connection, table, table.c.model_pk)
 
     def add_points(self, fact: f.LoggedModelMeasured) -> None:
         """Take points measured on logged models; the same again is the same point."""
@@ -48,6 +51,7 @@ class LoggedModelFacts:
         """Take a file."""
         path = check_artifact_path(fact.path)
         pk = self._pk(fact.model_id)
+        self._paths.take(pk, pk, path)
         self._files[pk, path] = {
             "model_pk": pk,
             "path": path,

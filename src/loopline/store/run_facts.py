@@ -24,6 +24,7 @@ from loopline.rules.names import (
 )
 from loopline.rules.points import Points, merge, merge_summaries, summarise
 from loopline.store import experiments, schema
+from loopline.store.artifact_paths import ArtifactPaths
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
 from loopline.store.find import deleted_run, no_run
 from loopline.store.inserted import inserted_id
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from loopline.records import facts as f
-    from loopline.records.tracking import Dataset
 
 __all__ = ["RunFacts"]
 
@@ -91,7 +91,7 @@ class _Run:
         self.tags: dict[str, str | None] = {}
         self.points: dict[str, list[Points]] = {}
         self.artifacts: dict[str, dict[str, Any]] = {}
-        self.inputs: list[tuple[Dataset, str]] = []
+        self.inputs: list[f.InputLogged] = []
         self.models: dict[tuple[str, str], int] = {}
         self.events: list[dict[str, Any]] = []
 
@@ -167,6 +167,8 @@ class RunFacts:
         self._runs: dict[str, _Run] = {}
         self._experiments: dict[str, int] = {}
         self._updated: set[int] = set()
+        table = schema.artifact
+        self._paths = ArtifactPaths(connection, table, table.c.run_pk)
 
     def expect(self, run_ids: Iterable[str]) -> None:
         """Read the runs that the batch is of, some hundreds at a time."""
@@ -270,7 +272,9 @@ class RunFacts:
     def add_artifact(self, fact: f.ArtifactLogged) -> None:
         """Take a file."""
         path = check_artifact_path(fact.path)
-        self._get(fact.run_id).artifacts[path] = {
+        run = self._get(fact.run_id)
+        self._paths.take(fact.run_id, run.pk, path)
+        run.artifacts[path] = {
             "path": path,
             "sha256": fact.sha256,
             "size_bytes": fact.size_bytes,
@@ -279,7 +283,8 @@ class RunFacts:
 
     def add_input(self, fact: f.InputLogged) -> None:
         """Take a data version that a run read."""
-        self._get(fact.run_id).inputs.append((fact.dataset, fact.context))
+        _check_tags(fact.tags)
+        self._get(fact.run_id).inputs.append(fact)
 
     def add_model(self, fact: f.LoggedModelUsed) -> None:
         """Take a logged model that a run read or made; the last step of one counts."""
@@ -335,8 +340,8 @@ class RunFacts:
             (row | {"run_pk": run.pk} for run in runs for row in run.artifacts.values()),
         )
         for run in runs:
-            for dataset, context in run.inputs:
-                self._write_input(run, dataset, context)
+            for read in run.inputs:
+                self._write_input(run, read)
         self._execute(
             PUT_MODEL,
             (
@@ -426,8 +431,8 @@ class RunFacts:
             ),
         )
 
-    def _write_input(self, run: _Run, dataset: Dataset, context: str) -> None:
-        table = schema.dataset
+    def _write_input(self, run: _Run, fact: f.InputLogged) -> None:
+        table, dataset = schema.dataset, fact.dataset
         dataset_id = self._connection.execute(
             select(table.c.id).where(table.c.name == dataset.name, table.c.digest == dataset.digest)
         ).scalar_one_or_none()
@@ -440,11 +445,12 @@ class RunFacts:
                 )
             )
             dataset_id = inserted_id(made)
-        self._connection.execute(
-            InsertOrIgnore(schema.run_input).values(
-                run_pk=run.pk, dataset_id=dataset_id, context=context
-            )
-        )
+        values = {"run_pk": run.pk, "dataset_id": dataset_id, "context": fact.context}
+        if fact.tags:  # The last ones count; to say it again without any takes none away.
+            tags = msgspec.json.encode(fact.tags).decode()
+            self._connection.execute(InsertOrReplace(schema.run_input).values(**values, tags=tags))
+        else:
+            self._connection.execute(InsertOrIgnore(schema.run_input).values(**values))
 
     def _write_updated(self) -> None:
         table = schema.experiment

@@ -30,7 +30,7 @@ _input = schema.run_input
 _model = schema.run_model
 #: Data versions and logged models of runs by number. Look-ups by primary key.
 READ = (
-    select(_input.c.run_pk, schema.dataset.c.document, _input.c.context)
+    select(_input.c.run_pk, schema.dataset.c.document, _input.c.context, _input.c.tags)
     .join(schema.dataset, schema.dataset.c.id == _input.c.dataset_id)
     .where(_input.c.run_pk.in_(bindparam("pks", expanding=True)))
     .order_by(schema.dataset.c.id)
@@ -63,8 +63,10 @@ def uses_of(connection: Connection, runs: Mapping[int, str]) -> list[RunUses]:
     """
     asked = {"pks": list(runs)}
     inputs: dict[int, list[RunInput]] = {}
-    for pk, document, context in connection.execute(READ, asked):
-        each = RunInput(dataset=_decoder.decode(document), context=context)
+    for pk, document, context, tags in connection.execute(READ, asked):
+        each = RunInput(
+            dataset=_decoder.decode(document), context=context, tags=msgspec.json.decode(tags)
+        )
         inputs.setdefault(pk, []).append(each)
     models: dict[int, list[RunModel]] = {}
     for pk, model_id, role, step in connection.execute(USED, asked):

@@ -20,6 +20,7 @@ from loopline.records.tracking import (
 from loopline.rules.folders import children
 from loopline.rules.names import check_artifact_path
 from loopline.store import schema
+from loopline.store.artifact_paths import below
 from loopline.store.documents import RUNS, decode, records_of
 from loopline.store.find import no_run, run_row
 from loopline.store.flow_facts import CLOSER, close_lost_flow_runs, revive_flow_runs
@@ -84,8 +85,7 @@ def artifacts_below(connection: Connection, run_pk: int, folder: str) -> list[Ar
     table = schema.artifact
     query = select(table).where(table.c.run_pk == run_pk).order_by(table.c.path)
     if folder:
-        # A range rather than LIKE, whose wildcards could stand in the path: "/" + 1 is "0".
-        query = query.where(table.c.path >= f"{folder}/", table.c.path < f"{folder}0")
+        query = query.where(below(table, folder))
     return [
         Artifact(path=row.path, sha256=row.sha256, size_bytes=row.size_bytes)
         for row in connection.execute(query)
@@ -107,14 +107,18 @@ def list_inputs(_store: Store, connection: Connection, call: ops.ListInputs) -> 
     """List the data versions a run read."""
     row = run_row(connection, call.run_id)
     query = (
-        select(schema.dataset.c.document, schema.run_input.c.context)
+        select(schema.dataset.c.document, schema.run_input.c.context, schema.run_input.c.tags)
         .join(schema.run_input, schema.run_input.c.dataset_id == schema.dataset.c.id)
         .where(schema.run_input.c.run_pk == row.pk)
         .order_by(schema.dataset.c.id)
     )
     return [
-        RunInput(dataset=msgspec.json.decode(document, type=Dataset), context=context)
-        for document, context in connection.execute(query)
+        RunInput(
+            dataset=msgspec.json.decode(document, type=Dataset),
+            context=context,
+            tags=msgspec.json.decode(tags),
+        )
+        for document, context, tags in connection.execute(query)
     ]
 
 

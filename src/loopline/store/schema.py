@@ -251,6 +251,8 @@ run_input = Table(
     Column("run_pk", ForeignKey("ll_run.pk"), nullable=False),
     Column("dataset_id", ForeignKey("ll_dataset.id"), nullable=False, index=True),
     Column("context", Text, nullable=False, server_default=Empty),
+    # JSON: what else was said of the reading.
+    Column("tags", Text, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("run_pk", "dataset_id", "context"),
 )
 

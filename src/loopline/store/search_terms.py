@@ -10,7 +10,19 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, cast, exists, false, func, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from loopline.rules.filters import And, Comparison, Field, Node, Not, Or
 from loopline.store import long_texts, schema
@@ -57,6 +69,10 @@ def value_of(field: Field) -> ColumnElement[Any]:
     if field.entity == "attribute":
         if field.key == "experiment_id":
             return cast(_run.c.experiment_id, _run.c.run_id.type)
+        if field.key == "artifact_uri":  # As a server tells it to MLflow's clients.
+            experiment = cast(_run.c.experiment_id, _run.c.run_id.type)
+            root = literal("mlflow-artifacts:/", _run.c.run_id.type)
+            return root + experiment + "/" + _run.c.run_id + "/artifacts"
         if field.key == "experiment":
             table = schema.experiment
             return select(table.c.name).where(table.c.id == _run.c.experiment_id).scalar_subquery()

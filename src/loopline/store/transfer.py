@@ -49,7 +49,7 @@ ARTIFACTS = (
 )
 #: Data versions that some runs read.
 INPUTS = (
-    select(schema.run_input.c.run_pk, schema.dataset.c.document, schema.run_input.c.context)
+    select(schema.run_input, schema.dataset.c.document)
     .join(schema.dataset, schema.run_input.c.dataset_id == schema.dataset.c.id)
     .where(schema.run_input.c.run_pk.in_(bindparam("pks", expanding=True)))
     .order_by(schema.run_input.c.run_pk, schema.dataset.c.id, schema.run_input.c.context)
@@ -103,7 +103,8 @@ def describe_runs(
     inputs: dict[int, list[RunInput]] = {}
     for row in connection.execute(INPUTS, pks):
         dataset = msgspec.json.decode(row.document, type=Dataset)
-        inputs.setdefault(row.run_pk, []).append(RunInput(dataset=dataset, context=row.context))
+        item = RunInput(dataset=dataset, context=row.context, tags=msgspec.json.decode(row.tags))
+        inputs.setdefault(row.run_pk, []).append(item)
     models: dict[int, list[RunModel]] = {}
     for row in connection.execute(MODELS, pks):
         model = RunModel(model_id=row.model_id, role=ModelRole(row.role), step=row.step)

@@ -232,17 +232,18 @@ class RunWriter:
                 of: a DataFrame, an array, a path.
             context: Such as ``"training"``.
             name: What people call the data, when they are given themselves.
-            tags: Set on the run as ``loopline.input.<key>``; ``mlflow.data.context`` is the
-                context.
+            tags: Of this reading; ``mlflow.data.context`` is the context.
         """
         given = dict(tags or {})
         purpose = context if context is not None else str(given.pop("mlflow.data.context", ""))
         check_context(purpose)
-        fact = InputLogged(run_id=self.run_id, dataset=as_dataset(dataset, name), context=purpose)
-        texts = tag_texts({f"loopline.input.{key}": value for key, value in given.items()})
+        fact = InputLogged(
+            run_id=self.run_id,
+            dataset=as_dataset(dataset, name),
+            context=purpose,
+            tags=tag_texts(given),
+        )
         self._record(fact)
-        if texts:
-            self._record(TagsSet(run_id=self.run_id, tags=texts))
 
     def log_inputs(
         self,

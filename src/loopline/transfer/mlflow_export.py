@@ -210,9 +210,13 @@ class _Writer:
             linked.add(dataset_id)
             input_id = uuid.uuid4().hex
             self._put(connection, "inputs", [rows.input_row(input_id, dataset_id, run.run_id)])
-            if item.context:
-                tag = {"input_uuid": input_id, "name": rows.CONTEXT, "value": item.context}
-                self._put(connection, "input_tags", [tag])
+            said = {rows.CONTEXT: item.context} if item.context else {}
+            tags = [
+                {"input_uuid": input_id, "name": name, "value": value}
+                for name, value in (said | item.tags).items()
+            ]
+            if tags:
+                self._put(connection, "input_tags", tags)
         uses = [rows.use_row(uuid.uuid4().hex, run.run_id, use) for use in known.models]
         if self._schema is MLFLOW_3:
             if uses:

@@ -124,14 +124,16 @@ def champions_of(versions: Iterable[SourceVersion]) -> dict[str, int]:
     return champions
 
 
-def dataset_input(words: Mapping[str, str], context: str) -> RunInput:
+def dataset_input(words: Mapping[str, str], tags: Mapping[str, str]) -> RunInput:
     """Make a data version read by a run.
 
     Args:
         words: What MLflow wrote of it; see ``dataset_of``.
-        context: What it was read for.
+        tags: Of the reading, with what it was for among them.
     """
-    return RunInput(dataset=dataset_of(words), context=context)
+    own = dict(tags)
+    context = own.pop(CONTEXT, "")
+    return RunInput(dataset=dataset_of(words), context=context, tags=own)
 
 
 def origin_of(

@@ -10,7 +10,6 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.base import Lifecycle
 from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_facts import (
-    CONTEXT,
     PARENT,
     champions_of,
     dataset_input,
@@ -191,14 +190,12 @@ class ServerSource:
     def _inputs(self, inputs: dict[str, Any]) -> Iterator[RunInput]:
         for item in inputs.get("dataset_inputs", []):
             tags = _texts(item.get("tags"))
-            context = tags.pop(CONTEXT, "")
-            self._note("tags of inputs", len(tags), "Loopline keeps the context of an input only")
             data = item.get("dataset", {})
             words = {
                 name: str(data.get(name) or "")
                 for name in ("name", "digest", "source_type", "source", "schema", "profile")
             }
-            yield dataset_input(words, context)
+            yield dataset_input(words, tags)
 
     def logged_models(
         self, experiment: SourceExperiment, together: int

@@ -13,7 +13,6 @@ from sqlalchemy import func, select
 from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_database import MlflowDatabase, optional
 from loopline.transfer.mlflow_facts import (
-    CONTEXT,
     PARENT,
     dataset_input,
     lifecycle_of,
@@ -230,8 +229,6 @@ class SqlSource:
             tags.setdefault(row.input_uuid, {})[row.name] = row.value
         for link in links:
             own = tags.get(link.input_uuid, {})
-            context = own.pop(CONTEXT, "")
-            self._note("tags of inputs", len(own), "Loopline keeps the context of an input only")
             data = datasets.get(link.source_id)
             if data is not None:
                 found.setdefault(link.destination_id, []).append(
@@ -244,7 +241,7 @@ class SqlSource:
                             "schema": data.dataset_schema or "",
                             "profile": data.dataset_profile or "",
                         },
-                        context,
+                        own,
                     )
                 )
         return found

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError
 from loopline.records.logged_models import LoggedModel, LoggedModelPoint, ModelRole, RunModel
 from loopline.transfer.mlflow_facts import (
-    CONTEXT,
     PARENT,
     dataset_input,
     lifecycle_of,
@@ -199,13 +198,11 @@ class MlrunsSource:
                 self._note("inputs", 1, why, is_missing=True)
                 continue
             tags = {str(key): str(value) for key, value in (meta.get("tags") or {}).items()}
-            context = tags.pop(CONTEXT, "")
-            self._note("tags of inputs", len(tags), "Loopline keeps the context of an input only")
             words = {
                 name: str(dataset.get(name) or "")
                 for name in ("name", "digest", "source_type", "source", "schema", "profile")
             }
-            yield dataset_input(words, context)
+            yield dataset_input(words, tags)
 
     def _used(self, run: Path) -> Iterator[RunModel]:
         """Read which logged models a run read and made."""

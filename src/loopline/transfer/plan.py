@@ -109,7 +109,7 @@ def facts_of(
     if params:
         facts.append(ParamsLogged(run_id=run.run_id, params=params))
     facts += [
-        InputLogged(run_id=run.run_id, dataset=item.dataset, context=item.context)
+        InputLogged(run_id=run.run_id, dataset=item.dataset, context=item.context, tags=item.tags)
         for item in inputs.values()
     ]
     facts += [

@@ -181,7 +181,8 @@ def run_answer(
 
 
 def _input_answer(each: RunInput) -> dict[str, Any]:
-    tags = [{"key": "mlflow.data.context", "value": each.context}] if each.context else []
+    said = {"mlflow.data.context": each.context} if each.context else {}
+    tags = [{"key": key, "value": value} for key, value in (said | each.tags).items()]
     return {"dataset": dataset_words(each.dataset), **({"tags": tags} if tags else {})}
 
 

@@ -287,10 +287,9 @@ def _log_inputs(call: LogInputs) -> list[f.Fact]:
         words = msgspec.structs.asdict(each.dataset)
         check_dataset(words, tags)
         context = tags.pop(CONTEXT, "")
-        facts.append(f.InputLogged(run_id=run_id, dataset=dataset_of(words), context=context))
-        if tags:
-            more = {f"loopline.input.{key}": value for key, value in tags.items()}
-            facts.append(f.TagsSet(run_id=run_id, tags=more))
+        facts.append(
+            f.InputLogged(run_id=run_id, dataset=dataset_of(words), context=context, tags=tags)
+        )
     facts += [
         f.LoggedModelUsed(run_id=run_id, model_id=model.model_id, role=ModelRole.INPUT)
         for model in call.models

@@ -1007,6 +1007,12 @@ def upgrade() -> None:
             server_default=sa.text("('')"),
             nullable=False,
         ),
+        sa.Column(
+            "tags",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["dataset_id"], ["ll_dataset.id"], name=op.f("fk_ll_run_input_dataset_id")
         ),
