@@ -32,6 +32,7 @@ SCRIPTS = {
     "whole": "bench_whole_process",
     "artifacts": "bench_artifacts",
     "server_start": "bench_server_start",
+    "server_stop": "bench_server_stop",
     "server_log_metric": "bench_server_log_metric",
     "server_log_batch": "bench_server_log_batch",
     "server_search": "bench_server_search",

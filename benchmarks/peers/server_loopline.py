@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from protocol import main
+from server_stop import stop
 from server_works import ServerWorks
 
 
@@ -27,4 +29,5 @@ def filled(folder: Path, port: int) -> list[str]:
 
 if __name__ == "__main__":
     os.environ["HOME"] = os.environ.get("BENCHMARK_HOME", os.environ["HOME"])
-    main(ServerWorks(command, filled).all())
+    works = ServerWorks(command, filled).all()
+    main({**works, "server_stop": partial(stop, command)})
