@@ -22,7 +22,7 @@ HEAD = """\
 Every public name of Prefect 1.4.1 and what becomes of it under `loopline.compat.prefect`. *Same*:
 Loopline's own class or function, behaving as Prefect's does but for what
 [flows](flows.md#other-than-in-prefect-1) and
-[schedules](schedules.md#what-differs-from-prefect-1.4.1) list. *Adapted*: a thin layer over what
+[schedules](schedules.md#what-differs-from-prefect-141) list. *Adapted*: a thin layer over what
 Loopline has. *Refused*: its import says what to do instead, as here. Written from the modules
 themselves; a test compares.
 """
