@@ -106,3 +106,17 @@ def test_a_worker_that_dies_is_started_again_and_none_outlives_its_parent(tmp_pa
         process.kill()
         process.wait(10)
         wait_until(lambda: not workers_of(process.pid))
+
+
+def test_a_home_that_no_worker_can_write_to_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / ".loopline").mkdir()
+    (
+        tmp_path / ".loopline/workers"
+    ).touch()  # Where their folder would be; root may write all else.
+    command = [sys.executable, "-m", "loopline.cli", "up", "--port", "0", "--uri"]
+    ran = subprocess.run(
+        [*command, str(tmp_path / ".loopline")], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert f"The home {tmp_path / '.loopline'} cannot be written" in ran.stderr
+    assert "up at" not in ran.stdout

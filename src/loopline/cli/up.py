@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -55,10 +56,14 @@ def up(  # noqa: PLR0913 - its options
     """
     from loopline.cli.logs import log_to_stderr
     from loopline.cli.output import print_json
+    from loopline.flows.presence import present
     from loopline.server.serve import serve
 
     address = tracking_address(uri)
     log_to_stderr()
+    if address.kind == "home" and Path(address.text).is_dir():
+        with present(Path(address.text), "up"):
+            pass  # A home that no worker can write to is told now, not at each of its starts.
     worker = WorkerProcess(address, slots=slots)
 
     def ready(url: str) -> None:

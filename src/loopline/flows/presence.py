@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from loopline.journal.home import needing_home
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,11 +24,16 @@ _FOLDER = "workers"
 
 @contextmanager
 def present(home: Path, name: str) -> Iterator[None]:
-    """Be seen as a worker of this home inside the ``with`` block."""
+    """Be seen as a worker of this home inside the ``with`` block.
+
+    Raises:
+        BackendUnavailableError: The home cannot be written.
+    """
     folder = home / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / uuid4().hex
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with needing_home(home):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _lock(handle)
         os.write(handle, f"{name}\n".encode())
@@ -40,8 +47,9 @@ def has_worker(home: Path) -> bool:
     """Tell whether a worker of this home is alive; files of dead ones are removed."""
     alive = False
     for path in (home / _FOLDER).glob("*"):
-        with suppress(FileNotFoundError):
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # One that is gone meanwhile; or another user's, whose folder this one may not change.
+        with suppress(FileNotFoundError, PermissionError):
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 if _lock(handle):
                     path.unlink(missing_ok=True)
