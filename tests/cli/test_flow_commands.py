@@ -107,6 +107,7 @@ def test_wrong_names_are_told_in_a_sentence(shell: Shell, backend: LocalBackend)
     assert "The flow 'retrain' has no parameter 'wrong'." in wrong.err
     wrong = shell("flow-runs", "rerun", failed(backend), "--from", "exract")
     assert "The flow has no task 'exract'. Did you mean 'extract-1'?" in wrong.err
+    assert "What is late is Scheduled." in shell("flow-runs", "list", "--state", "Late").err
     wrong = shell("projects", "delete", PROJECT)
     assert "has 1 flow with 1 run, which would go with it" in wrong.err
 

@@ -10,6 +10,8 @@ import pytest
 from tests.server import story
 from tests.server.running import Answer, ask, running
 from tests.server.test_html import read
+from tests.store.flow_story import ask as ask_for_run
+from tests.store.flow_story import register
 
 from loopline.settings import Address
 
@@ -284,6 +286,31 @@ def test_a_flow_tells_how_to_run_it_with_what_it_needs(tmp_path: Path) -> None:
     assert "loopline flows run taxi/retrain --param month=…" in text
     assert "flows schedule" not in text
     assert "aaaaaaaa" in text
+
+
+def test_a_flow_run_that_waits_says_for_which_worker(tmp_path: Path) -> None:
+    from loopline.backend.local import LocalBackend
+    from loopline.records import operations
+
+    home = Address("home", str(tmp_path / ".loopline"))
+    backend = LocalBackend(home)
+    register(backend)
+    backend.call(
+        operations.ReportWorker(
+            worker_id="a", name="night", host="box", pid=7, slots=1, labels=["cpu"]
+        )
+    )
+    flow_run_id = ask_for_run(backend, labels=["gpu"])
+    backend.close()
+    why = "a worker with the label gpu: those here have the label cpu"
+    with running(home) as url:
+        text = read(ask(url, "GET", f"/flow-runs/{flow_run_id}").text).text
+        listed = read(ask(url, "GET", "/flow-runs").text).text
+        paused = read(ask(url, "GET", "/flow-runs?show=Paused").text).text
+    assert f"It waits for {why}." in text
+    assert "loopline worker --label gpu" in text
+    assert f"waits for {why}" in listed
+    assert "No flow run is paused." in paused
 
 
 def test_a_chart_draws_the_metric(served: Served) -> None:

@@ -217,9 +217,10 @@ def _state(text: str) -> StateKind:
     for state in StateKind:
         if state.value.lower() == text.lower():
             return state
-    raise NotFoundError.among(
-        "state", text, [state.value for state in StateKind], hint="Such as Running or Failed."
-    )
+    hint = "Such as Running or Failed."
+    if text.lower() == "late":  # Shown as one, but it is none.
+        hint = "What is late is Scheduled."
+    raise NotFoundError.among("state", text, [state.value for state in StateKind], hint=hint)
 
 
 def _duration(thing: FlowRun | TaskRun) -> str:

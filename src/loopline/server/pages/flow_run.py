@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from loopline.records.flows import StateKind
@@ -139,13 +140,7 @@ def _picture(run: FlowRun) -> Markup:
 
 def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
     if not tasks:
-        waits = (
-            "No task has started yet."
-            if run.state is not StateKind.SCHEDULED
-            else "It waits for a worker. Is one running?"
-        )
-        hint = () if run.state is not StateKind.SCHEDULED else ("loopline worker",)
-        return parts.section("Tasks", parts.empty(waits, *hint))
+        return parts.section("Tasks", _no_tasks(run))
     began = min((task.start_ms for task in tasks if task.start_ms), default=now_ms)
     ended = max((task.end_ms or now_ms for task in tasks if task.start_ms), default=now_ms)
     columns = (
@@ -174,6 +169,17 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
         parts.more(len(tasks), len(shown), "task run"),
         count=len(tasks),
     )
+
+
+def _no_tasks(run: FlowRun) -> Markup:
+    """Say why no task has begun, and which worker would take the flow run."""
+    if run.state is not StateKind.SCHEDULED:
+        return parts.empty("No task has started yet.")
+    command = " ".join(["loopline worker", *(f"--label {shlex.quote(one)}" for one in run.labels)])
+    if run.waits_for:
+        hint = (command,) if run.waits_for.startswith("a worker") else ()
+        return parts.empty(f"It waits for {run.waits_for}.", *hint)
+    return parts.empty("It waits for a worker. Is one running?", command)
 
 
 def _worth_a_row(tasks: list[TaskRun]) -> list[TaskRun]:

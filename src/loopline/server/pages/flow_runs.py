@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[StateKind, ...]] = {
     "All": (),
     "Running": (StateKind.SUBMITTED, StateKind.RUNNING, StateKind.RETRYING),
     "Scheduled": (StateKind.SCHEDULED, StateKind.PENDING),
+    "Paused": (StateKind.PAUSED,),
     "Failed": (StateKind.FAILED, StateKind.TIMED_OUT, StateKind.TRIGGER_FAILED),
     "Finished": (StateKind.SUCCESS, StateKind.SKIPPED, StateKind.CACHED),
     "Cancelled": (StateKind.CANCELLED,),
@@ -77,10 +78,10 @@ def flow_runs_table(flow_runs: Sequence[FlowRun], now_ms: int, *, with_flow: boo
     """A table of flow runs."""
     columns = [
         Column("Flow run", "name"),
+        *([Column("Flow", "name")] if with_flow else []),
         Column("State", "nowrap"),
         Column("Due", "nowrap"),
         Column("Duration", "nowrap"),
-        *([Column("Flow", "name")] if with_flow else []),
         Column("Started by", "nowrap"),
         Column("Message", "text"),
     ]
@@ -89,16 +90,20 @@ def flow_runs_table(flow_runs: Sequence[FlowRun], now_ms: int, *, with_flow: boo
             parts.clamped(
                 addresses.flow_run_link(run.flow_run_id, run.name or run.flow_run_id[:8]), run.name
             ),
+            *([parts.clamped(flow_of(run), run.flow_name)] if with_flow else []),
             parts.state_pill(run.state),
             parts.when(run.scheduled_ms, now_ms),
             parts.spent(run, now_ms),
-            *([parts.clamped(flow_of(run), run.flow_name)] if with_flow else []),
             "schedule" if run.is_automatic else "hand",
-            parts.clamped(run.message, run.message),
+            parts.clamped(said := _said(run), said),
         )
         for run in flow_runs
     ]
     return parts.table(columns, rows, label="Flow runs")
+
+
+def _said(run: FlowRun) -> str:
+    return f"waits for {run.waits_for}" if run.waits_for else run.message
 
 
 def flow_of(run: FlowRun) -> Child:
