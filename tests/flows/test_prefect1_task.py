@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -411,3 +412,15 @@ def test_children_of_a_mapped_task_have_names_of_their_own() -> None:
     with Flow("names") as flow:
         ran = task(task_run_name="month {month}, child {map_index}")(named).map([3, 4], [1, 1])
     assert result(flow, ran) == ["month 3, child 0 of 1", "month 4, child 1 of 1"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("retries", "max_retries"), ("retry_delay_seconds", "retry_delay"), ("tag", "tags")],
+)
+def test_an_option_that_tasks_do_not_have_names_the_one_they_have(wrong: str, right: str) -> None:
+    words = f"Task 'extract': @task has no option '{wrong}'. Did you mean '{right}'?"
+    with pytest.raises(TypeError, match=re.escape(words)):
+
+        @task(**{wrong: 3})  # type: ignore[call-overload, untyped-decorator]
+        def extract() -> None: ...

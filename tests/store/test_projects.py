@@ -53,9 +53,9 @@ def test_registering_makes_the_project_and_only_force_deletes_what_is_in_it(
     tell(backend, lease, StateKind.RUNNING, extract=StateKind.SUCCESS)
     project = backend.call(ops.GetProject(name=PROJECT))
     assert (project.flows, project.flow_runs, project.running) == (2, 1, 1)
-    with pytest.raises(ConflictError, match="2 flows with 1 runs"):
+    with pytest.raises(ConflictError, match="2 flows with 1 run, which"):
         backend.call(ops.DeleteProject(name=PROJECT))
-    with pytest.raises(ConflictError, match="run now"):
+    with pytest.raises(ConflictError, match="1 flow run of .* runs now"):
         backend.call(ops.DeleteProject(name=PROJECT, force=True))
     tell(backend, lease, StateKind.SUCCESS)
     assert known(backend, flow_run_id)

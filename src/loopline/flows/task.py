@@ -260,6 +260,32 @@ class Task(Wiring):
         return f"<{'Task' if type(self) is FunctionTask else type(self).__name__}: {self.name}>"
 
 
+#: What others call an option of ours.
+_CALLED_ELSE = {
+    "retries": "max_retries",
+    "retry": "max_retries",
+    "retry_delay_seconds": "retry_delay",
+    "timeout_seconds": "timeout",
+    "cache_expiration": "cache_for",
+}
+
+
+def _refuse_unknown(name: str, options: dict[str, Any]) -> None:
+    """Name the option that tasks have, where one that they have not was given."""
+    from difflib import get_close_matches
+
+    known = sorted(inspect.signature(Task.__init__).parameters.keys() - {"self"})
+    for option in options:
+        if option not in known:
+            near = [_CALLED_ELSE[option]] if option in _CALLED_ELSE else []
+            near = near or get_close_matches(option, known, n=1)
+            meant = f"Did you mean {near[0]!r}? " if near else ""
+            msg = (
+                f"Task {name!r}: @task has no option {option!r}. {meant}It has {', '.join(known)}."
+            )
+            raise TypeError(msg) from None
+
+
 class FunctionTask(Task, Generic[P, R]):
     """A task that is a function with ``@task``.
 
@@ -269,7 +295,12 @@ class FunctionTask(Task, Generic[P, R]):
 
     def __init__(self, fn: Callable[P, R], name: str | None = None, **options: Any) -> None:  # noqa: ANN401
         self.fn = fn
-        super().__init__(name=name or getattr(fn, "__name__", type(fn).__name__), **options)
+        name = str(name or getattr(fn, "__name__", type(fn).__name__))
+        try:
+            super().__init__(name=name, **options)
+        except TypeError:
+            _refuse_unknown(name, options)
+            raise
         self.__doc__ = fn.__doc__
         self.__wrapped__ = fn
         self.__name__ = self.name

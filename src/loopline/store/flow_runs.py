@@ -115,7 +115,10 @@ def check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
         if parameter.required and parameter.name not in given
     ]
     if missing:
-        msg = f"Flow {version.name!r} needs a value for: {', '.join(missing)}."
+        msg = (
+            f"Flow {version.name!r} needs a value for: {', '.join(missing)}. "
+            f"Give it with --param {missing[0]}=..., or in parameters."
+        )
         raise InvalidInputError(msg)
 
 
