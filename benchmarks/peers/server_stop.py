@@ -1,4 +1,4 @@
-"""A server is stopped, killed, and kept from writing while clients log to it: how long it is away?"""
+"""A server is stopped, killed, and kept from writing while clients log: how long is it away?"""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_registering_makes_the_project_and_only_force_deletes_what_is_in_it(
     assert (project.flows, project.flow_runs, project.running) == (2, 1, 1)
     with pytest.raises(ConflictError, match="2 flows with 1 run, which"):
         backend.call(ops.DeleteProject(name=PROJECT))
-    with pytest.raises(ConflictError, match="1 flow run of .* runs now"):
+    with pytest.raises(ConflictError, match=r"1 flow run of .* runs now"):
         backend.call(ops.DeleteProject(name=PROJECT, force=True))
     tell(backend, lease, StateKind.SUCCESS)
     assert known(backend, flow_run_id)
