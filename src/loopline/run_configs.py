@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopline.flows.run_configs import LocalRun, RunConfig, UniversalRun
 from loopline.records.vm import VMRun
 
-__all__ = ["VMRun"]
+__all__ = ["LocalRun", "RunConfig", "UniversalRun", "VMRun"]

@@ -25,6 +25,8 @@ from loopline.records.operations import (
 from loopline.rules.timetable import next_times
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.worker.workshop import Workshop
 
     from loopline.records.flows import LogLine
@@ -270,3 +272,43 @@ def test_a_worker_makes_the_runs_that_schedules_ask_for(workshop: Workshop) -> N
     wait(lambda: workshop.notes().count("training") >= 2)
     runs = workshop.backend.call(ListFlowRuns(states=[StateKind.SUCCESS, StateKind.RUNNING]))
     assert all(run.is_automatic and run.scheduled_ms % 1000 == 0 for run in runs.flow_runs)
+
+
+RUN_CONFIG = """
+    from loopline.run_configs import LocalRun
+
+    @task
+    def look():
+        note(f"city {os.environ.get('CITY')}")
+        note(f"folder {os.getcwd()}")
+
+    with Flow("configured") as flow:
+        look()
+    flow.run_config = LocalRun(env={"CITY": "New York"}, working_dir=%r, labels=["taxi"])
+    flow.register("wagoncab project", labels=["fares"])
+"""
+
+
+def test_a_run_config_says_variables_folder_and_labels_of_a_run(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    told = workshop.register(RUN_CONFIG % str(tmp_path))
+    assert "--label fares --label taxi" in told
+    assert "Unchanged" in workshop.register(RUN_CONFIG % str(tmp_path))
+    assert "version 2" in workshop.register(RUN_CONFIG % str(tmp_path.parent))
+    workshop.register(RUN_CONFIG % str(tmp_path))
+    run = workshop.ask_for_run("configured")
+
+    workshop.start_worker("with labels", labels=("taxi", "fares"))
+    workshop.wait_for_state(run, StateKind.SUCCESS)
+    assert noted(workshop, "city") == ["New York"]
+    assert noted(workshop, "folder") == [str(tmp_path)]
+    assert "CITY" not in os.environ
+
+
+def test_a_run_whose_folder_is_not_there_has_failed_and_says_so(workshop: Workshop) -> None:
+    workshop.register(RUN_CONFIG % "/no/such/folder")
+    run = workshop.ask_for_run("configured")
+    workshop.start_worker("with labels", labels=("taxi", "fares"))
+    ended = workshop.wait_for_state(run, StateKind.FAILED)
+    assert "/no/such/folder" in ended.message

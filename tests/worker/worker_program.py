@@ -1,4 +1,4 @@
-"""A worker as tests start it: ``worker_program.py URI NAME LEASE_S CLOCK_AHEAD_MS SLOTS``."""
+"""A worker of tests: ``worker_program.py URI NAME LEASE_S CLOCK_AHEAD_MS SLOTS [LABEL...]``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loopline.worker.worker import stop_on_signals
 
 
 def main() -> None:
-    uri, name, lease_s, ahead_ms, slots = sys.argv[1:]
+    uri, name, lease_s, ahead_ms, slots, *labels = sys.argv[1:]
     logging.basicConfig(level=logging.INFO)
     address = parse_address(uri)
     if address.kind == "home":
@@ -24,7 +24,13 @@ def main() -> None:
         )
     stop, stop_now = stop_on_signals()
     run_worker(
-        address, name=name, slots=int(slots), lease_s=float(lease_s), stop=stop, stop_now=stop_now
+        address,
+        name=name,
+        slots=int(slots),
+        labels=labels,
+        lease_s=float(lease_s),
+        stop=stop,
+        stop_now=stop_now,
     )
 
 

@@ -96,10 +96,16 @@ class Workshop:
         return done.stdout
 
     def start_worker(
-        self, name: str, *, lease_s: float = 30.0, ahead_ms: int = 0, slots: int = 1
+        self,
+        name: str,
+        *,
+        lease_s: float = 30.0,
+        ahead_ms: int = 0,
+        slots: int = 1,
+        labels: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a worker in another folder."""
-        options = (str(lease_s), str(ahead_ms), str(slots))
+        options = (str(lease_s), str(ahead_ms), str(slots), *labels)
         return self._start("worker_program.py", name, self.uri, name, *options)
 
     def start_server(self, *, ahead_ms: int) -> None:

@@ -20,6 +20,7 @@ from loopline.errors import FlowBuildError
 from loopline.flows.code import python_minor
 from loopline.flows.inputs import fill
 from loopline.flows.pointers import FunctionPointer
+from loopline.flows.run_configs import RunConfig
 from loopline.flows.sources import describe_function, describe_value, is_importable
 from loopline.records.vm import VMRun
 from loopline.tracking.local_modules import find_modules, imported_names, is_local, zip_sources
@@ -93,6 +94,7 @@ def pack_flow(flow: Flow) -> PackedFlow:
             # A newer Loopline runs older versions alike: no reason for a new one.
             "environment": {**environment, "loopline": ""},
             **({"vm": flow.run_config} if isinstance(flow.run_config, VMRun) else {}),
+            **_start_of(flow.run_config),
         }
     )
     return PackedFlow(
@@ -104,6 +106,13 @@ def pack_flow(flow: Flow) -> PackedFlow:
         requirements=_requirements(modules.packages),
         fingerprint=fingerprint,
     )
+
+
+def _start_of(config: object) -> dict[str, Any]:
+    """Tell what a run config says of a process: nothing where it says nothing."""
+    if not isinstance(config, RunConfig) or not (config.env or config.working_dir):
+        return {}
+    return {"variables": dict(sorted(config.env.items())), "working_dir": config.working_dir}
 
 
 class _Seen:

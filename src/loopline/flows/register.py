@@ -16,6 +16,7 @@ from loopline.errors import (
 from loopline.flows.code import python_minor
 from loopline.flows.packing import PackedFlow, pack_flow
 from loopline.flows.presence import has_worker
+from loopline.flows.run_configs import RunConfig
 from loopline.records.flows import FlowCode, FlowVersion
 from loopline.records.operations import GetFlow, GetProject, RegisterFlow
 from loopline.records.vm import VMRun
@@ -55,7 +56,8 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
         flow: The flow.
         project: Where it is listed; made when there is none of this name.
         build: Taken for Prefect 1's sake; the code is always stored.
-        labels: What a worker must have to take its runs (`loopline worker --label`).
+        labels: What a worker must have to take its runs (`loopline worker --label`), besides those
+            of the flow's run config.
         set_schedule_active: Whether its schedule makes runs from now on.
         version_group_id: Not known; versions belong together by project and name.
         no_url: Do not say where to look and what to start.
@@ -77,7 +79,8 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
     from loopline.backend.recorder import get_recorder
 
     project = _check_options(project, version_group_id)
-    wanted = sorted(set(labels or ()))
+    config = flow.run_config if isinstance(flow.run_config, RunConfig) else RunConfig()
+    wanted = sorted({*(labels or ()), *config.labels})
     flow.validate()
     packed = pack_flow(flow)
     if idempotency_key is not None:
@@ -150,6 +153,7 @@ def _store_code(backend: Backend, packed: PackedFlow, project: str, flow: Flow) 
         newest = None
     if newest is not None and newest.fingerprint == packed.fingerprint and newest.code:
         return newest.code
+    config = flow.run_config if isinstance(flow.run_config, RunConfig) else RunConfig()
     return FlowCode(
         kind=packed.kind,
         blob=_put(backend, packed.pickled),
@@ -159,6 +163,8 @@ def _store_code(backend: Backend, packed: PackedFlow, project: str, flow: Flow) 
         folder=str(Path.cwd()),
         requirements=packed.requirements,
         vm=flow.run_config if isinstance(flow.run_config, VMRun) else None,
+        variables=config.env,
+        working_dir=config.working_dir or "",
     )
 
 

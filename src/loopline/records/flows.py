@@ -149,6 +149,8 @@ class FlowCode(Record, frozen=True, kw_only=True):
         folder: Where it was registered; a worker on the same machine may use it as a hint.
         requirements: Installed packages that it imports, as pip reads them.
         vm: The cloud machine that each of its runs gets; None: it runs where the worker is.
+        variables: Environment variables of the process of each run, besides the worker's own.
+        working_dir: Folder in which each run's process runs; empty: the worker's.
     """
 
     kind: str
@@ -159,6 +161,8 @@ class FlowCode(Record, frozen=True, kw_only=True):
     folder: str = ""
     requirements: list[str] = []
     vm: VMRun | None = None
+    variables: dict[str, str] = {}
+    working_dir: str = ""
 
 
 class FlowVersion(Record, frozen=True, kw_only=True):

@@ -101,6 +101,10 @@ def _run(assignment: Assignment, hold: threading.Event) -> int:
                 assignment, recorder, "The flow version has no code. Register it again."
             )
         else:
+            # Before the flow's modules are imported: they may look at both.
+            os.environ.update(lease.flow_version.code.variables)
+            if lease.flow_version.code.working_dir:
+                os.chdir(lease.flow_version.code.working_dir)
             flow = load_flow(
                 lease.flow_version.code,
                 lambda sha256: b"".join(recorder.backend.read_blob(sha256)),
