@@ -51,6 +51,9 @@ def _made(name: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any va
         return settings
     if not values:
         raise KeyError(name)
+    if name == "task_full_name" and "task_name" in values:
+        index = values.get("map_index", -1)
+        return values["task_name"] + (f"[{index}]" if index >= 0 else "")
     if name == "date":
         return values.get("scheduled_start_time") or datetime.now(UTC)
     day, _, form = name.partition("_")
@@ -66,7 +69,8 @@ class Context:
 
     Keys: ``flow_name``, ``flow_run_id``, ``parameters``, ``scheduled_start_time``, ``date``,
     ``today``, ``yesterday`` and ``tomorrow`` (``"2022-03-01"``; with ``_nodash``:
-    ``"20220301"``), ``task_name``, ``task_slug``, ``map_index`` (-1 when not mapped),
+    ``"20220301"``), ``task_name``, ``task_full_name`` (``"fare[2]"`` when mapped),
+    ``task_slug``, ``map_index`` (-1 when not mapped),
     ``task_run_count`` (counted from 1), ``task_loop_count`` and ``task_loop_result`` of a task
     that loops, ``resume`` (whether a paused task goes on), ``secrets``, ``config`` and ``logger``.
     """

@@ -111,11 +111,17 @@ class Expression:
         return _make("Not", self)
 
     def __getitem__(self, key: object) -> Any:  # noqa: ANN401
-        """Compute ``self[key]``; the key may be a task's result as well."""
+        """Compute ``self[key]``, kept as ``self`` is; the key may be a task's result as well."""
         from loopline.flows.operators import GetItem
 
         shown = key.name if isinstance(key, Expression) else repr(key)
-        return GetItem(name=f"{self.name}[{shown}]").bind(self, key)
+        kept: dict[str, Any] = {"checkpoint": getattr(self, "checkpoint", None)}
+        result = getattr(self, "result", None)
+        if result is not None:
+            # In the same bucket, and not at the same place: it would lie over the whole.
+            kept["result"] = result.copy()
+            kept["result"].location = None
+        return GetItem(name=f"{self.name}[{shown}]", **kept).bind(self, key)
 
     def __iter__(self) -> Iterator[Any]:
         if self.nout is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,6 +110,9 @@ def set_options(  # noqa: PLR0913 - the options Prefect 1 has
 
     Raises:
         FlowBuildError: They do not fit together.
+
+    Warns:
+        UserWarning: A cache validator is never asked, for nothing is cached.
     """
     if isinstance(state_handlers, Callable):  # type: ignore[arg-type] # a mistake of the caller's
         msg = f"state_handlers of task {task.name!r} must be a list: state_handlers=[handler]."
@@ -118,7 +122,7 @@ def set_options(  # noqa: PLR0913 - the options Prefect 1 has
             f"Task {task.name!r} has a cache_validator, and nothing that it could be asked about. "
             "Say how long its results hold with cache_for=..., too."
         )
-        raise FlowBuildError(msg)
+        warnings.warn(msg, UserWarning, stacklevel=4)
     if not 0 <= retry_jitter <= 1:
         msg = f"retry_jitter of task {task.name!r} is {retry_jitter}; give a share from 0 to 1."
         raise FlowBuildError(msg)

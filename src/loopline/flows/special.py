@@ -69,6 +69,7 @@ class Special:
         self._flow_name = flow.name
         self._cache = Cache(recorder, values.get("parameters", {}), say)
         self._references: dict[Where, str] = {}
+        self._told: set[Where] = set()
 
     def result_of(self, task: Task) -> ResultType | None:
         """Tell where a task's results are kept; None: where the engine keeps them."""
@@ -143,7 +144,28 @@ class Special:
             outcome = self._handle(task, outcome)
         elif outcome.notes.location:
             self._references[slug, outcome.where.map_index] = locate(slug, outcome.notes.location)
-        return outcome
+        return self._ask_to_retry(task, outcome) if task.state_handlers else outcome
+
+    def _ask_to_retry(self, task: Task, outcome: Outcome) -> Outcome:
+        """Ask a task's handlers about a retry that its options want; they may change it."""
+        where = (outcome.where.task_slug, outcome.where.map_index)
+        if outcome.state is StateKind.RETRYING:
+            self._told.add(where)  # The task itself asked for it, and they heard of that.
+        retries = outcome.attempt <= task.max_retries and not outcome.final
+        if outcome.state not in {StateKind.FAILED, StateKind.TIMED_OUT} or not retries:
+            return outcome
+        failed = make_state(outcome.state, outcome.message, outcome.result)
+        again = Retrying(outcome.message, run_count=outcome.attempt)
+        settled = handle_change(task, task.state_handlers, failed, again)
+        self._told.add(where)
+        if settled is again:
+            return outcome
+        kind, message, result, after_s = end_in(settled)
+        if kind is not StateKind.RETRYING:
+            self._told.discard(where)
+        return outcome._replace(
+            state=kind, message=message, result=result, retry_after_s=after_s, final=True
+        )
 
     @staticmethod
     def _handle(task: Task, outcome: Outcome) -> Outcome:
@@ -173,7 +195,10 @@ class Special:
     def tell(self, command: EnterState, result: Result) -> None:
         """Tell a task's handlers of a state that they cannot change."""
         handlers = self.tasks[command.slug].state_handlers
-        if command.state is StateKind.RETRYING:
+        where = (command.slug, command.map_index)
+        if command.state is StateKind.RETRYING and where in self._told:
+            self._told.discard(where)
+        elif command.state is StateKind.RETRYING:
             failed = make_state(StateKind.FAILED, command.message, result)
             again = Retrying(command.message, run_count=command.attempt)
             handle_change(self.tasks[command.slug], handlers, failed, again)

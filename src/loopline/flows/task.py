@@ -303,7 +303,7 @@ class FunctionTask(Task, Generic[P, R]):
             raise
         self.__doc__ = fn.__doc__
         self.__wrapped__ = fn
-        self.__name__ = self.name
+        self.__name__ = getattr(fn, "__name__", self.name)
         self.__module__ = getattr(fn, "__module__", __name__)
         self.__qualname__ = getattr(fn, "__qualname__", self.name)
 

@@ -132,8 +132,10 @@ class _Some:
         self._wants_failures = wants_failures
 
     def __call__(self, upstream_states: Mapping[Edge, State]) -> bool:
-        """Count."""
+        """Count; a task with nothing before it runs, whatever is wanted of what is not there."""
         states = _states(upstream_states)
+        if not upstream_states:
+            return True
         count = sum(state.is_successful() is not self._wants_failures for state in states)
         least = 0.0 if self._at_least is None else _number(self._at_least, len(states))
         most = len(states) if self._at_most is None else _number(self._at_most, len(states))

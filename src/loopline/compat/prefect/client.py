@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from loopline.backend.recorder import get_recorder
 from loopline.compat.prefect.refusals import GRAPHQL
 from loopline.errors import UnsupportedError
+from loopline.flows.secrets import Secret
 from loopline.flows.states import State, make_state
 from loopline.records.flow_operations import UpdateFlowRun
 from loopline.records.operations import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from loopline.flows.flow import Flow
 
-__all__ = ["Client", "FlowRunInfoResult", "TaskRunInfoResult"]
+__all__ = ["Client", "FlowRunInfoResult", "Secret", "TaskRunInfoResult"]
 
 
 class TaskRunInfoResult(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.compat.prefect.refusals import refusing
 from loopline.flows.flow import Flow
+from loopline.flows.states import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,6 +55,9 @@ class TaskRunner:
         """
         if state is not None and state.is_finished():
             return state
+        waiting = [ended for ended in (upstream_states or {}).values() if not ended.is_finished()]
+        if waiting:
+            return state or Pending()
         flow = Flow(self.task.name, tasks=[self.task])
         given: dict[Task, State] = {}
         for edge, ended in (upstream_states or {}).items():
