@@ -111,6 +111,11 @@ def test_operators_compute_when_the_flow_runs(compute: Callable[..., Any], value
     assert result(flow, computed, x=7) == value
 
 
+def test_a_function_without_a_signature_is_refused_with_what_to_do() -> None:
+    with pytest.raises(FlowBuildError, match="Call it in a function"):
+        task(max)
+
+
 def test_indexing_takes_an_element_also_by_another_result() -> None:
     with Flow("index") as flow:
         months = Dict()(["jan"], [[1, 2, 3]])

@@ -50,3 +50,14 @@ def test_every_kind_of_task_is_drawn_before_and_after_a_run(tmp_path: Path, kind
         assert name in before.text
     assert "kipped" in after.text
     assert before.text != after.text
+
+
+def test_a_flow_is_drawn_from_left_to_right(tmp_path: Path) -> None:
+    flow = build()
+    dot = flow.visualize(filename=tmp_path / "flow", format="dot", horizontal=True)
+    assert "rankdir=LR" in dot.text
+    assert "rankdir" not in flow.visualize(filename=tmp_path / "flow", format="dot").text
+    mermaid = flow.visualize(filename=tmp_path / "flow", format="mermaid", horizontal=True)
+    assert "flowchart LR" in mermaid.text
+    svg = flow.visualize(filename=tmp_path / "flow", horizontal=True)
+    assert svg.text == flow.visualize(filename=tmp_path / "flow").text

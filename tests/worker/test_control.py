@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -165,3 +167,59 @@ def children_of(pid: int) -> list[int]:
         with open(f"/proc/{pid}/task/{thread}/children") as file:  # noqa: PTH123
             found += file.read().split()
     return sorted({int(each) for each in found})
+
+
+APPROVED = """
+    from loopline import triggers
+    from loopline.flows.signals import PAUSE
+    from loopline.flows.context import context
+
+    @task
+    def evaluate():
+        note("evaluating")
+        return 3.5
+
+    @task(trigger=triggers.manual_only)
+    def promote(mae):
+        note(f"promoting at {mae}")
+
+    @task
+    def ask():
+        if not context.get("resume"):
+            note("asking")
+            raise PAUSE("is 3.5 good?")
+        note("answered")
+        return "yes"
+
+    with Flow("retrain") as flow:
+        mae = evaluate()
+        promote(mae)
+        ask(upstream_tasks=[mae])
+    flow.register("wagoncab project")
+"""
+
+
+def test_what_waits_for_approval_goes_on_when_somebody_resumes_the_run(workshop: Workshop) -> None:
+    workshop.register(APPROVED)
+    first = workshop.start_worker("first")
+    flow_run_id = workshop.ask_for_run("retrain")
+    workshop.wait_for_state(flow_run_id, StateKind.PAUSED)
+    assert states(workshop, flow_run_id) == {
+        "evaluate-1": StateKind.SUCCESS,
+        "promote-1": StateKind.PAUSED,
+        "ask-1": StateKind.PAUSED,
+    }
+    first.kill()  # Nothing of a paused run is in a process.
+    first.wait()
+    workshop.start_worker("second")
+    done = subprocess.run(
+        [sys.executable, "-m", "loopline.cli", "flow-runs", "resume", flow_run_id],
+        env={**os.environ, "LOOPLINE_URI": workshop.uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(" goes on.\n")
+    workshop.wait_for_state(flow_run_id, StateKind.SUCCESS)
+    assert sorted(workshop.notes()) == ["answered", "asking", "evaluating", "promoting at 3.5"]

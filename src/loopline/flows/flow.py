@@ -206,11 +206,12 @@ class Flow(Builder):
         flow_state: State | None = None,
         filename: str | Path | None = None,
         format: str | None = None,  # noqa: A002 - Prefect 1's name
+        horizontal: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's
     ) -> Picture:
         """Draw the flow, coloured by the states of a run; see ``loopline.flows.visualize``."""
         from loopline.flows.visualize import visualize
 
-        return visualize(self, flow_state, filename, format)
+        return visualize(self, flow_state, filename, format, is_horizontal=horizontal)
 
     def register(
         self,

@@ -388,4 +388,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 @lru_cache(maxsize=1024)
 def _signature_of(fn: Callable[..., Any]) -> inspect.Signature:
     """Read a signature once: a flow asks for it several times for each task."""
-    return inspect.signature(fn)
+    try:
+        return inspect.signature(fn)
+    except ValueError as error:
+        msg = f"{error}, so its arguments are not known. Call it in a function that is a task."
+        raise FlowBuildError(msg) from error

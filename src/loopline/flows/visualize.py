@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "task_runs_of", "visualize"]
 
-_DRAW = {"svg": draw_svg, "dot": draw_dot, "mermaid": draw_mermaid}
 _ENDINGS = {"svg": ".svg", "dot": ".dot", "mermaid": ".mmd"}
 _FORMATS = {
     ".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid",
@@ -61,6 +60,8 @@ def visualize(
     flow_state: State | None = None,
     filename: str | Path | None = None,
     format: str | None = None,  # noqa: A002 - Prefect 1's name
+    *,
+    is_horizontal: bool = False,
 ) -> Picture:
     """Draw a flow, write the picture and show it: in a notebook, or with the desktop's viewer.
 
@@ -72,6 +73,7 @@ def visualize(
         filename: Where to write; without an ending, that of the format is added. By default
             the flow's name in the home's ``pictures`` folder.
         format: ``"svg"``, ``"dot"`` or ``"mermaid"``; by default what the file's ending says.
+        is_horizontal: Draw from left to right, in DOT and Mermaid; SVG goes from top to bottom.
 
     Raises:
         FlowBuildError: The flow goes round in a circle.
@@ -80,11 +82,15 @@ def visualize(
     flow.sorted_tasks()
     ending = Path(filename).suffix.lower() if filename is not None else ""
     chosen = format or _FORMATS.get(ending, "svg")
-    if chosen not in _DRAW:
+    if chosen not in _ENDINGS:
         msg = f"Pictures cannot be written as {chosen!r}. Use format='svg', 'dot' or 'mermaid'."
         raise InvalidInputError(msg)
     runs = [] if flow_state is None else task_runs_of(flow, flow_state)
-    text = _DRAW[chosen](flow.graph(), runs, title=flow.name)
+    if chosen == "svg":
+        text = draw_svg(flow.graph(), runs, title=flow.name)
+    else:
+        draw = draw_dot if chosen == "dot" else draw_mermaid
+        text = draw(flow.graph(), runs, title=flow.name, is_horizontal=is_horizontal)
     if filename is None:
         path = _write_somewhere(_file_name(flow.name) + _ENDINGS[chosen], text)
     else:

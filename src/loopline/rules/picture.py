@@ -353,11 +353,19 @@ _SHADES = {
 }
 
 
-def draw_dot(graph: FlowGraph, task_runs: Iterable[TaskRun] = (), *, title: str = "") -> str:
+def draw_dot(
+    graph: FlowGraph,
+    task_runs: Iterable[TaskRun] = (),
+    *,
+    title: str = "",
+    is_horizontal: bool = False,
+) -> str:
     """Write a flow in Graphviz's DOT language."""
     marks = mark_tasks(graph, task_runs)
     lines = [f"digraph {_quote(title or 'flow')} {{"]
     lines.append('  node [shape=box, style="rounded", fontname="sans-serif"];')
+    if is_horizontal:
+        lines.append("  rankdir=LR;")
     for task in graph.tasks:
         extra = ', shape=ellipse, style=""' if task.kind == "parameter" else ""
         extra += ", peripheries=2" if task.is_mapped else ""
@@ -379,12 +387,18 @@ def _quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def draw_mermaid(graph: FlowGraph, task_runs: Iterable[TaskRun] = (), *, title: str = "") -> str:
+def draw_mermaid(
+    graph: FlowGraph,
+    task_runs: Iterable[TaskRun] = (),
+    *,
+    title: str = "",
+    is_horizontal: bool = False,
+) -> str:
     """Write a flow in the language of Mermaid, which many sites draw in Markdown."""
     marks = mark_tasks(graph, task_runs)
     ids = {task.slug: f"t{number}" for number, task in enumerate(graph.tasks)}
     lines = ["---", f"title: {_mermaid_title(title)}", "---"] if title else []
-    lines.append("flowchart TD")
+    lines.append("flowchart LR" if is_horizontal else "flowchart TD")
     used: dict[StateKind, None] = {}
     for task in graph.tasks:
         mark = marks.get(task.slug)
