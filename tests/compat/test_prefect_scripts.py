@@ -168,6 +168,20 @@ def _runs(listed: object) -> list[dict[str, object]]:
     return listed if isinstance(listed, list) else listed["runs"]  # type: ignore[index]
 
 
+def test_modules_are_there_once_the_package_is_imported(home: Path) -> None:
+    (home / "script.py").write_text(
+        "import prefect\n"
+        "prefect.utilities.logging.get_logger().info('hello')\n"
+        "assert prefect.engine.state.Failed.__name__ == 'Failed'\n"
+        "prefect.schedules.clocks.CronClock('0 5 * * *')\n"
+        "import prefect.tasks.control_flow.case\n"
+        "assert isinstance(prefect.tasks.control_flow.case, type)\n"
+        "assert not hasattr(prefect, 'nothing')\n"
+    )
+    done = run(home, "-m", "loopline.compat.prefect", "script.py")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_modules_of_both_names_are_the_same(home: Path) -> None:
     (home / "same.py").write_text(
         "import prefect.engine.state, loopline.compat.prefect.engine.state as ours\n"

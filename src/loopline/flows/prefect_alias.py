@@ -40,9 +40,13 @@ class _Alias(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> None:
         """Let an empty module be made; it is replaced at once."""
 
-    def exec_module(self, module: ModuleType) -> None:
-        # The module itself, not a second one like it: its classes must be the same ones.
-        sys.modules[module.__name__] = sys.modules[f"{OURS}{module.__name__.removeprefix(THEIRS)}"]
+    def exec_module(self, module: ModuleType) -> None:  # noqa: ARG002 - as the protocol has it
+        # The modules themselves, not second ones like them: their classes must be the same ones.
+        # All that are loaded, for loading one sets a name in its package, where another thing may
+        # be by now (the class ``case`` of ``prefect.tasks.control_flow``).
+        for name, ours in list(sys.modules.items()):
+            if name == OURS or name.startswith(f"{OURS}."):
+                sys.modules[f"{THEIRS}{name.removeprefix(OURS)}"] = ours
 
 
 _alias = _Alias()

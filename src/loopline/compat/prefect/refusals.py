@@ -5,9 +5,10 @@ An import of it says so: a program that needs a missing thing shall not fail an 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -291,17 +292,28 @@ def install() -> None:
 
 
 def refusing(module: str) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a module: names that are not in it say what to do instead."""
-    below = module.removeprefix(_HERE).lstrip(".")
-    names = NAMES[below]
+    """Make the ``__getattr__`` of a module.
 
-    def get(name: str) -> NoReturn:
+    Modules below a package are there by attribute once the package is imported, as Prefect has it
+    (``prefect.utilities.logging.get_logger()``); names that are not here say what to do instead.
+    """
+    below = module.removeprefix(_HERE).lstrip(".")
+    names = NAMES.get(below, {})
+
+    def get(name: str) -> Any:
         reason = names.get(name)
-        if reason is None:
-            msg = f"module {module!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        theirs = f"prefect.{below}.{name}" if below else f"prefect.{name}"
-        msg = f"{theirs} is not in Loopline. {reason}"
-        raise RefusedError(msg, name=module)
+        if reason is not None:
+            theirs = f"prefect.{below}.{name}" if below else f"prefect.{name}"
+            msg = f"{theirs} is not in Loopline. {reason}"
+            raise RefusedError(msg, name=module)
+        path = f"{module}.{name}"
+        if not name.startswith("_") and hasattr(sys.modules[module], "__path__"):
+            try:
+                return importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if error.name != path:
+                    raise
+        msg = f"module {module!r} has no attribute {name!r}"
+        raise AttributeError(msg)
 
     return get

@@ -1,5 +1,6 @@
 """``prefect.engine.results``: where results are kept."""
 
+from loopline.compat.prefect.refusals import refusing
 from loopline.flows.result_types import (
     AzureResult,
     ConstantResult,
@@ -19,3 +20,5 @@ __all__ = [
     "S3Result",
     "SecretResult",
 ]
+
+__getattr__ = refusing(__name__)

@@ -1,3 +1,7 @@
 """``prefect.tasks.core``."""
 
-__all__ = []
+from loopline.compat.prefect.refusals import refusing
+
+__all__: list[str] = []
+
+__getattr__ = refusing(__name__)
