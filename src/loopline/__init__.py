@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
     from loopline.data.versions import dataset
     from loopline.flows import signals, triggers
-    from loopline.flows.active import tags
     from loopline.flows.annotations import flatten, mapped, unmapped
+    from loopline.flows.authoring.active import tags
     from loopline.flows.context import context, get_run_logger
     from loopline.flows.control_flow import FilterTask, case, ifelse, merge, switch
     from loopline.flows.flow import Flow

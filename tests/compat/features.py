@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         os.environ["PREFECT__LOGGING__LEVEL"] = "CRITICAL"
         warnings.simplefilter("ignore")
     else:
-        from loopline.flows.prefect_alias import install
+        from loopline.flows.shipping.prefect_alias import install
 
         install(over=True)
     outcomes = {name: run_script(name) for name in names}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.flows.recording import ListRecorder
 
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

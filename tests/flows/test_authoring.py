@@ -12,7 +12,7 @@ import pytest
 
 from loopline.errors import FlowBuildError
 from loopline.flows import Edge, Flow, Parameter, Task, task, unmapped
-from loopline.flows.order import sort_tasks
+from loopline.flows.authoring.order import sort_tasks
 from loopline.flows.triggers import all_failed, always_run
 from loopline.records.flows import GraphEdge, ParameterSpec
 

@@ -9,8 +9,8 @@ from tests.flows.recording import ListRecorder
 
 from loopline.executors import LocalDaskExecutor, LocalExecutor
 from loopline.flows import Flow, task
-from loopline.flows.backlog import Backlog, depths
-from loopline.flows.engine import run_flow
+from loopline.flows.running.backlog import Backlog, depths
+from loopline.flows.running.engine import run_flow
 from loopline.records.facts import TaskRunState
 from loopline.records.flows import FlowGraph, GraphEdge, GraphTask, StateKind
 from loopline.rules.machine import StartTask

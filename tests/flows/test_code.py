@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loopline.errors import FlowBuildError, FlowError, IntegrityError
-from loopline.flows.code import load_flow, python_minor
 from loopline.flows.flow import Flow
-from loopline.flows.packing import pack_flow
+from loopline.flows.shipping.code import load_flow, python_minor
+from loopline.flows.shipping.packing import pack_flow
 from loopline.flows.task import task
 from loopline.records.flows import FlowCode
 from loopline.tracking import local_modules
@@ -53,7 +53,7 @@ SCRIPT = """
     import sys
 
     from loopline.flows.flow import Flow
-    from loopline.flows.packing import pack_flow
+    from loopline.flows.shipping.packing import pack_flow
     from loopline.flows.task import task
     from loopline.schedules import IntervalSchedule
     from taxifare.interface.main import evaluate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from loopline.flows.collector import sparing_collector
+from loopline.flows.running.collector import sparing_collector
 
 
 def test_what_is_there_is_passed_over_until_the_last_flow_run_ends() -> None:

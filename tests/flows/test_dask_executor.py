@@ -18,7 +18,7 @@ from loopline.backend.recorder import get_tracking_uri
 from loopline.errors import FlowBuildError, FlowError, MissingExtraError
 from loopline.executors import DaskExecutor, Limits
 from loopline.flows import Flow, context, get_run_logger, task
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.facts import TaskRunState
 from loopline.records.flows import StateKind
 from loopline.settings import Address

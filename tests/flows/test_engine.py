@@ -23,7 +23,7 @@ from loopline.flows import (
     triggers,
     unmapped,
 )
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 EXECUTORS = [LocalExecutor(), LocalDaskExecutor(num_workers=2)]

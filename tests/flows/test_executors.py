@@ -20,7 +20,7 @@ from tests.flows.recording import ListRecorder
 from loopline.errors import FlowBuildError, InvalidInputError
 from loopline.executors import DaskExecutor, LocalDaskExecutor, ThreadExecutor
 from loopline.flows import Flow, context, get_run_logger, task
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 PROCESSES = LocalDaskExecutor(scheduler="processes", num_workers=2)

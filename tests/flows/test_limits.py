@@ -22,8 +22,8 @@ from loopline.executors import (
     ThreadExecutor,
 )
 from loopline.flows import Flow, context, task
-from loopline.flows.engine import run_flow
 from loopline.flows.limits import parse_size
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

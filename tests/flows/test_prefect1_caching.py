@@ -292,7 +292,7 @@ def test_a_flows_result_holds_for_the_tasks_that_have_none(tmp_path: Path) -> No
 
 
 def test_a_run_goes_on_from_results_that_are_kept_elsewhere(tmp_path: Path) -> None:
-    from loopline.flows.engine import run_flow
+    from loopline.flows.running.engine import run_flow
 
     runs: list[str] = []
 

@@ -26,9 +26,9 @@ from loopline.flows.artifacts import (
     update_markdown_artifact,
     update_table_artifact,
 )
-from loopline.flows.engine import run_flow
 from loopline.flows.kv_store import delete_key, get_key_value, list_keys, set_key_value
 from loopline.flows.notifications import gmail_notifier, slack_notifier, webhook_notifier
+from loopline.flows.running.engine import run_flow
 from loopline.flows.secrets import EnvVarSecret, PrefectSecret, Secret
 from loopline.flows.states import Failed, Running
 from loopline.records.operations import ListFlowArtifacts, ListFlowRuns, ListTaskRuns

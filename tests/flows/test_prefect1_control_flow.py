@@ -22,7 +22,7 @@ from loopline.flows import (
     switch,
     task,
 )
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

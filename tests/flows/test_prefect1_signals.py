@@ -13,8 +13,8 @@ from loopline.errors import InvalidInputError
 from loopline.executors import Executor, LocalDaskExecutor, LocalExecutor
 from loopline.flows import Flow, context, signals, states, task, triggers
 from loopline.flows.debug import raise_on_exception
-from loopline.flows.engine import run_flow
 from loopline.flows.pausing import pause_task
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 EXECUTORS = [

@@ -11,8 +11,8 @@ from tests.flows.recording import ListRecorder
 from loopline.errors import FlowBuildError
 from loopline.executors import Executor, LocalDaskExecutor, LocalExecutor
 from loopline.flows import Flow, Parameter, Task, signals, task
-from loopline.flows.engine import run_flow
-from loopline.flows.handlers import StateHandler, callback_factory
+from loopline.flows.running.engine import run_flow
+from loopline.flows.running.handlers import StateHandler, callback_factory
 from loopline.flows.states import Failed, Paused, Retrying, Running, Skipped, State, Success
 from loopline.records.flows import StateKind
 

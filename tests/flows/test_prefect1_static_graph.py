@@ -23,7 +23,7 @@ from loopline.flows import (
     states,
     task,
 )
-from loopline.flows.operators import Add
+from loopline.flows.authoring.operators import Add
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from loopline.flows import (
     task,
     unmapped,
 )
-from loopline.flows.engine import run_flow
-from loopline.flows.gathering import Dict, List, Set, Tuple
-from loopline.flows.operators import GetAttr, GetItem
+from loopline.flows.authoring.gathering import Dict, List, Set, Tuple
+from loopline.flows.authoring.operators import GetAttr, GetItem
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

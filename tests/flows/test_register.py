@@ -10,12 +10,12 @@ import pytest
 
 from loopline.backend.recorder import close_recorders, get_recorder
 from loopline.errors import BackendUnavailableError, InvalidInputError, UnsupportedError
-from loopline.flows.code import load_flow
 from loopline.flows.events import on_flow_run, on_model_version, on_stage
 from loopline.flows.flow import Flow
 from loopline.flows.parameter import Parameter
-from loopline.flows.presence import has_worker, present
-from loopline.flows.register import register_flow
+from loopline.flows.running.presence import has_worker, present
+from loopline.flows.shipping.code import load_flow
+from loopline.flows.shipping.register import register_flow
 from loopline.flows.task import task
 from loopline.records.operations import GetFlow, ListAutomations, ListFlows
 from loopline.schedules import IntervalSchedule, Schedule

@@ -11,7 +11,7 @@ from tests.flows.recording import ListRecorder
 from loopline.errors import FlowBuildError
 from loopline.executors import DaskExecutor, LocalDaskExecutor, ProcessExecutor, ThreadExecutor
 from loopline.flows import Flow, Task, task
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 
 if TYPE_CHECKING:
     from loopline.flows.executors.base import Executor

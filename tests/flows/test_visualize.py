@@ -9,7 +9,7 @@ from tests.flows.recording import ListRecorder
 
 from loopline.errors import FlowBuildError, InvalidInputError
 from loopline.flows import Flow, task
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,8 @@ from loopline.care.backup import back_up
 from loopline.care.manifest import NAME, Manifest, decode_manifest, encode_manifest
 from loopline.care.restore import check_backup, restore
 from loopline.errors import IntegrityError, LooplineError
-from loopline.flows import unzipping
-from loopline.flows.unzipping import unzip_sources
+from loopline.flows.shipping import unzipping
+from loopline.flows.shipping.unzipping import unzip_sources
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.settings import Address

@@ -15,7 +15,7 @@ from tests.tasks.conftest import Answer
 
 from loopline import Flow, signals, task
 from loopline.errors import InvalidInputError
-from loopline.flows.engine import run_flow
+from loopline.flows.running.engine import run_flow
 from loopline.records.flows import StateKind
 from loopline.rules.patience import Patience
 from loopline.tasks import WaitFor, WaitForFile, WaitForHttp, WaitForRow

@@ -90,7 +90,7 @@ def run(  # noqa: PLR0913 - its options
     from loopline.cli.follow import follow_flow_run
     from loopline.cli.output import print_json
     from loopline.flows.flow import Flow
-    from loopline.flows.register import register_flow
+    from loopline.flows.shipping.register import register_flow
     from loopline.records.operations import CreateFlowRun
     from loopline.records.vm import VMRun
     from loopline.tasks.script import ScriptTask

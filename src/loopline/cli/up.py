@@ -56,7 +56,7 @@ def up(  # noqa: PLR0913 - its options
     """
     from loopline.cli.logs import log_to_stderr
     from loopline.cli.output import print_json
-    from loopline.flows.presence import present
+    from loopline.flows.running.presence import present
     from loopline.server.serve import serve
 
     address = tracking_address(uri)

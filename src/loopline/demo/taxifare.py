@@ -15,7 +15,7 @@ from loopline.backend.recorder import get_recorder, set_tracking_uri
 from loopline.demo.story import MonthLine, Story, draw_picture, sum_up
 from loopline.demo.watched import WatchedExecutor
 from loopline.errors import MissingExtraError, NotFoundError
-from loopline.flows.register import register_flow
+from loopline.flows.shipping.register import register_flow
 from loopline.registry import list_models
 from loopline.tracking import fluent
 

@@ -9,8 +9,8 @@ from loopline.flows.executors.local import LocalExecutor, LocalPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loopline.flows.attempt import Call
     from loopline.flows.executors.base import Events, Pool
+    from loopline.flows.running.attempt import Call
 
 __all__ = ["WatchedExecutor"]
 

@@ -6,15 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from loopline.flows import signals, states, triggers
-from loopline.flows.active import tags
 from loopline.flows.annotations import flatten, mapped, unmapped
-from loopline.flows.constants import Constant
+from loopline.flows.authoring.active import tags
+from loopline.flows.authoring.constants import Constant
+from loopline.flows.authoring.gathering import as_task
 from loopline.flows.context import context, get_run_logger
 from loopline.flows.defaults import defaults_from_attrs
 from loopline.flows.edge import Edge
 from loopline.flows.flow import Flow
 from loopline.flows.function import flow
-from loopline.flows.gathering import as_task
 from loopline.flows.parameter import DateTimeParameter, Parameter
 from loopline.flows.task import FunctionTask, Task, task
 

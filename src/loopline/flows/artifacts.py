@@ -15,7 +15,7 @@ from uuid import uuid4
 from loopline.backend.context import current_task
 from loopline.backend.recorder import get_recorder
 from loopline.errors import InvalidInputError
-from loopline.flows.plain import plain, writable
+from loopline.flows.running.plain import plain, writable
 from loopline.records.facts import FlowArtifactSet
 
 __all__ = [

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from loopline.flows.plain import plain
-from loopline.flows.results import dump
+from loopline.flows.running.plain import plain
+from loopline.flows.running.results import dump
 from loopline.flows.states import Cached
 
 __all__ = [

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError
-from loopline.flows.zones import aware, time_text, zone_name
+from loopline.flows.timing.zones import aware, time_text, zone_name
 from loopline.records.schedules import CronClock as CronRecord
 from loopline.records.schedules import DatesClock as DatesRecord
 from loopline.records.schedules import IntervalClock as IntervalRecord

@@ -28,7 +28,7 @@ run_values: ContextVar[Mapping[str, Any]] = ContextVar("loopline_run_values", de
 
 def get_run_logger() -> logging.Logger:
     """Return the logger of the current task; outside a task its lines go to no run."""
-    from loopline.flows.logs import task_logger
+    from loopline.flows.running.logs import task_logger
 
     return task_logger(run_values.get().get("task_name", ""))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowBuildError
-from loopline.flows.active import active_blocks, tags
-from loopline.flows.gathering import as_task
+from loopline.flows.authoring.active import active_blocks, tags
+from loopline.flows.authoring.gathering import as_task
 from loopline.flows.resources import ResourceManager, resource_manager
 from loopline.flows.signals import SKIP
 from loopline.flows.task import Task, task
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextvars import Token
 
-    from loopline.flows.active import Block
+    from loopline.flows.authoring.active import Block
     from loopline.flows.flow import Flow
 
 __all__ = [

@@ -73,7 +73,7 @@ class Edge(_Ends):
 
     def serialize(self) -> dict[str, Any]:
         """Describe the edge as data that JSON can hold."""
-        from loopline.flows.description import describe_edge
+        from loopline.flows.authoring.description import describe_edge
 
         return describe_edge(self)
 
@@ -84,7 +84,7 @@ class Edge(_Ends):
 
 
 def _as_task(end: Any, flow: Flow | None) -> Task:  # noqa: ANN401 - see Edge
-    from loopline.flows.gathering import as_task
+    from loopline.flows.authoring.gathering import as_task
     from loopline.flows.task import Task
 
     return end if isinstance(end, Task) else as_task(end, flow=flow)

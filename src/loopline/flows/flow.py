@@ -6,25 +6,25 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from loopline.errors import FlowBuildError
-from loopline.flows import order
-from loopline.flows.active import active_flow, created_tasks
-from loopline.flows.building import Builder
-from loopline.flows.constants import Constant
-from loopline.flows.options import with_on_failure
+from loopline.flows.authoring import order
+from loopline.flows.authoring.active import active_flow, created_tasks
+from loopline.flows.authoring.building import Builder
+from loopline.flows.authoring.constants import Constant
+from loopline.flows.authoring.options import with_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextvars import Token
     from pathlib import Path
 
+    from loopline.flows.authoring.visualize import Picture
     from loopline.flows.edge import Edge
     from loopline.flows.executors.base import Executor
-    from loopline.flows.handlers import StateHandler
     from loopline.flows.result_types import ResultType
+    from loopline.flows.running.handlers import StateHandler
     from loopline.flows.schedules import Schedule
     from loopline.flows.states import State
     from loopline.flows.task import Task
-    from loopline.flows.visualize import Picture
     from loopline.records.automations import FlowTrigger
 
 __all__ = ["Flow"]
@@ -181,7 +181,7 @@ class Flow(Builder):
             FlowBuildError: The flow cannot run, or this is still its ``with`` block.
             InvalidInputError: The parameters are not the flow's.
         """
-        from loopline.flows.local_runs import run_here
+        from loopline.flows.running.local_runs import run_here
 
         if self._entered:
             msg = (
@@ -208,8 +208,8 @@ class Flow(Builder):
         format: str | None = None,  # noqa: A002 - Prefect 1's name
         horizontal: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's
     ) -> Picture:
-        """Draw the flow, coloured by the states of a run; see ``loopline.flows.visualize``."""
-        from loopline.flows.visualize import visualize
+        """Draw the flow, coloured by the states of a run; see ``authoring.visualize``."""
+        from loopline.flows.authoring.visualize import visualize
 
         return visualize(self, flow_state, filename, format, is_horizontal=horizontal)
 
@@ -225,7 +225,7 @@ class Flow(Builder):
         **kwargs: Any,  # noqa: ANN401 - options of later versions
     ) -> str:
         """Store the flow in a project, so that workers run it; return the version's id."""
-        from loopline.flows.register import register_flow
+        from loopline.flows.shipping.register import register_flow
 
         return register_flow(
             self,
@@ -250,7 +250,7 @@ class Flow(Builder):
         Raises:
             FlowBuildError: The flow cannot run.
         """
-        from loopline.flows.description import describe_flow
+        from loopline.flows.authoring.description import describe_flow
 
         self.validate()
         return describe_flow(self)
@@ -261,14 +261,14 @@ class Flow(Builder):
         Raises:
             FlowBuildError: The flow cannot run.
         """
-        from loopline.flows.description import hash_flow
+        from loopline.flows.authoring.description import hash_flow
 
         self.validate()
         return hash_flow(self)
 
     def diagnostics(self, include_secret_names: bool = False) -> str:  # noqa: ARG002, FBT001, FBT002 - Prefect 1's signature
         """Tell what helps to find a fault, as JSON; of settings only the names, never a value."""
-        from loopline.flows.description import diagnose
+        from loopline.flows.authoring.description import diagnose
 
         return diagnose(self)
 
@@ -278,7 +278,7 @@ class Flow(Builder):
         Raises:
             FlowBuildError: Something the flow refers to cannot be pickled.
         """
-        from loopline.flows.files import save_flow
+        from loopline.flows.authoring.files import save_flow
 
         return save_flow(self, fpath)
 
@@ -293,6 +293,6 @@ class Flow(Builder):
             IntegrityError: It is no file of a flow, or damaged.
             FlowError: Another Python wrote it.
         """
-        from loopline.flows.files import load_flow_file
+        from loopline.flows.authoring.files import load_flow_file
 
         return load_flow_file(fpath)

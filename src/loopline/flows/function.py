@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 import msgspec
 
 from loopline.errors import FlowBuildError, FlowRunFailedError, InvalidInputError
-from loopline.flows.active import active_flow
+from loopline.flows.authoring.active import active_flow
+from loopline.flows.authoring.inputs import fill
 from loopline.flows.flow import Flow
-from loopline.flows.inputs import fill
 from loopline.flows.parameter import DateTimeParameter, Parameter, no_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from loopline.flows.executors.base import Executor
-    from loopline.flows.handlers import StateHandler
     from loopline.flows.result_types import ResultType
+    from loopline.flows.running.handlers import StateHandler
     from loopline.flows.schedules import Schedule
     from loopline.flows.states import State
     from loopline.records.automations import FlowTrigger

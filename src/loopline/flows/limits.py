@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loopline.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from loopline.flows.attempt import Call
+    from loopline.flows.running.attempt import Call
 
 __all__ = ["Allowance", "Limits", "allowance", "parse_size", "show_size"]
 

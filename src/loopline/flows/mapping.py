@@ -7,11 +7,11 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import FlowBuildError
-from loopline.flows.active import active_flow, inside_map, outside_blocks
 from loopline.flows.annotations import EdgeAnnotation
-from loopline.flows.constants import Constant
+from loopline.flows.authoring.active import active_flow, inside_map, outside_blocks
+from loopline.flows.authoring.constants import Constant
+from loopline.flows.authoring.gathering import as_task
 from loopline.flows.flow import Flow
-from loopline.flows.gathering import as_task
 from loopline.flows.task import Task
 
 if TYPE_CHECKING:

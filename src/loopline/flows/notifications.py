@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from loopline.errors import InvalidInputError
 from loopline.flows.context import get_run_logger, run_values
-from loopline.flows.handlers import callback_factory
+from loopline.flows.running.handlers import callback_factory
 from loopline.flows.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from loopline.flows.handlers import StateHandler
+    from loopline.flows.running.handlers import StateHandler
     from loopline.flows.states import State
 
 __all__ = ["callback_factory", "gmail_notifier", "slack_notifier", "webhook_notifier"]

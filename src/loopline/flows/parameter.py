@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Self
 
 from loopline.errors import InvalidInputError
+from loopline.flows.authoring.operators import GetItem, no_default
 from loopline.flows.context import run_values
-from loopline.flows.operators import GetItem, no_default
 from loopline.flows.task import Task
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from loopline.errors import FlowBuildError
-from loopline.flows.active import active_blocks, active_flow
+from loopline.flows.authoring.active import active_blocks, active_flow
 from loopline.flows.signals import SKIP
 from loopline.flows.task import Task
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Token
 
-    from loopline.flows.active import Block
+    from loopline.flows.authoring.active import Block
     from loopline.flows.edge import Edge
     from loopline.flows.flow import Flow
     from loopline.flows.states import State

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from loopline.flows.clocks import Clock, ClockEvent, CronClock, IntervalClock
-from loopline.flows.rrules import RRuleClock
-from loopline.flows.schedule_filters import describe_function
-from loopline.flows.zones import aware
+from loopline.flows.timing.rrules import RRuleClock
+from loopline.flows.timing.schedule_filters import describe_function
+from loopline.flows.timing.zones import aware
 from loopline.records.schedules import OwnClock, ScheduleSpec
 from loopline.rules.timetable import ScheduledTime, check_schedule, find_zone, next_times
 from loopline.rules.timetable_words import describe

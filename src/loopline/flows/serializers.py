@@ -56,7 +56,7 @@ class PickleSerializer(Serializer):
 
     def serialize(self, value: Any) -> bytes:  # noqa: ANN401 - any value
         """Pickle a value."""
-        from loopline.flows.results import dump
+        from loopline.flows.running.results import dump
 
         return dump(value)
 

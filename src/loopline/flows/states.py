@@ -31,7 +31,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from loopline.flows.results import Result
+from loopline.flows.running.results import Result
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class State:
 
     def serialize(self) -> dict[str, Any]:
         """Write it as plain data, which JSON can hold; a result that JSON cannot is left out."""
-        from loopline.flows.state_data import write_state
+        from loopline.flows.running.state_data import write_state
 
         return write_state(self)
 
@@ -230,7 +230,7 @@ class State:
         Raises:
             InvalidInputError: It is no state.
         """
-        from loopline.flows.state_data import read_state
+        from loopline.flows.running.state_data import read_state
 
         return read_state(json_blob)
 

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 from loopline.errors import FlowBuildError
-from loopline.flows.active import active_tags, created_tasks
 from loopline.flows.annotations import unmapped
-from loopline.flows.options import Delay, as_delay, as_delta, delays_s, set_options
-from loopline.flows.outputs import count_outputs
-from loopline.flows.pointers import FunctionPointer
-from loopline.flows.wiring import Wiring
+from loopline.flows.authoring.active import active_tags, created_tasks
+from loopline.flows.authoring.options import Delay, as_delay, as_delta, delays_s, set_options
+from loopline.flows.authoring.outputs import count_outputs
+from loopline.flows.authoring.pointers import FunctionPointer
+from loopline.flows.authoring.wiring import Wiring
 from loopline.rules.triggers import TRIGGERS
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from loopline.flows.cache_validators import Validator
-    from loopline.flows.handlers import StateHandler
     from loopline.flows.limits import Limits
     from loopline.flows.result_types import ResultType
+    from loopline.flows.running.handlers import StateHandler
     from loopline.flows.states import State
     from loopline.flows.triggers import Trigger
 
@@ -205,7 +205,7 @@ class Task(Wiring):
     @property
     def logger(self) -> logging.Logger:
         """The logger of the current run."""
-        from loopline.flows.logs import task_logger
+        from loopline.flows.running.logs import task_logger
 
         return task_logger(self.name)
 
@@ -227,7 +227,7 @@ class Task(Wiring):
 
     def serialize(self) -> dict[str, Any]:
         """Describe the task as data that JSON can hold."""
-        from loopline.flows.description import describe_task
+        from loopline.flows.authoring.description import describe_task
 
         return describe_task(self)
 

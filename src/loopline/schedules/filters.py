@@ -1,6 +1,6 @@
 """Filters as users import them: ``from loopline.schedules.filters import is_weekday``."""
 
-from loopline.flows.schedule_filters import (
+from loopline.flows.timing.schedule_filters import (
     at_time,
     between_dates,
     between_datetimes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.backend.recorder import get_recorder
 from loopline.errors import BackendUnavailableError, InvalidInputError, NotFoundError
 from loopline.flows.context import context, get_run_logger
-from loopline.flows.results import NOT_KEPT, load_reference
+from loopline.flows.running.results import NOT_KEPT, load_reference
 from loopline.flows.signals import FAIL, SKIP, SUCCESS
 from loopline.flows.task import Task, task
 from loopline.records.flows import StateKind

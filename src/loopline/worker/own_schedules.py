@@ -134,7 +134,7 @@ def main() -> int:
 
 def _due_times(asked: _Asked) -> list[DueTime]:
     from loopline.backend.recorder import get_recorder
-    from loopline.flows.code import load_flow
+    from loopline.flows.shipping.code import load_flow
 
     version = asked.own.flow_version
     if version.code is None:

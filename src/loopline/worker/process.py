@@ -90,8 +90,8 @@ def _end_in_time(code: int) -> None:
 def _run(assignment: Assignment, hold: threading.Event) -> int:
     from loopline.backend.recorder import get_recorder
     from loopline.errors import BackendUnavailableError
-    from loopline.flows.code import load_flow
-    from loopline.flows.engine import run_flow
+    from loopline.flows.running.engine import run_flow
+    from loopline.flows.shipping.code import load_flow
 
     lease = assignment.lease
     recorder = get_recorder(assignment.uri)

@@ -22,7 +22,7 @@ from loopline.errors import (
     StorageFullError,
     UnsupportedError,
 )
-from loopline.flows.logs import PRINTS_ARE_LOGGED
+from loopline.flows.running.logs import PRINTS_ARE_LOGGED
 from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, ReleaseFlowRun, RenewLease
 from loopline.worker.assignment import (

@@ -23,7 +23,7 @@ from loopline.backend.recorder import get_recorder
 from loopline.compute.launch import Launched
 from loopline.compute.reap import Reaper
 from loopline.errors import BackendUnavailableError, ConflictError, StorageFullError
-from loopline.flows.presence import present
+from loopline.flows.running.presence import present
 from loopline.records.operations import (
     CheckWork,
     ClaimFlowRun,

@@ -181,9 +181,9 @@ def _import_all() -> None:
     import loopline.backend.http
     import loopline.backend.local
     import loopline.backend.recorder
-    import loopline.flows.code
-    import loopline.flows.engine
     import loopline.flows.executors.threads
+    import loopline.flows.running.engine
+    import loopline.flows.shipping.code
     import loopline.store.operations
     import loopline.store.sqlite
     import loopline.worker.assignment  # noqa: F401

@@ -10,8 +10,8 @@ from loopline.compat.prefect import artifacts, refusals, triggers
 from loopline.compat.prefect.client import Client
 from loopline.compat.prefect.configuration import config
 from loopline.compat.prefect.refusals import refusing
-from loopline.flows.active import tags
 from loopline.flows.annotations import flatten, mapped, unmapped
+from loopline.flows.authoring.active import tags
 from loopline.flows.context import context
 from loopline.flows.control_flow import case
 from loopline.flows.flow import Flow

@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from loopline.flows.prefect_alias import install
+from loopline.flows.shipping.prefect_alias import install
 
 USAGE = """\
 Run a Prefect 1 script on Loopline, with not a line changed.

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from loopline.flows.attempt import Call, Outcome
     from loopline.flows.flow import Flow
+    from loopline.flows.running.attempt import Call, Outcome
 
 __all__ = ["Events", "Executor", "Pool"]
 

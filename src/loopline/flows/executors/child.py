@@ -19,14 +19,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import LooplineError
-from loopline.flows.attempt import run_attempt
 from loopline.flows.executors.messages import pack_outcome, read_message, write_message
+from loopline.flows.running.attempt import run_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from loopline.flows.attempt import Outcome
+    from loopline.flows.running.attempt import Outcome
 
 __all__ = ["main", "settle_records"]
 

@@ -17,7 +17,6 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from loopline.errors import FlowError
-from loopline.flows.attempt import Outcome
 from loopline.flows.executors.base import Pool
 from loopline.flows.executors.dask_worker import (
     Attempt,
@@ -29,15 +28,16 @@ from loopline.flows.executors.dask_worker import (
 from loopline.flows.executors.isolated import cannot_send
 from loopline.flows.executors.messages import unpack_outcome
 from loopline.flows.executors.remote import RemoteResult, take_out_remote
-from loopline.flows.results import Result, dump
+from loopline.flows.running.attempt import Outcome
+from loopline.flows.running.results import Result, dump
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import BinaryIO
 
-    from loopline.flows.attempt import Call
     from loopline.flows.executors.base import Events
+    from loopline.flows.running.attempt import Call
 
 __all__ = ["DaskPool"]
 

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import MissingExtraError
-from loopline.flows.attempt import Call, Outcome, run_attempt
 from loopline.flows.executors.base import Pool
 from loopline.flows.executors.isolated import cannot_send, pack_call
 from loopline.flows.executors.messages import pack_outcome, unpack_outcome
+from loopline.flows.running.attempt import Call, Outcome, run_attempt
 
 if TYPE_CHECKING:
     from loopline.flows.executors.base import Events

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.errors import LooplineError
-from loopline.flows.attempt import Call, Outcome, run_attempt
 from loopline.flows.executors.child import settle_records
 from loopline.flows.executors.isolated import GRACE_S, IsolatedProcess
 from loopline.flows.executors.messages import pack_outcome
 from loopline.flows.executors.remote import put_in_places
 from loopline.flows.executors.threads import interrupt
-from loopline.flows.results import load_reference
+from loopline.flows.running.attempt import Call, Outcome, run_attempt
+from loopline.flows.running.results import load_reference
 from loopline.records.flows import StateKind
 from loopline.settings import tracking_address
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from loopline.errors import FlowError, TaskMemoryError, TaskTimeoutError
-from loopline.flows.attempt import Call, Outcome, timed_out
 from loopline.flows.executors.memory_watch import MemoryWatch
 from loopline.flows.executors.messages import read_message, unpack_outcome, write_message
 from loopline.flows.limits import Allowance, Limits, allowance, show_size
-from loopline.flows.results import Result
+from loopline.flows.running.attempt import Call, Outcome, timed_out
+from loopline.flows.running.results import Result
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

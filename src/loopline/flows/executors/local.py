@@ -6,9 +6,9 @@ import time
 from collections import deque
 from functools import partial
 
-from loopline.flows.attempt import Call, Outcome, run_attempt
 from loopline.flows.executors.base import Events, Executor, Pool
 from loopline.flows.executors.isolated import IsolatedProcess
+from loopline.flows.running.attempt import Call, Outcome, run_attempt
 
 __all__ = ["LocalExecutor", "LocalPool"]
 

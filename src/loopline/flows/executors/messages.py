@@ -7,8 +7,8 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.outcomes import Outcome
-from loopline.flows.results import Result, dump
+from loopline.flows.running.outcomes import Outcome
+from loopline.flows.running.results import Result, dump
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import queue
     from datetime import timedelta
 
-    from loopline.flows.attempt import Call, Outcome
     from loopline.flows.executors.base import Events, Pool
     from loopline.flows.flow import Flow
+    from loopline.flows.running.attempt import Call, Outcome
 
 __all__ = ["ProcessExecutor", "ProcessPool"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from loopline.flows.executors.base import Pool
 
 if TYPE_CHECKING:
-    from loopline.flows.attempt import Call, Outcome
     from loopline.flows.executors.base import Events
     from loopline.flows.executors.isolated import IsolatedProcess
+    from loopline.flows.running.attempt import Call, Outcome
 
 __all__ = ["QueuePool"]
 

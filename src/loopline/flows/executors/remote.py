@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import FlowError
-from loopline.flows.results import Result, load_reference
+from loopline.flows.running.results import Result, load_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

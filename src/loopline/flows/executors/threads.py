@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from loopline.errors import InvalidInputError
-from loopline.flows.attempt import run_attempt
 from loopline.flows.executors.base import Executor
 from loopline.flows.executors.isolated import GRACE_S, IsolatedProcess
 from loopline.flows.executors.queue_pool import QueuePool
+from loopline.flows.running.attempt import run_attempt
 
 if TYPE_CHECKING:
     from loopline.flows.executors.base import Events, Pool

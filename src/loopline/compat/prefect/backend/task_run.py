@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.backend.recorder import get_recorder
 from loopline.errors import NotFoundError
-from loopline.flows.results import NOT_KEPT, load_reference
+from loopline.flows.running.results import NOT_KEPT, load_reference
 from loopline.flows.states import make_state
 from loopline.records.flows import StateKind
 from loopline.records.operations import ListTaskRuns

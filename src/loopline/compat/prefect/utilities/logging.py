@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Self
 
 from loopline.compat.prefect.refusals import refusing
-from loopline.flows.logs import task_logger
+from loopline.flows.running.logs import task_logger
 
 if TYPE_CHECKING:
     import logging

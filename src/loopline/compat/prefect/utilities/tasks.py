@@ -1,8 +1,8 @@
 """``prefect.utilities.tasks``."""
 
-from loopline.flows.active import tags
+from loopline.flows.authoring.active import tags
+from loopline.flows.authoring.gathering import as_task
 from loopline.flows.defaults import defaults_from_attrs
-from loopline.flows.gathering import as_task
 from loopline.flows.mapping import apply_map
 from loopline.flows.pausing import pause_task
 from loopline.flows.task import task

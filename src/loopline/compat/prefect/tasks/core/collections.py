@@ -1,7 +1,7 @@
 """``prefect.tasks.core.collections``."""
 
 from loopline.compat.prefect.refusals import refusing
-from loopline.flows.gathering import Dict, List, Set, Tuple
+from loopline.flows.authoring.gathering import Dict, List, Set, Tuple
 
 __all__ = ["Dict", "List", "Set", "Tuple"]
 

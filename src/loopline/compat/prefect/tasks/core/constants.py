@@ -1,5 +1,5 @@
 """``prefect.tasks.core.constants``."""
 
-from loopline.flows.constants import Constant
+from loopline.flows.authoring.constants import Constant
 
 __all__ = ["Constant"]

@@ -1,6 +1,6 @@
 """``prefect.tasks.core.operators``."""
 
-from loopline.flows.operators import (
+from loopline.flows.authoring.operators import (
     Add,
     And,
     Div,

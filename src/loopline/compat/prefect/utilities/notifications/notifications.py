@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.compat.prefect.refusals import refusing
 from loopline.flows import notifications as ours
-from loopline.flows.handlers import callback_factory
+from loopline.flows.running.handlers import callback_factory
 from loopline.flows.states import State
 
 if TYPE_CHECKING:

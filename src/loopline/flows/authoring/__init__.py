@@ -1,0 +1,1 @@
+"""Writing flows: how tasks become a graph, and what one may ask of it."""

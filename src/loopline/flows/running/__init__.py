@@ -1,0 +1,1 @@
+"""Running flows: the engine, one attempt of a task, what is remembered and recorded."""

@@ -1,0 +1,151 @@
+"""The report of a flow run: what happens in it, as facts, and on standard error when asked."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from loopline.flows.running.log_buffer import LogBuffer
+from loopline.flows.running.plain import writable
+from loopline.flows.running.results import NOT_KEPT, Result, keep
+from loopline.records.facts import FlowRunState, TaskRunState
+from loopline.records.flows import LogLine, StateKind
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from loopline.flows.running.attempt import Call
+    from loopline.flows.running.recorder import Recorder
+    from loopline.records.flows import FlowGraph, TaskRun
+
+__all__ = ["Report"]
+
+
+class Report:
+    """Records one flow run; what pools tell it comes from any thread.
+
+    Args:
+        recorder: Where facts go.
+        flow_run_id: The run.
+        flow_name: Its flow.
+        token: Fencing token under which the run is held.
+        echo: Show log lines on standard error, too.
+    """
+
+    def __init__(
+        self, recorder: Recorder, flow_run_id: str, flow_name: str, *, token: int, echo: bool
+    ) -> None:
+        self._recorder = recorder
+        self._record = recorder.record
+        self._id = flow_run_id
+        self._flow_name = flow_name
+        self._token = token
+        self._echo = echo
+        self._log = LogBuffer(self._record)
+
+    def flow(
+        self, state: StateKind, message: str, *, graph: FlowGraph | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Record that the flow run entered a state; what was logged before comes first."""
+        if state is not StateKind.RUNNING:  # The first line after a pause is not held back.
+            self._log.flush()
+        self._record(
+            FlowRunState(
+                flow_run_id=self._id,
+                state=state,
+                at_ms=_now_ms(),
+                message=writable(message),
+                token=self._token,
+                flow_name=self._flow_name,
+                graph=graph,
+                parameters=parameters or {},
+            )
+        )
+
+    def task(
+        self, slug: str, map_index: int, state: StateKind, message: str, attempt: int,
+        reference: str,
+    ) -> None:  # fmt: skip
+        """Record that a task or child entered a state."""
+        self._record(
+            TaskRunState(
+                flow_run_id=self._id,
+                task_slug=slug,
+                map_index=map_index,
+                state=state,
+                at_ms=_now_ms(),
+                message=writable(message),
+                attempt=attempt,
+                result=reference,
+                token=self._token,
+            )
+        )
+
+    def given(self, task_run: TaskRun, result: Result) -> None:
+        """Record a state that was given, as if the task had just entered it."""
+        reference = self.keep(task_run.task_slug, result) if task_run.result else NOT_KEPT
+        self.task(
+            task_run.task_slug, task_run.map_index, task_run.state, task_run.message, 0, reference
+        )
+
+    def keep(self, slug: str, result: Result) -> str:
+        """Keep a result, and return its reference; if that cannot be, say so."""
+        try:
+            return keep(result, self._recorder.stage_bytes)
+        except Exception as error:  # noqa: BLE001 - whatever pickling raises; it is reported
+            message = (
+                f"The result cannot be kept ({type(error).__name__}: {error}). If another worker "
+                "has to take over this flow run, the task runs again."
+            )
+            self.line(slug, logging.WARNING, message)
+            return NOT_KEPT
+
+    # --- what pools report, from any thread ------------------------------------------------
+
+    def started(self, call: Call) -> None:
+        """Record that an attempt began."""
+        where = call.where
+        self._record(
+            TaskRunState(
+                flow_run_id=self._id,
+                task_slug=where.task_slug,
+                map_index=where.map_index,
+                state=StateKind.RUNNING,
+                at_ms=_now_ms(),
+                message=writable(call.values.get("task_run_name", "")),
+                attempt=call.attempt,
+                token=self._token,
+            )
+        )
+
+    def logged(self, call: Call, level: int, message: str, *, shown: bool) -> None:
+        """Record a line a task wrote."""
+        slug, index = call.where.task_slug, call.where.map_index
+        told = slug if index < 0 else f"{slug}[{index}]"
+        self.line(slug, level, message, shown=shown, told=told)
+
+    def warn(self, slug: str, message: str) -> None:
+        """Record a warning about a task, or about the run."""
+        self.line(slug, logging.WARNING, message)
+
+    def line(
+        self, slug: str, level: int, message: str, *, shown: bool = False, told: str = ""
+    ) -> None:
+        """Record a line about a task, or about the run; ``told`` names the element of a map."""
+        at_ms = _now_ms()
+        message = writable(message)
+        self._log.add(
+            LogLine(flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message)
+        )
+        if self._echo and not shown:
+            clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
+            name = logging.getLevelName(level)
+            sys.stderr.write(f"{clock} {name:<7} {told or slug or self._flow_name}: {message}\n")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

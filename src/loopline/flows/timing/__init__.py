@@ -1,0 +1,1 @@
+"""What schedules are made of besides clocks: filters, recurrence rules, time zones."""
