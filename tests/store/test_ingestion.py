@@ -232,6 +232,26 @@ def test_a_thousand_task_states_cost_a_few_statements(backend: LocalBackend) -> 
     }
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_task_that_runs_again_takes_as_long_as_it_takes_now(
+    backend: LocalBackend, *, together: bool
+) -> None:
+    def state(kind: StateKind, at_ms: int) -> f.TaskRunState:
+        return f.TaskRunState(
+            flow_run_id="night", task_slug="secret-1", state=kind, at_ms=at_ms, attempt=1
+        )
+
+    facts: list[f.Fact] = [
+        f.FlowRunState(flow_run_id="night", state=StateKind.RUNNING, at_ms=1, flow_name="night"),
+        state(StateKind.RUNNING, 1_000), state(StateKind.SUCCESS, 1_030),
+        state(StateKind.RUNNING, 50_000), state(StateKind.SUCCESS, 50_020),
+    ]  # fmt: skip
+    for batch in [facts] if together else [[fact] for fact in facts]:
+        backend.call(ops.RecordFacts(facts=batch))
+    [run] = backend.call(ops.ListTaskRuns(flow_run_id="night"))
+    assert (run.start_ms, run.end_ms) == (50_000, 50_020)
+
+
 def test_a_flow_run_closed_as_lost_comes_back_with_its_process(backend: LocalBackend) -> None:
     def task(slug: str, kind: StateKind) -> f.TaskRunState:
         return f.TaskRunState(flow_run_id="night", task_slug=slug, state=kind, at_ms=1, attempt=1)

@@ -39,7 +39,8 @@ class MergeTaskRun(Insert):
     A task that loops counts its attempts anew in each round, and keeps what the last round came
     to until it ends.
 
-    A clock that jumped back must not make its duration negative.
+    A clock that jumped back must not make its duration negative. One that had ended and runs again,
+    as after a pause, starts anew: its duration does not span both.
     """
 
     inherit_cache = True
@@ -51,8 +52,10 @@ _MERGED = """DO UPDATE SET
     attempt = CASE WHEN excluded.attempt > ll_task_run.attempt
             OR substr(excluded.result, 1, 5) = 'loop:'
         THEN excluded.attempt ELSE ll_task_run.attempt END,
-    start_ms = COALESCE(ll_task_run.start_ms, excluded.start_ms),
+    start_ms = CASE WHEN ll_task_run.end_ms IS NOT NULL AND excluded.start_ms IS NOT NULL
+        THEN excluded.start_ms ELSE COALESCE(ll_task_run.start_ms, excluded.start_ms) END,
     end_ms = CASE WHEN excluded.end_ms < ll_task_run.start_ms
+            AND (ll_task_run.end_ms IS NULL OR excluded.start_ms IS NULL)
         THEN ll_task_run.start_ms ELSE excluded.end_ms END,
     result = CASE WHEN excluded.end_ms IS NULL AND excluded.result = ''
         THEN ll_task_run.result ELSE excluded.result END"""
@@ -93,9 +96,9 @@ class TaskRows:
         row["state"] = state
         row["message"] = fact.message
         row["attempt"] = max(row["attempt"], fact.attempt)
-        row["end_ms"] = None
+        had_ended, row["end_ms"] = row.get("end_ms") is not None, None
         if state is StateKind.RUNNING:
-            if row["start_ms"] is None:
+            if row["start_ms"] is None or had_ended:
                 row["start_ms"] = at_ms
         elif state in _FINISHED:
             row["end_ms"] = max(at_ms, row["start_ms"] or at_ms)
