@@ -24,6 +24,7 @@ from loopline.flows import (
     unmapped,
 )
 from loopline.flows.running.engine import run_flow
+from loopline.records.facts import LogsWritten
 from loopline.records.flows import StateKind
 
 EXECUTORS = [LocalExecutor(), LocalDaskExecutor(num_workers=2)]
@@ -633,3 +634,17 @@ def test_text_that_utf_8_cannot_hold_is_escaped_in_logs_and_messages(
     assert state.result[name].is_failed()
     assert recorder.lines()[-1][2].endswith("ValueError: \\udcff")
     assert recorder.task_facts("read-1")[-1].message == "ValueError: \\udcff"
+
+
+def test_a_line_is_of_the_element_of_a_map_that_wrote_it(recorder: ListRecorder) -> None:
+    @task
+    def work(x: int) -> int:
+        get_run_logger().info("row %d", x)
+        return x
+
+    with Flow("map") as flow:
+        work.map([7, 8])
+    run_flow(flow, recorder=recorder)
+    written = [fact.lines for fact in recorder.facts if isinstance(fact, LogsWritten)]
+    lines = [line for each in written for line in each]
+    assert [(line.map_index, line.message) for line in lines] == [(0, "row 7"), (1, "row 8")]

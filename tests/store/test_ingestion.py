@@ -14,7 +14,7 @@ from loopline.backend.local import LocalBackend
 from loopline.errors import ConflictError, NotFoundError
 from loopline.records import facts as f
 from loopline.records import operations as ops
-from loopline.records.flows import StateKind
+from loopline.records.flows import LogLine, StateKind
 from loopline.records.tracking import RunStatus
 
 if TYPE_CHECKING:
@@ -230,6 +230,16 @@ def test_a_thousand_task_states_cost_a_few_statements(backend: LocalBackend) -> 
     assert {(each.state, each.attempt, each.start_ms, each.end_ms) for each in tasks} == {
         (StateKind.SUCCESS, 1, 2, 3)
     }
+
+
+def test_a_line_says_which_element_of_a_map_wrote_it(backend: LocalBackend) -> None:
+    lines = [
+        LogLine(flow_run_id="night", task_slug="train-1", map_index=index, at_ms=1, message="hm")
+        for index in (-1, 0, 37)
+    ]
+    backend.call(ops.RecordFacts(facts=[f.LogsWritten(lines=lines)]))
+    kept = backend.call(ops.GetLogs(flow_run_id="night"))
+    assert [line.map_index for line in kept] == [-1, 0, 37]
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -82,8 +82,8 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
     """Show a flow run and its tasks; the first letters of its id are enough."""
     from loopline.cli.output import print_facts, print_json, print_table
     from loopline.records.operations import ListFlowArtifacts, ListTaskRuns
-    from loopline.rules.artifact_words import artifact_words, task_words
-    from loopline.rules.words import time_words
+    from loopline.rules.artifact_words import artifact_words
+    from loopline.rules.words import task_words, time_words
 
     run = find_flow_run(backend, flow_run_id)
     tasks = backend.call(ListTaskRuns(flow_run_id=run.flow_run_id))
@@ -115,7 +115,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
         ("TASK", "STATE", "DURATION", "ATTEMPTS", "MESSAGE"),
         [
             (
-                task.task_slug if task.map_index < 0 else f"{task.task_slug}[{task.map_index}]",
+                task_words(task.task_slug, task.map_index),
                 task.state.value,
                 _duration(task),
                 task.attempt or "",
@@ -130,7 +130,10 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
         click.echo("\nArtifacts")
         print_table(
             ("TASK", "KIND", "SHOWS"),
-            [(task_words(each), each.kind, artifact_words(each)) for each in artifacts],
+            [
+                (task_words(each.task_slug, each.map_index), each.kind, artifact_words(each))
+                for each in artifacts
+            ],
             empty="",
         )
 

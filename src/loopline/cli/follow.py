@@ -10,6 +10,7 @@ import click
 
 from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, GetLogs
+from loopline.rules.words import task_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,7 @@ def print_lines(lines: Iterable[LogLine]) -> None:
     """Print lines as ``time level task message``, in this machine's time zone."""
     for line in lines:
         level = LEVELS.get(line.level, str(line.level))
-        task = f" {line.task_slug}" if line.task_slug else ""
+        task = f" {task_words(line.task_slug, line.map_index)}" if line.task_slug else ""
         colour = "red" if line.level >= 40 else "yellow" if line.level >= 30 else None  # noqa: PLR2004
         head = f"{_clock(line.at_ms)} {level:<7}{task}"
         click.echo(f"{click.style(head, fg=colour, dim=colour is None)}  {line.message}")

@@ -10,6 +10,7 @@ import click
 
 from loopline.records.flows import StateKind
 from loopline.records.operations import GetFlowRun, ListFlowRunEvents, ListTaskRuns
+from loopline.rules.words import task_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +88,7 @@ def _until_over(backend: Backend, flow_run_id: str, *, shown: int, is_quiet: boo
 
 
 def _line(event: FlowRunEvent) -> str:
-    name = event.task_slug or "the flow run"
-    if event.map_index >= 0:
-        name += f"[{event.map_index}]"
+    name = task_words(event.task_slug, event.map_index) if event.task_slug else "the flow run"
     clock = time.strftime("%H:%M:%S", time.localtime(event.at_ms / 1000))
     state = click.style(f"{event.state.value:<13}", fg=COLOURS.get(event.state))
     return f"{clock} {state} {name}{f': {event.message}' if event.message else ''}"

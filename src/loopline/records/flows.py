@@ -312,12 +312,14 @@ class LogLine(Record, frozen=True, kw_only=True):
     """One line of a flow run's log.
 
     Attributes:
+        map_index: Which element of a mapped task wrote it; -1: none.
         position: Its place in the flow run's log, counted from 1; 0 before it is stored.
         level: Python's number: 10 debug, 20 info, 30 warning, 40 error.
     """
 
     flow_run_id: str
     task_slug: str = ""
+    map_index: int = -1
     at_ms: int
     level: int = 20
     message: str

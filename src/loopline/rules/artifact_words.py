@@ -9,16 +9,9 @@ import msgspec
 if TYPE_CHECKING:
     from loopline.records.flow_artifacts import FlowArtifact
 
-__all__ = ["artifact_words", "task_words"]
+__all__ = ["artifact_words"]
 
 _LONGEST = 80
-
-
-def task_words(artifact: FlowArtifact) -> str:
-    """Name the task or child that made it: ``"train-1[3]"``."""
-    if artifact.map_index < 0:
-        return artifact.task_slug
-    return f"{artifact.task_slug}[{artifact.map_index}]"
 
 
 def artifact_words(artifact: FlowArtifact) -> str:

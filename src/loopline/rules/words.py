@@ -12,6 +12,7 @@ __all__ = [
     "duration_words",
     "number_words",
     "size_words",
+    "task_words",
     "time_words",
 ]
 
@@ -24,6 +25,11 @@ _YEAR_9999_MS = 253_370_764_800_000
 
 #: Milliseconds under which a distance in time is "just now".
 _NOW_MS = 1_500
+
+
+def task_words(slug: str, map_index: int = -1) -> str:
+    """Name a task run: "train-1", or "train-1[7]" for an element of a mapped task."""
+    return slug if map_index < 0 else f"{slug}[{map_index}]"
 
 
 def duration_words(duration_ms: float | None) -> str:

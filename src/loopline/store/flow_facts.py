@@ -142,6 +142,7 @@ class FlowFacts:
             {
                 "flow_run_id": line.flow_run_id,
                 "task_slug": line.task_slug,
+                "map_index": line.map_index,
                 "at_ms": line.at_ms,
                 "level": line.level,
                 "message": line.message.replace("\0", "\N{SYMBOL FOR NULL}"),

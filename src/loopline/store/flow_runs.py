@@ -251,6 +251,7 @@ def get_logs(_store: Store, connection: Connection, call: ops.GetLogs) -> list[L
         LogLine(
             flow_run_id=row.flow_run_id,
             task_slug=row.task_slug,
+            map_index=row.map_index,
             at_ms=row.at_ms,
             level=row.level,
             message=row.message,

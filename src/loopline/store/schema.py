@@ -746,6 +746,7 @@ log_line = Table(
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("flow_run_id", Text, nullable=False),
     Column("task_slug", Text, nullable=False, server_default=Empty),
+    Column("map_index", Integer, nullable=False, server_default=text("-1")),
     Column("at_ms", BigInteger, nullable=False),
     Column("level", Integer, nullable=False),
     Column("message", Text, nullable=False),

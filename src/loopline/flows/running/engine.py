@@ -54,6 +54,7 @@ from loopline.rules.machine import (
     StartTask,
     TaskEnded,
 )
+from loopline.rules.words import task_words
 
 if TYPE_CHECKING:
     import threading
@@ -351,7 +352,7 @@ class _Run:
 
     def _await_resume(self, paused: list[tuple[str, int]]) -> list[Command]:
         """Ask whether paused tasks may go on; if none may, the run waits as Paused."""
-        names = [slug if index < 0 else f"{slug}[{index}]" for slug, index in paused]
+        names = [task_words(slug, index) for slug, index in paused]
         may_resume = self.may_resume or (lambda _: False)
         commands: list[Command] = []
         for (slug, index), name in zip(paused, names, strict=True):

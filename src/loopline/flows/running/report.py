@@ -13,6 +13,7 @@ from loopline.flows.running.plain import writable
 from loopline.flows.running.results import NOT_KEPT, Result, keep
 from loopline.records.facts import FlowRunState, TaskRunState
 from loopline.records.flows import LogLine, StateKind
+from loopline.rules.words import task_words
 
 if TYPE_CHECKING:
     from typing import Any
@@ -124,27 +125,35 @@ class Report:
 
     def logged(self, call: Call, level: int, message: str, *, shown: bool) -> None:
         """Record a line a task wrote."""
-        slug, index = call.where.task_slug, call.where.map_index
-        told = slug if index < 0 else f"{slug}[{index}]"
-        self.line(slug, level, message, shown=shown, told=told)
+        where = call.where
+        self.line(where.task_slug, level, message, shown=shown, map_index=where.map_index)
 
     def warn(self, slug: str, message: str) -> None:
         """Record a warning about a task, or about the run."""
         self.line(slug, logging.WARNING, message)
 
     def line(
-        self, slug: str, level: int, message: str, *, shown: bool = False, told: str = ""
+        self, slug: str, level: int, message: str, *, shown: bool = False, map_index: int = -1
     ) -> None:
-        """Record a line about a task, or about the run; ``told`` names the element of a map."""
+        """Record a line about a task or an element of it, or about the run."""
         at_ms = _now_ms()
         message = writable(message)
         self._log.add(
-            LogLine(flow_run_id=self._id, task_slug=slug, at_ms=at_ms, level=level, message=message)
+            LogLine(
+                flow_run_id=self._id,
+                task_slug=slug,
+                map_index=map_index,
+                at_ms=at_ms,
+                level=level,
+                message=message,
+            )
         )
         if self._echo and not shown:
             clock = datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
             name = logging.getLevelName(level)
-            sys.stderr.write(f"{clock} {name:<7} {told or slug or self._flow_name}: {message}\n")
+            sys.stderr.write(
+                f"{clock} {name:<7} {task_words(slug, map_index) or self._flow_name}: {message}\n"
+            )
 
 
 def _now_ms() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.rules.artifact_words import task_words
+from loopline.rules.words import task_words
 from loopline.server.pages import parts
 from loopline.server.pages.html import Child, Markup, join, tag
 from loopline.server.pages.parts import Column
@@ -27,7 +27,10 @@ def flow_artifacts(artifacts: list[FlowArtifact]) -> Markup | None:
     if not artifacts:
         return None
     blocks = [
-        tag("div", tag("p", tag("code", task_words(each))), _content(each)) for each in artifacts
+        tag(
+            "div", tag("p", tag("code", task_words(each.task_slug, each.map_index))), _content(each)
+        )
+        for each in artifacts
     ]
     return parts.section("Artifacts", *blocks, count=len(artifacts))
 

@@ -16,7 +16,7 @@ from loopline.records.operations import (
     SearchRuns,
 )
 from loopline.rules.picture import draw_svg
-from loopline.rules.words import clock_words, duration_words, time_words
+from loopline.rules.words import clock_words, duration_words, task_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_artifacts import flow_artifacts
 from loopline.server.pages.flow_runs import flow_of
@@ -154,7 +154,7 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
     shown = _worth_a_row(tasks)
     rows: list[Sequence[Child]] = [
         (
-            task.task_slug if task.map_index < 0 else f"{task.task_slug}[{task.map_index}]",
+            task_words(task.task_slug, task.map_index),
             parts.state_pill(task.state),
             parts.spent(task, now_ms),
             _gantt(task, began, ended, now_ms),
@@ -276,7 +276,7 @@ def _log(request: PageRequest, run: FlowRun) -> Markup:
 def _line(line: LogLine) -> Markup:
     level = "bad" if line.level >= 40 else "warn" if line.level >= 30 else "info"  # noqa: PLR2004
     name = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-    task = f"{line.task_slug}  " if line.task_slug else ""
+    task = f"{task_words(line.task_slug, line.map_index)}  " if line.task_slug else ""
     return tag(
         "li",
         tag("time", clock_words(line.at_ms), title=time_words(line.at_ms)),
@@ -318,8 +318,7 @@ def _subject(event: FlowRunEvent) -> Child:
     if not event.task_slug:
         return "the flow run"
     attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
-    mapped = f"[{event.map_index}]" if event.map_index >= 0 else ""
-    return f"{event.task_slug}{mapped}{attempt}"
+    return f"{task_words(event.task_slug, event.map_index)}{attempt}"
 
 
 def picture(request: PageRequest) -> str:

@@ -10,6 +10,7 @@ from loopline.flows.running.results import NOT_KEPT, load_reference
 from loopline.flows.states import make_state
 from loopline.records.flows import StateKind
 from loopline.records.operations import ListTaskRuns
+from loopline.rules.words import task_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class TaskRunView:
         self.task_slug = run.task_slug
         self.map_index = run.map_index
         self.task_run_id = f"{flow_run_id}/{run.task_slug}/{run.map_index}"
-        self.name = run.task_slug if run.map_index < 0 else f"{run.task_slug}[{run.map_index}]"
+        self.name = task_words(run.task_slug, run.map_index)
         self.state: State = make_state(run.state, run.message)
 
     @classmethod

@@ -162,6 +162,7 @@ def upgrade() -> None:
             server_default=sa.text("('')"),
             nullable=False,
         ),
+        sa.Column("map_index", sa.Integer(), server_default=sa.text("(-1)"), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column(
