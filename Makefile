@@ -24,7 +24,7 @@ test: lint ## Check style, types and layers, and run the tests (at most 10 minut
 test-deep: environment-deep ## Run the slow tests: browsers, PyTorch, real MLflow, full kill counts
 	@tools/system-packages.sh
 	@tools/node-packages.sh
-	$(BIN)/pytest -m deep $(ARGS)
+	$(BIN)/pytest -m deep -n auto --dist loadfile $(ARGS)
 
 soak: environment ## Run the endurance scripts, benchmarks/soak_*.py
 	@$(call each,benchmarks/soak_*.py)
