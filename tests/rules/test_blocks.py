@@ -82,6 +82,7 @@ def test_a_usual_history_takes_a_fraction_of_its_raw_size() -> None:
 
 
 @given(rows=rows)
+@example(rows=[(0, 0, 0.0), (1, 0, 0.0), (1, 0, -0.0)])
 def test_merging_is_a_set_in_one_order_however_it_is_cut(
     rows: list[tuple[int, int, float]],
 ) -> None:

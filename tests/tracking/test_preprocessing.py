@@ -294,17 +294,17 @@ def test_a_run_object_records_it_without_any_global_state() -> None:
 def test_secrets_in_sources_and_parameters_are_hidden(home: Path) -> None:
     @loopline.preprocessing
     def load() -> str:
-        password = "canary-preprocessing-1"  # noqa: S105
+        password = "blackcap-preprocessing-1"  # noqa: S105
         return password  # noqa: RET504
 
-    scaler = FunctionTransformer(log_distance, kw_args={"api_key": "canary-preprocessing-2"})
+    scaler = FunctionTransformer(log_distance, kw_args={"api_key": "blackcap-preprocessing-2"})
     with loopline.start_run():
         load()
         loopline.log_preprocessing(scaler)
     close_recorders()
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert b"log_distance" in kept
-    assert b"canary-preprocessing-2" not in kept
+    assert b"blackcap-preprocessing-2" not in kept
     assert b"-preprocessing-1" not in kept
 
 

@@ -178,7 +178,8 @@ def _are_many_ordered(points: Points) -> bool:
 
 
 def _sort(points: Points) -> Points:
-    rows = sorted(points.rows(), key=order_of)
+    # Of the two zeros, which are equal, the positive one is kept, however the points were cut.
+    rows = sorted(points.rows(), key=lambda row: (order_of(row), _is_negative_zero(row[2])))
     kept: list[tuple[int, int, float]] = []
     last: tuple[int, int, bool, float] | None = None
     for row in rows:
@@ -190,12 +191,17 @@ def _sort(points: Points) -> Points:
     return Points.from_rows(kept)
 
 
+def _is_negative_zero(value: float) -> bool:
+    return value == 0 and math.copysign(1.0, value) < 0
+
+
 def _sort_many(np: Any, points: Points) -> Points:  # noqa: ANN401 - the module
     steps = np.frombuffer(points.steps, dtype=np.int64)
     times = np.frombuffer(points.timestamps_ms, dtype=np.int64)
     raw = np.frombuffer(points.values, dtype=np.float64)
     numbers, values = _keys(np, points)
-    order = np.lexsort((values, numbers, times, steps))  # Stable, the last key first.
+    # The last key first; of the two zeros, which are equal, the positive one comes first.
+    order = np.lexsort((np.signbit(values), values, numbers, times, steps))
     new = np.ones(len(order), dtype=bool)
     columns = [column[order] for column in (steps, times, numbers, values)]
     new[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
