@@ -121,8 +121,9 @@ class Client:
                 scheduled_ms=int(due * 1000),
                 run_name=run_name or "",
                 labels=None if labels is None else sorted(labels),
-            ),
-            key=idempotency_key or "",
+                # Not a command's key, which is forgotten after a while: the same run for ever.
+                run_key=idempotency_key or "",
+            )
         )
         return run.flow_run_id
 

@@ -57,7 +57,7 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
         project: Where it is listed; made when there is none of this name.
         build: Taken for Prefect 1's sake; the code is always stored.
         labels: What a worker must have to take its runs (`loopline worker --label`), besides those
-            of the flow's run config.
+            of the flow's run config and storage.
         set_schedule_active: Whether its schedule makes runs from now on.
         version_group_id: Not known; versions belong together by project and name.
         no_url: Do not say where to look and what to start.
@@ -80,7 +80,9 @@ def register_flow(  # noqa: PLR0913 - Prefect 1's options
 
     project = _check_options(project, version_group_id)
     config = flow.run_config if isinstance(flow.run_config, RunConfig) else RunConfig()
-    wanted = sorted({*(labels or ()), *config.labels})
+    # Prefect 1's storage says, too, which workers can reach it.
+    of_storage: Iterable[str] = getattr(flow.storage, "labels", ())
+    wanted = sorted({*(labels or ()), *config.labels, *of_storage})
     flow.validate()
     packed = pack_flow(flow)
     if idempotency_key is not None:

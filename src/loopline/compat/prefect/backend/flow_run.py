@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loopline.flows.states import State
-    from loopline.records.flows import FlowRun
+    from loopline.records.flows import FlowRun, LogLine
 
 __all__ = ["FlowRunLog", "FlowRunView", "watch_flow_run"]
 
@@ -90,7 +90,7 @@ class FlowRunView:
         self, start_time: datetime | None = None, end_time: datetime | None = None
     ) -> list[FlowRunLog]:
         """Return the lines of its log, oldest first, of a span of time."""
-        lines = (FlowRunLog(*each) for each in _lines(self.flow_run_id))
+        lines = map(_shown, _lines(self.flow_run_id))
         return [
             line
             for line in lines
@@ -131,14 +131,17 @@ class FlowRunView:
         return f"<FlowRunView: {self.name or self.flow_run_id}, {type(self.state).__name__}>"
 
 
-def _lines(flow_run_id: str, after: int = 0) -> Iterator[tuple[datetime, int, str]]:
-    """Give the lines of a log, page by page."""
+def _shown(line: LogLine) -> FlowRunLog:
+    return FlowRunLog(datetime.fromtimestamp(line.at_ms / 1000, UTC), line.level, line.message)
+
+
+def _lines(flow_run_id: str, after: int = 0) -> Iterator[LogLine]:
+    """Give the lines of a log after a position, page by page."""
     while True:
         lines = get_recorder().backend.call(
             GetLogs(flow_run_id=flow_run_id, after=after, limit=_LINES)
         )
-        for line in lines:
-            yield datetime.fromtimestamp(line.at_ms / 1000, UTC), line.level, line.message
+        yield from lines
         if len(lines) < _LINES:
             return
         after = lines[-1].position
@@ -163,9 +166,9 @@ def watch_flow_run(
             last = name
             yield FlowRunLog(now, 20, f"Entered state <{name}>: {run.state.message}")
         if stream_logs:
-            lines = run.get_logs()
-            yield from lines[seen:]
-            seen = len(lines)
+            for line in _lines(flow_run_id, after=seen):
+                seen = line.position
+                yield _shown(line)
         if run.state.is_finished():
             return
         looks += 1

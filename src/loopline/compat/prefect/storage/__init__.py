@@ -25,9 +25,9 @@ class Storage:
     """Where a flow's code is.
 
     Args:
-        result: The result of tasks that have none of their own.
-        secrets: Names of secrets that the place needs.
-        labels: What a worker must have to reach it.
+        result: Taken for Prefect's sake.
+        secrets: Likewise: ``Secret`` finds those it is asked for.
+        labels: What a worker must have to run the flow.
         add_default_labels: Taken for Prefect's sake.
         stored_as_script: Taken for Prefect's sake.
     """
