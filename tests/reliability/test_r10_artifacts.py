@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -52,11 +52,10 @@ def blobs_in(server: ServerProcess) -> set[str]:
 
 
 def put(server: ServerProcess, content: bytes, headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    connection.request("PUT", "/api/v1/blobs", content, headers)
-    status = connection.getresponse().status
-    connection.close()
-    return status
+    with closing(http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)) as connection:
+        connection.request("PUT", "/api/v1/blobs", content, headers)
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 @pytest.mark.parametrize(
