@@ -45,7 +45,7 @@ def compare(month: str, version: int | None, name: str, data: str | None) -> Dec
 @task
 def promote_if_better(decision: Decision | None, name: str) -> bool:
     """Move the new version to Production if that was decided."""
-    return decision is not None and lifecycle.promote(name, decision)
+    return decision is not None and lifecycle.promote(name, decision).is_promoted
 
 
 @task(log_stdout=True)

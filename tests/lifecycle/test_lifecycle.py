@@ -11,16 +11,37 @@ from sklearn.dummy import DummyRegressor
 
 import loopline.sklearn
 from loopline.backend.recorder import close_recorders, set_tracking_uri
-from loopline.errors import ConflictError, InvalidInputError, NotFoundError
-from loopline.lifecycle import Gate, compare, decide_nothing, evaluate, notify, promote
+from loopline.data import dataset
+from loopline.errors import InvalidInputError, NotFoundError
+from loopline.lifecycle import (
+    Approval,
+    Bound,
+    Gain,
+    Latency,
+    Policy,
+    Size,
+    Slices,
+    approve,
+    compare,
+    decide_nothing,
+    evaluate,
+    get_policy,
+    list_decisions,
+    notify,
+    promote,
+    roll_back,
+    set_policy,
+)
+from loopline.records.decisions import DecisionStatus
 from loopline.registry import get_production, history, list_versions
-from loopline.tracking.fluent import get_run, start_run
+from loopline.tracking.fluent import get_run, log_input, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loopline.rules.gates import Decision
+    from loopline.records.decisions import Decision
+    from loopline.records.tracking import Dataset
 
 NAME = "taxifare_model"
 TRIPS = np.zeros((200, 1))
@@ -36,10 +57,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_tracking_uri(None)
 
 
-def register(fare: float) -> str:
+def register(fare: float, *, trained_on: Dataset | None = None) -> str:
     """Register a model that says ``fare`` whatever the trip; return its run's id."""
     model: Any = DummyRegressor(strategy="constant", constant=fare).fit(TRIPS, FARES)
     with start_run() as run:
+        if trained_on is not None:
+            log_input(trained_on, context="training")
         loopline.sklearn.log_model(
             model, "model", input_example=TRIPS[:2], registered_model_name=NAME
         )
@@ -83,7 +106,7 @@ def test_a_version_that_is_not_better_moves_nothing() -> None:
     register(10.0)
     promote(NAME, compare(NAME, 1, TRIPS, FARES))
     register(12.0)
-    decision = compare(NAME, 2, TRIPS, FARES, gate=Gate(metric="mae"))
+    decision = compare(NAME, 2, TRIPS, FARES, policy=Policy(metric="mae"))
     assert not promote(NAME, decision)
     assert decision.sentence == "kept v1: v2 is worse by 100.0 %"
     champion = get_production(NAME)
@@ -140,10 +163,8 @@ def test_of_decisions_against_the_same_champion_one_moves_its_version_and_only_o
     rivals = [compare(NAME, version, TRIPS, FARES) for version in (2, 3, 4, 5)]
 
     def ask(decision: Decision) -> bool:
-        try:
-            return promote(NAME, decision) and promote(NAME, decision)  # The answer was lost.
-        except ConflictError:
-            return False
+        sent_again = [promote(NAME, decision), promote(NAME, decision)]  # The answer was lost.
+        return all(sent_again)
 
     with ThreadPoolExecutor(4) as pool:
         moved = list(pool.map(ask, rivals))
@@ -160,9 +181,84 @@ def test_a_decision_against_a_champion_of_yesterday_moves_nothing() -> None:
     register(10.0)
     promote(NAME, compare(NAME, 3, TRIPS, FARES))
 
-    with pytest.raises(ConflictError, match="Compare again"):
-        promote(NAME, late)
+    assert promote(NAME, late).status is DecisionStatus.OVERTAKEN
 
     champion = get_production(NAME)
     assert champion is not None
     assert champion.version == 3
+
+
+def test_the_policy_of_a_model_decides_when_nothing_else_is_said() -> None:
+    register(14.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    register(12.0)
+    set_policy(Policy(model=NAME, metric="mae", gates=[Bound(at_most=1.5), Gain()]))
+    assert get_policy(NAME).metric == "mae"
+    found = evaluate(NAME, TRIPS, FARES)
+    assert found is not None
+    assert (found.metric, found.score) == ("mae", 4.0)
+    decision = compare(NAME, 2, TRIPS, FARES)
+    assert decision.sentence == (
+        "kept v1: v2 is better by 50.0 %, but mae of v2 is 2, above the 1.5 asked for"
+    )
+
+
+def test_a_version_that_was_trained_on_the_rows_is_not_scored_on_them() -> None:
+    april, may = dataset(TRIPS, name="april"), dataset(TRIPS + 1, name="may")
+    register(14.0, trained_on=april)
+    assert promote(NAME, compare(NAME, 1, TRIPS, FARES, data=may))
+    register(10.0, trained_on=may)
+
+    seen = compare(NAME, 2, TRIPS, FARES, data=may)
+    assert (seen.promote, seen.rule) == (False, "seen")
+    assert seen.sentence == "kept v1: v2 was trained on these very rows (may)"
+    by_the_champion = compare(NAME, 2, TRIPS, FARES, data=april)
+    assert by_the_champion.sentence == "kept v1: v1 was trained on these very rows (april)"
+
+    unseen = compare(NAME, 2, TRIPS, FARES, data=dataset(TRIPS + 2, name="june"))
+    assert (unseen.promote, unseen.unseen) == (True, "digest")
+    assert compare(NAME, 2, TRIPS, FARES).unseen == ""  # The caller knows.
+
+
+def test_slices_are_columns_of_the_inputs_or_given_beside_them() -> None:
+    register(14.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    register(10.0)
+    borough = np.repeat(["Bronx", "Queens"], 100)
+    policy = Policy(gates=[Gain(), Slices(by="borough")])
+    decision = compare(NAME, 2, TRIPS, FARES, policy=policy, slices={"borough": borough})
+    assert [each.value for each in decision.checks[1].slices] == ["Bronx", "Queens"]
+    with pytest.raises(InvalidInputError, match="no column 'borough'"):
+        compare(NAME, 2, TRIPS, FARES, policy=policy)
+    with pytest.raises(InvalidInputError, match="need 200 values"):
+        compare(NAME, 2, TRIPS, FARES, policy=policy, slices={"borough": borough[:3]})
+    found = evaluate(NAME, TRIPS, FARES, metric="mae", slices={"borough": borough})
+    assert found is not None
+    assert found.slices == {"borough": {"Bronx": 4.0, "Queens": 4.0}}
+
+
+def test_latency_and_size_are_measured() -> None:
+    register(10.0)
+    policy = Policy(gates=[Latency(at_most_ms=10_000), Size(at_most_mb=10)])
+    latency, size = compare(NAME, 1, TRIPS, FARES, policy=policy).checks
+    assert latency.measured is not None
+    assert 0 < latency.measured < 10_000
+    assert size.measured is not None
+    assert 0 < size.measured < 10
+    too_large = compare(NAME, 1, TRIPS, FARES, policy=Policy(gates=[Size(at_most_mb=1e-6)]))
+    assert too_large.rule == "size"
+
+
+def test_a_person_says_yes_and_a_person_takes_back() -> None:
+    register(14.0)
+    promote(NAME, compare(NAME, 1, TRIPS, FARES))
+    set_policy(Policy(model=NAME, gates=[Gain(), Approval()]))
+    register(10.0)
+    kept = promote(NAME, compare(NAME, 2, TRIPS, FARES))
+    assert not kept
+    assert [each.decision_id for each in list_decisions(status="waiting")] == [kept.decision_id]
+    assert approve(kept.decision_id, "checked by hand")
+    assert roll_back(NAME, reason="riders complain").version == 1
+    champion = get_production(NAME)
+    assert champion is not None
+    assert champion.version == 1

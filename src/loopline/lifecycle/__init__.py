@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from loopline.lifecycle.notify import notify
-from loopline.lifecycle.promotion import promote
+from loopline.lifecycle.policies import delete_policy, get_policy, list_policies, set_policy
+from loopline.lifecycle.promotion import (
+    approve,
+    get_decision,
+    list_decisions,
+    promote,
+    refuse,
+    roll_back,
+)
 from loopline.lifecycle.scoring import Evaluation, compare, evaluate
-from loopline.rules.gates import Comparison, Decision, Gate, decide_nothing
+from loopline.records.decisions import Comparison, Decision, KeptDecision
+from loopline.records.policies import (
+    Approval,
+    Bound,
+    Gain,
+    Latency,
+    Policy,
+    Rollback,
+    Size,
+    Slices,
+)
+from loopline.rules.gates import decide_nothing
 
 __all__ = [
+    "Approval",
+    "Bound",
     "Comparison",
     "Decision",
     "Evaluation",
-    "Gate",
+    "Gain",
+    "KeptDecision",
+    "Latency",
+    "Policy",
+    "Rollback",
+    "Size",
+    "Slices",
+    "approve",
     "compare",
     "decide_nothing",
+    "delete_policy",
     "evaluate",
+    "get_decision",
+    "get_policy",
+    "list_decisions",
+    "list_policies",
     "notify",
     "promote",
+    "refuse",
+    "roll_back",
+    "set_policy",
 ]

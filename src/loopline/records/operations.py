@@ -24,6 +24,13 @@ from loopline.records.automations import (
     ListFirings,
     SetAutomationActive,
 )
+from loopline.records.decisions import (
+    AnswerDecision,
+    GetDecision,
+    ListDecisions,
+    RecordDecision,
+    RollBack,
+)
 from loopline.records.experiment_operations import (
     CopyRun,
     CreateExperiment,
@@ -106,6 +113,7 @@ from loopline.records.logged_models import (
     SetLoggedModelTags,
 )
 from loopline.records.operation import Operation
+from loopline.records.policies import DeletePolicy, GetPolicy, ListPolicies, SetPolicy
 from loopline.records.project_operations import (
     CreateProject,
     DeleteProject,
@@ -179,6 +187,7 @@ __all__ = [
     "AddDueTimes",
     "AddStage",
     "AddUser",
+    "AnswerDecision",
     "ChangeUser",
     "CheckWork",
     "CloseLostFlowRuns",
@@ -197,6 +206,7 @@ __all__ = [
     "DeleteKeyValue",
     "DeleteLoggedModel",
     "DeleteModel",
+    "DeletePolicy",
     "DeleteProject",
     "DeleteSecret",
     "DeleteVersion",
@@ -206,11 +216,13 @@ __all__ = [
     "EnsureExperiment",
     "FindKeyValues",
     "FinishLoggedModel",
+    "GetDecision",
     "GetExperiment",
     "GetKeyValue",
     "GetLatestVersions",
     "GetLoggedModel",
     "GetModel",
+    "GetPolicy",
     "GetProject",
     "GetSecret",
     "GetVersion",
@@ -223,6 +235,7 @@ __all__ = [
     "InviteUser",
     "ListAudit",
     "ListAutomations",
+    "ListDecisions",
     "ListExperiments",
     "ListFirings",
     "ListFlowArtifacts",
@@ -231,6 +244,7 @@ __all__ = [
     "ListLoggedModelFiles",
     "ListModels",
     "ListOwnSchedules",
+    "ListPolicies",
     "ListProjects",
     "ListRunModels",
     "ListRunUses",
@@ -247,6 +261,7 @@ __all__ = [
     "MoveRuns",
     "Operation",
     "PauseFlowRun",
+    "RecordDecision",
     "RegisterVersion",
     "RemoveAlias",
     "RemoveExperimentTag",
@@ -264,6 +279,7 @@ __all__ = [
     "ResumeFlowRun",
     "RetryFlowRun",
     "RevokeToken",
+    "RollBack",
     "SearchExperiments",
     "SearchLoggedModels",
     "SearchModels",
@@ -276,6 +292,7 @@ __all__ = [
     "SetKeyValue",
     "SetLoggedModelTags",
     "SetModelTags",
+    "SetPolicy",
     "SetSecret",
     "SetTagLimit",
     "SetVersionTags",

@@ -1,322 +1,391 @@
-"""Gates: whether a challenger is really better than the champion, and the sentence that says so.
+"""Gates: whether a challenger takes the champion's place, and the sentence that says why.
 
-The two models are scored on the same rows, which neither has seen. Their errors are paired row
-by row, so the resampling keeps the pairs together: a row that is hard for both moves both scores
-alike and does not blur the difference.
+The two models are scored on the same rows, which neither has seen. Every gate is asked, so that the
+record tells all that speaks for and against; the first that refuses gives the sentence.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loopline.errors import InvalidInputError
-from loopline.records.base import Record
+from loopline.records.decisions import Check, Comparison, Decision, SliceCheck
+from loopline.records.policies import Approval, Bound, Gain, Latency, Size, Slices
+from loopline.rules.paired import Gained, check_gain, gained
+from loopline.rules.scores import metric_named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-__all__ = [
-    "Comparison",
-    "Decision",
-    "Gate",
-    "compare_errors",
-    "decide",
-    "decide_first",
-    "decide_nothing",
-    "score",
-]
+    from loopline.records.policies import Gate
+    from loopline.rules.scores import Scored
 
-METRICS = ("rmse", "mae")
+__all__ = ["Evidence", "check_gates", "decide", "decide_nothing"]
+
+#: Parts of the rows that one column may make.
+MOST_SLICES = 1_000
+MB = 1_000_000
 
 
-class Gate(Record, frozen=True, kw_only=True):
-    """What a challenger must show to be promoted.
+class Evidence(NamedTuple):
+    """What is known of champion and challenger.
 
     Attributes:
-        metric: ``"rmse"`` or ``"mae"``; less is better.
-        min_gain: Part of the champion's error that must go, 0 to below 1: 0.05 asks for 5 %.
-        confidence: Of the two-sided interval of the gain, which must lie above 0; 0.95 is 95 %.
-        min_rows: How many rows both must be scored on: on fewer, resampling shows less chance
-            than there is.
-        resamples: Bootstrap resamples, at least 100.
-        seed: The same errors and seed give the same numbers.
+        challenger: Scored on n rows.
+        champion: Scored on the same rows; None: there is none.
+        slices: Values of the columns that make parts of the rows, each of shape (n,), as text.
+        latency_ms: The challenger's time for one row.
+        size_bytes: Of the challenger's files.
     """
 
-    metric: str = "rmse"
-    min_gain: float = 0.05
-    confidence: float = 0.95
-    min_rows: int = 30
-    resamples: int = 1000
-    seed: int = 0
+    challenger: Scored
+    champion: Scored | None = None
+    slices: Mapping[str, NDArray[np.generic]] = {}
+    latency_ms: float | None = None
+    size_bytes: int | None = None
 
 
-class Comparison(Record, frozen=True, kw_only=True):
-    """Champion and challenger scored on the same rows.
+class _Refusal(NamedTuple):
+    """Which gate refused first, and how that is said of the two versions."""
 
-    Attributes:
-        metric: ``"rmse"`` or ``"mae"``.
-        rows: How many rows both were scored on.
-        champion: The champion's error, in the target's unit.
-        challenger: The challenger's error, in the target's unit.
-        gain: ``1 - challenger / champion``: 0.24 is 24 % better, negative is worse.
-        low: Lower end of the interval of the gain.
-        high: Upper end of the interval of the gain.
-        p: Chance to see such a gain by the luck of the rows, one-sided, never exactly 0.
-        confidence: Of the interval.
-    """
-
-    metric: str
-    rows: int
-    champion: float
-    challenger: float
-    gain: float
-    low: float
-    high: float
-    p: float
-    confidence: float = 0.95
-
-
-class Decision(Record, frozen=True, kw_only=True):
-    """Whether the challenger takes the champion's place, with the reason.
-
-    Attributes:
-        promote: Whether it does.
-        rule: ``"first"`` (there was no champion), ``"better"``, ``"not better"``,
-            ``"too little"`` (better, but less than asked), ``"unsure"`` (the interval reaches
-            0), ``"too few"`` (rows)
-            or ``"no score"`` (nothing to compare on, or a prediction that is not a number).
-        sentence: What a person would say.
-        champion: Its version, or None when there was none.
-        challenger: Its version.
-        score: The challenger's error on the rows it was scored on, or None when it was not.
-        comparison: The numbers, or None when there was nothing to compare.
-    """
-
-    promote: bool
     rule: str
-    sentence: str
-    champion: int | None = None
-    challenger: int
-    score: float | None = None
-    comparison: Comparison | None = None
+    words: str
 
 
-def score(errors: ArrayLike, metric: str = "rmse") -> float:
-    """Sum up the errors of a model.
-
-    Args:
-        errors: Prediction minus truth, shape (n,), in the target's unit.
-        metric: ``"rmse"`` or ``"mae"``.
-
-    Returns:
-        The score in the target's unit; NaN when an error is not a number.
+def check_gates(gates: Sequence[Gate], metric: str) -> None:
+    """Refuse gates that cannot be.
 
     Raises:
-        InvalidInputError: For another metric, or without rows.
+        InvalidInputError: With what would be right.
     """
-    return _total(float(_losses(errors, metric).mean()), metric)
+    metric_named(metric)
+    for gate in gates:
+        if isinstance(gate, Gain):
+            check_gain(gate, metric)
+        elif isinstance(gate, Bound) and gate.at_most is None and gate.at_least is None:
+            msg = "A bound needs at_most or at_least, such as Bound(at_most=5.0)."
+            raise InvalidInputError(msg)
+        elif isinstance(gate, Slices):
+            if not 0 <= gate.at_most_worse < math.inf or not 0 < gate.confidence < 1:
+                msg = (
+                    "A gate for slices needs at_most_worse of 0 or more (0.05 is 5 %) and a "
+                    "confidence between 0 and 1."
+                )
+                raise InvalidInputError(msg)
+            if not gate.by:
+                msg = 'A gate for slices needs the column: Slices(by="borough").'
+                raise InvalidInputError(msg)
+        elif isinstance(gate, Latency | Size):
+            limit = gate.at_most_ms if isinstance(gate, Latency) else gate.at_most_mb
+            if not limit > 0:
+                msg = f"A limit is more than 0, not {limit:g}."
+                raise InvalidInputError(msg)
 
 
-def compare_errors(champion: ArrayLike, challenger: ArrayLike, gate: Gate) -> Comparison:
-    """Compare two models by a paired bootstrap over rows.
-
-    Each resample draws n rows with replacement and takes both models' scores on them; the
-    interval is the middle ``confidence`` of the resampled gains. Memory stays at a few arrays of
-    n numbers, whatever the number of resamples.
+def decide(
+    gates: Sequence[Gate], evidence: Evidence, *, champion: int | None, challenger: int
+) -> Decision:
+    """Decide by gates.
 
     Args:
-        champion: The champion's prediction minus truth, shape (n,).
-        challenger: The challenger's, for the same rows in the same order.
-        gate: Metric, confidence, resamples and seed.
-
-    Returns:
-        The numbers. When an error is not finite, what follows from it is NaN.
-
-    Raises:
-        InvalidInputError: When the two differ in length, are empty, or the gate is impossible.
-
-    Source:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile
-        interval) and 15 (achieved significance level).
-    """
-    import numpy as np
-
-    _check(gate)
-    if np.shape(champion) != np.shape(challenger):
-        msg = (
-            f"The champion has {np.size(champion)} errors and the challenger "
-            f"{np.size(challenger)}: score both on the same rows, in the same order."
-        )
-        raise InvalidInputError(msg)
-    losses = np.stack([_losses(champion, gate.metric), _losses(challenger, gate.metric)], axis=1)
-    old, new = (_total(float(mean), gate.metric) for mean in losses.mean(axis=0))
-    gain, low, high, p = math.nan, math.nan, math.nan, math.nan
-    if math.isfinite(old) and math.isfinite(new):
-        gain = _gain(old, new)
-        gains = _resample(losses, gate)
-        tail = (1 - gate.confidence) / 2
-        low, high = (
-            # Without interpolation: a resample in which the champion is perfect has gain -inf.
-            float(end)
-            for end in np.quantile(gains, [tail, 1 - tail], method="inverted_cdf")
-        )
-        # Plus one: the sample itself is one of the ways it could have come out.
-        p = float((np.count_nonzero(gains <= 0) + 1) / (gate.resamples + 1))
-    return Comparison(
-        metric=gate.metric,
-        rows=len(losses),
-        champion=old,
-        challenger=new,
-        gain=gain,
-        low=low,
-        high=high,
-        p=p,
-        confidence=gate.confidence,
-    )
-
-
-def decide(comparison: Comparison, gate: Gate, *, champion: int, challenger: int) -> Decision:
-    """Decide by the gate: enough gain, and an interval of the gain above 0.
-
-    Args:
-        comparison: From ``compare_errors``.
-        gate: What is asked for.
-        champion: Version of the champion.
+        gates: All must let the challenger through. Those that compare it with a champion do so
+            when there is none.
+        evidence: What they look at.
+        champion: Version of the champion; None: there is none.
         challenger: Version of the challenger.
+
+    Raises:
+        InvalidInputError: A gate cannot be, or what it needs was not measured.
     """
-    old, new = f"v{champion}", f"v{challenger}"
-    by = f"{abs(comparison.gain):.1%}".replace("%", " %")
-    to = "–" if comparison.low >= 0 else " to "  # noqa: RUF001 - a range
-    span = (
-        f"{comparison.confidence * 100:.3g} % interval "
-        f"{comparison.low * 100:.1f}{to}{comparison.high * 100:.1f} %"
+    metric = evidence.challenger.metric
+    check_gates(gates, metric)
+    score = evidence.challenger.score
+    if not math.isfinite(score) and evidence.champion is None:
+        return decide_nothing(challenger, f"v{challenger} predicts what is not a number")
+    comparison = None
+    if evidence.champion is not None:
+        wanted = next((gate for gate in gates if isinstance(gate, Gain)), Gain())
+        comparison = _compare(evidence.champion, evidence.challenger, wanted)
+    checks, refusals = [], []
+    for gate in gates:
+        if isinstance(gate, Approval):
+            continue
+        found = _ask(gate, evidence, comparison, champion, challenger)
+        if found is None:
+            continue
+        check, refusal = found
+        checks.append(check)
+        if refusal is not None:
+            refusals.append(refusal)
+    approvals = [gate for gate in gates if isinstance(gate, Approval)]
+    rule, sentence = _say(
+        refusals, comparison, champion, challenger, needs_approval=bool(approvals)
     )
-    promote = False
-    if math.isnan(comparison.gain):
-        culprit = new if not math.isfinite(comparison.challenger) else old
-        rule, sentence = "no score", f"kept {old}: {culprit} predicts what is not a number"
-        if culprit == old:
-            sentence += f", so {new} cannot be compared with it; move it by hand if it is good"
-    elif comparison.rows < gate.min_rows:
-        rule = "too few"
-        sentence = f"kept {old}: too few rows to compare {new} on ({comparison.rows}, of the "
-        sentence += f"{gate.min_rows} asked for)"
-    elif comparison.gain <= 0:
-        rule, sentence = "not better", f"kept {old}: {new} is worse by {by}"
-        if by == "0.0 %":
-            sentence = f"kept {old}: {new} is no better"
-        elif comparison.champion == 0:
-            sentence = f"kept {old}: it makes no error at all on these rows"
-    elif comparison.low <= 0:
-        rule = "unsure"
-        sentence = f"kept {old}: {new} looks better by {by}, but it may be luck ({span})"
-    elif comparison.gain < gate.min_gain:
-        asked = f"{gate.min_gain * 100:.3g} %"
-        rule = "too little"
-        sentence = f"kept {old}: {new} is better by {by}, below the {asked} asked for"
-    else:
-        promote = True
-        rule, sentence = "better", f"promoted {new} over {old}: better by {by} ({span})"
     return Decision(
-        promote=promote,
+        promote=not refusals,
         rule=rule,
         sentence=sentence,
         champion=champion,
         challenger=challenger,
-        score=comparison.challenger,
-        comparison=comparison,
-    )
-
-
-def decide_first(challenger: int, *, score: float | None = None) -> Decision:
-    """Decide when there is no champion: the first version takes the place, by rule.
-
-    Args:
-        challenger: Its version.
-        score: Its error on the rows it was scored on, if it was.
-    """
-    if score is not None and not math.isfinite(score):
-        return decide_nothing(challenger, f"v{challenger} predicts what is not a number")
-    return Decision(
-        promote=True,
-        rule="first",
-        sentence=f"promoted v{challenger}: there was no champion to compare with",
-        challenger=challenger,
+        metric=metric,
         score=score,
+        comparison=comparison,
+        checks=checks,
+        needs_approval=bool(approvals) and not refusals,
+        approvers=sorted({name for gate in approvals for name in gate.by}),
     )
 
 
-def decide_nothing(challenger: int, reason: str, *, champion: int | None = None) -> Decision:
+def decide_nothing(
+    challenger: int, reason: str, *, champion: int | None = None, rule: str = "no score"
+) -> Decision:
     """Decide when there is nothing to compare on: everything stays as it is.
 
     Args:
         challenger: Its version.
         reason: Why, such as ``"no rows that neither has seen"``.
         champion: Version of the champion, or None when there is none.
+        rule: In one word.
     """
-    stays = "promoted nothing" if champion is None else f"kept v{champion}"
     return Decision(
         promote=False,
-        rule="no score",
-        sentence=f"{stays}: {reason}",
+        rule=rule,
+        sentence=f"{_stays(champion)}: {reason}",
         champion=champion,
         challenger=challenger,
     )
 
 
-def _losses(errors: ArrayLike, metric: str) -> NDArray[np.float64]:
-    """Turn errors into what is averaged: their squares or their sizes."""
+# --- the gates --------------------------------------------------------------------------------
+
+
+def _ask(
+    gate: Gate,
+    evidence: Evidence,
+    comparison: Comparison | None,
+    champion: int | None,
+    challenger: int,
+) -> tuple[Check, _Refusal | None] | None:
+    """Ask one gate; None: it has nothing to say."""
+    match gate:
+        case Gain():
+            if comparison is None or champion is None:
+                return None
+            refusal = _refuse_gain(gate, comparison, champion, challenger)
+            words = refusal.words if refusal else f"better by {_percent(comparison.gain)}"
+            check = Check(
+                gate="gain", passed=refusal is None, sentence=words,
+                measured=comparison.gain, limit=gate.at_least,
+            )  # fmt: skip
+            return check, refusal
+        case Slices():
+            return None if evidence.champion is None else _slices(gate, evidence, challenger)
+        case Bound():
+            return _bound(gate, evidence, challenger)
+        case Latency():
+            return _limit(
+                "latency", evidence.latency_ms, gate.at_most_ms, "ms a row", f"v{challenger} takes"
+            )
+        case Size():
+            size = evidence.size_bytes
+            return _limit(
+                "size", None if size is None else size / MB, gate.at_most_mb, "MB",
+                f"v{challenger} takes",
+            )  # fmt: skip
+        case Approval():
+            return None
+
+
+def _compare(champion: Scored, challenger: Scored, gate: Gain) -> Comparison:
+    found: Gained = gained(champion, challenger, gate)
+    return Comparison(
+        metric=champion.metric,
+        rows=len(champion.losses),
+        champion=champion.score,
+        challenger=challenger.score,
+        gain=found.gain,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+        confidence=gate.confidence,
+    )
+
+
+def _refuse_gain(
+    gate: Gain, comparison: Comparison, champion: int, challenger: int
+) -> _Refusal | None:
+    old, new, gain = f"v{champion}", f"v{challenger}", comparison.gain
+    by = _percent(gain)
+    if math.isnan(gain):
+        culprit = new if not math.isfinite(comparison.challenger) else old
+        words = f"{culprit} predicts what is not a number"
+        if culprit == old:
+            words += f", so {new} cannot be compared with it; move it by hand if it is good"
+        return _Refusal("no score", words)
+    if comparison.rows < gate.min_rows:
+        words = f"too few rows to compare {new} on ({comparison.rows}, of the {gate.min_rows} "
+        return _Refusal("too few", words + "asked for)")
+    if gain <= 0:
+        words = f"{new} is worse by {by}"
+        if by == _percent(0):
+            words = f"{new} is no better"
+        elif math.isinf(gain):
+            words = "it makes no error at all on these rows"
+        return _Refusal("not better", words)
+    if comparison.low <= 0:
+        words = (
+            f"{new} is better by {by}, within noise (p = {comparison.p:.2g}, {_span(comparison)})"
+        )
+        return _Refusal("unsure", words)
+    if gain < gate.at_least:
+        words = f"{new} is better by {by}, below the {gate.at_least * 100:.3g} % asked for"
+        return _Refusal("too little", words)
+    return None
+
+
+def _bound(gate: Bound, evidence: Evidence, challenger: int) -> tuple[Check, _Refusal | None]:
+    score, metric = evidence.challenger.score, evidence.challenger.metric
+    above = gate.at_most is not None and not score <= gate.at_most
+    below = gate.at_least is not None and not score >= gate.at_least
+    limit = gate.at_most if above or gate.at_least is None else gate.at_least
+    assert limit is not None  # noqa: S101 - checked with the gates
+    sentence = f"{metric} of v{challenger} is {score:.4g}"
+    if above or below:
+        sentence += f", {'above' if above else 'below'} the {limit:.4g} asked for"
+    check = Check(
+        gate="bound", passed=not (above or below), sentence=sentence, measured=score, limit=limit
+    )
+    return check, _Refusal("bound", sentence) if above or below else None
+
+
+def _limit(
+    rule: str, measured: float | None, limit: float, unit: str, who: str
+) -> tuple[Check, _Refusal | None]:
+    if measured is None:
+        msg = f"The gate for {rule} needs its number, and nobody measured it."
+        raise InvalidInputError(msg)
+    sentence = f"{who} {measured:.3g} {unit}"
+    passed = measured <= limit
+    if not passed:
+        sentence += f", above the {limit:.3g} {unit} allowed"
+    check = Check(gate=rule, passed=passed, sentence=sentence, measured=measured, limit=limit)
+    return check, None if passed else _Refusal(rule, sentence)
+
+
+def _slices(gate: Slices, evidence: Evidence, challenger: int) -> tuple[Check, _Refusal | None]:
+    """Look for parts on which the challenger is surely worse.
+
+    The more parts there are, the likelier one of them looks bad by luck: Holm's step-down (1979)
+    keeps the chance that any is named wrongly below ``1 - confidence``.
+    """
     import numpy as np
 
-    if metric not in METRICS:
-        msg = f"No gate on {metric!r}. Use one of {', '.join(METRICS)}."
+    assert evidence.champion is not None  # noqa: S101 - asked only with one
+    if gate.by not in evidence.slices:
+        msg = f"The gate looks at slices by {gate.by!r}, and the rows have no such column."
         raise InvalidInputError(msg)
-    values = np.asarray(errors, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        msg = f"Errors must be one column with at least one row, not of shape {values.shape}."
+    column = evidence.slices[gate.by]
+    values, place = np.unique(column, return_inverse=True)
+    if len(values) > MOST_SLICES:
+        msg = (
+            f"{gate.by} makes {len(values):,} slices; at most {MOST_SLICES:,} can be judged. Give "
+            "a column with fewer values, such as one of ranges."
+        )
         raise InvalidInputError(msg)
-    with np.errstate(over="ignore"):  # A square beyond any number is an infinity.
-        return np.square(values) if metric == "rmse" else np.abs(values)
+    # So many resamples that the smallest chance they can show is small enough for Holm.
+    resamples = max(1000, math.ceil(2 * len(values) / (1 - gate.confidence)))
+    found: list[tuple[float, SliceCheck]] = []
+    for index, value in enumerate(values):
+        which = place.reshape(column.shape) == index
+        old, new = evidence.champion.part(which), evidence.challenger.part(which)
+        rows = int(np.count_nonzero(which))
+        is_judged = rows >= gate.min_rows
+        wanted = Gain(confidence=gate.confidence, resamples=resamples if is_judged else 100)
+        got = gained(old, new, wanted, allowed=gate.at_most_worse)
+        check = SliceCheck(
+            value=str(value), rows=rows, champion=old.score, challenger=new.score,
+            gain=got.gain, is_judged=is_judged,
+        )  # fmt: skip
+        found.append((got.p_worse if is_judged else math.nan, check))
+    judged = sorted((p, index) for index, (p, _) in enumerate(found) if not math.isnan(p))
+    worse: set[int] = set()
+    for rank, (p, index) in enumerate(judged):
+        if p > (1 - gate.confidence) / (len(judged) - rank):
+            break
+        if found[index][1].gain < -gate.at_most_worse:
+            worse.add(index)
+    checks = [_marked(check) if index in worse else check for index, (_, check) in enumerate(found)]
+    checks.sort(key=lambda check: (not check.is_worse, check.gain))
+    sentence = f"no worse on any of {len(judged)} slices by {gate.by}"
+    if not worse:
+        return Check(gate="slices", passed=True, sentence=sentence, slices=checks), None
+    first = checks[0]
+    sentence = f"v{challenger} is worse by {_percent(first.gain)} where {gate.by} is {first.value}"
+    if len(worse) > 1:
+        others = len(worse) - 1
+        sentence += f", and on {others} other slice{'' if others == 1 else 's'}"
+    refused = Check(gate="slices", passed=False, sentence=sentence, slices=checks)
+    return refused, _Refusal("slices", sentence)
 
 
-def _total(mean: float, metric: str) -> float:
-    return math.sqrt(mean) if metric == "rmse" else mean
+def _marked(check: SliceCheck) -> SliceCheck:
+    import msgspec
+
+    return msgspec.structs.replace(check, is_worse=True)
 
 
-def _gain(old: float, new: float) -> float:
-    if old == 0:  # A perfect champion: nothing can be gained, and anything else is worse.
-        return 0.0 if new == 0 else -math.inf
-    return 1 - new / old
+# --- the words ----------------------------------------------------------------------------------
 
 
-def _resample(losses: NDArray[np.float64], gate: Gate) -> NDArray[np.float64]:
-    """Draw the gains of ``gate.resamples`` resamples of the rows, shape (resamples,)."""
-    import numpy as np
+def _say(
+    refusals: list[_Refusal],
+    comparison: Comparison | None,
+    champion: int | None,
+    challenger: int,
+    *,
+    needs_approval: bool,
+) -> tuple[str, str]:
+    """Name the rule, and say it as a person would."""
+    new = f"v{challenger}"
+    if refusals:
+        first = refusals[0]
+        words = first.words
+        if comparison is not None and first.rule not in _OF_GAIN and comparison.gain > 0:
+            words = f"{new} is better by {_percent(comparison.gain)}, but {words}"
+        return first.rule, f"{_stays(champion)}: {words}"
+    if champion is None or comparison is None:
+        if needs_approval:
+            return "first", f"{new} may be the first: it waits for a person to say yes"
+        return "first", f"promoted {new}: there was no champion to compare with"
+    how = f"better by {_percent(comparison.gain)} ({_span(comparison)})"
+    if comparison.gain <= 0:  # No gate asks for a gain.
+        how = f"worse by {_percent(comparison.gain)}, which its gates allow"
+    if needs_approval:
+        return (
+            "better",
+            f"{new} may take v{champion}'s place, {how}: it waits for a person to say yes",
+        )
+    return "better", f"promoted {new} over v{champion}: {how}"
 
-    random = np.random.Generator(np.random.PCG64(gate.seed))
-    rows = len(losses)
-    sums = np.empty((gate.resamples, 2))
-    for index in range(gate.resamples):
-        drawn = random.integers(rows, size=rows, dtype=np.int32)
-        sums[index] = np.bincount(drawn, minlength=rows) @ losses  # How often each row came.
-    old, new = sums[:, 0], sums[:, 1]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.where(old == 0, np.where(new == 0, 1.0, np.inf), new / old)
-    return 1 - (np.sqrt(ratio) if gate.metric == "rmse" else ratio)
+
+_OF_GAIN = frozenset({"no score", "too few", "not better", "unsure", "too little"})
 
 
-def _check(gate: Gate) -> None:
-    if not 0 <= gate.min_gain < 1:
-        msg = f"A gate's min_gain is a part from 0 to below 1, not {gate.min_gain:g}: 0.05 is 5 %."
-        raise InvalidInputError(msg)
-    if not 0 < gate.confidence < 1:
-        msg = f"A gate's confidence lies between 0 and 1, not {gate.confidence:g}: 0.95 is 95 %."
-        raise InvalidInputError(msg)
-    if gate.min_rows < 1:
-        msg = f"A gate's min_rows is 1 or more, not {gate.min_rows}."
-        raise InvalidInputError(msg)
-    if gate.resamples < 100:  # noqa: PLR2004 - said in the message
-        msg = f"A gate needs at least 100 resamples, not {gate.resamples}."
-        raise InvalidInputError(msg)
+def _stays(champion: int | None) -> str:
+    return "promoted nothing" if champion is None else f"kept v{champion}"
+
+
+def _percent(part: float) -> str:
+    return f"{abs(part) * 100:.1f} %"
+
+
+def _span(comparison: Comparison) -> str:
+    to = "–" if comparison.low >= 0 else " to "  # noqa: RUF001 - a range
+    return (
+        f"{comparison.confidence * 100:.3g} % interval "
+        f"{comparison.low * 100:.1f}{to}{comparison.high * 100:.1f} %"
+    )

@@ -16,9 +16,11 @@ from loopline.errors import NotFoundError
 from loopline.records import operations as ops
 from loopline.store import schema
 from loopline.store.automations import automation_record
+from loopline.store.decisions import decision_record
 from loopline.store.experiments import parse_id
 from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_files, logged_model_row
+from loopline.store.policies import find_policy
 from loopline.store.projects import project_record
 from loopline.store.registry_rows import model_record, version_record
 from loopline.store.runs import artifacts_below
@@ -164,6 +166,26 @@ def _version(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa
     return Subject("version", (call.name, str(call.version)))
 
 
+def _policy(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    policy = getattr(call, "policy", None)
+    if policy is not None:
+        return Subject("policy", (policy.model, policy.stage))
+    return Subject("policy", (call.name, call.stage))
+
+
+def _decision(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection
+    if isinstance(call, ops.AnswerDecision):
+        return Subject("decision", (call.decision_id,))
+    return Subject("decision", (answer.decision_id if answer is not None else "",))
+
+
+def _champion(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("model", (call.name,))
+
+
 def _automation(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection
     made = isinstance(call, ops.CreateAutomation)
@@ -270,6 +292,11 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.TransitionStage: _version,
     ops.TakeFiles: _version,
     ops.ImportVersion: _version,
+    ops.SetPolicy: _policy,
+    ops.DeletePolicy: _policy,
+    ops.RecordDecision: _decision,
+    ops.AnswerDecision: _decision,
+    ops.RollBack: _champion,
     ops.CreateAutomation: _automation,
     ops.SetAutomationActive: _automation,
     ops.DeleteAutomation: _automation,
@@ -410,6 +437,8 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     "version": lambda connection, name: (
         version_record(connection, name[0], int(name[1])) if name[1] else None
     ),
+    "policy": lambda connection, name: find_policy(connection, name[0], name[1]),
+    "decision": lambda connection, name: decision_record(connection, name[0]) if name[0] else None,
     "automation": lambda connection, name: automation_record(connection, name[0]),
     "project": lambda connection, name: project_record(connection, name[0], 0),
     "flow": _flow_now,

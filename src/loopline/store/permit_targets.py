@@ -305,6 +305,20 @@ def _copy_version(connection: Connection, call: ops.CopyVersion, role: Role) -> 
     ]
 
 
+def _set_policy(connection: Connection, call: ops.SetPolicy, role: Role) -> _Needs:
+    name = call.policy.model
+    if not _is_model(connection, name):
+        return None
+    return [Need(Thing.MODEL, name, role, f"model {name!r}")]
+
+
+def _decision(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
+    table = schema.decision
+    query = select(table.c.name).where(table.c.decision_id == call.decision_id)
+    name = connection.execute(query).scalar_one_or_none()
+    return [Need(Thing.MODEL, name, role, f"decision {call.decision_id}")]
+
+
 def _project(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
     return [Need(Thing.PROJECT, call.project, role, f"project {call.project!r}")]
 
@@ -440,6 +454,13 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.SetAlias: _model,
     ops.RemoveAlias: _model,
     ops.ListVersionEvents: _model,
+    ops.SetPolicy: _set_policy,
+    ops.GetPolicy: _model,
+    ops.DeletePolicy: _model,
+    ops.RecordDecision: _model,
+    ops.AnswerDecision: _decision,
+    ops.GetDecision: _decision,
+    ops.RollBack: _model,
     ops.GetProject: _project_by_name,
     ops.UpdateProject: _project_by_name,
     ops.DeleteProject: _project_by_name,

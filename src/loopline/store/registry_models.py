@@ -86,7 +86,8 @@ def rename_model(store: Store, connection: Connection, call: ops.RenameModel) ->
         .where(_model.c.name == call.name)
         .values(name=call.new_name, updated_ms=now_ms)
     )
-    connection.execute(update(_event).where(_event.c.name == call.name).values(name=call.new_name))
+    for kept in (_event, schema.decision):  # History has no foreign keys.
+        connection.execute(update(kept).where(kept.c.name == call.name).values(name=call.new_name))
     rename_grants_on(connection, Thing.MODEL, call.name, call.new_name)
     add_event(
         connection,

@@ -921,3 +921,43 @@ webhook_delivery = Table(
     Column("due_ms", BigInteger, nullable=False),
     Index("ix_ll_webhook_delivery_due", "status", "due_ms"),
 )
+
+#: What decides over versions of models. Each change is a row; an empty document is none any more.
+policy = Table(
+    "ll_policy",
+    metadata,
+    Column("name", _of_model(), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False, server_default=Empty),
+    Column("document", Text, nullable=False, server_default=Empty),
+    PrimaryKeyConstraint("name", "stage", "number"),
+    CheckConstraint("number > 0", name="number"),
+)
+
+#: Outlives its versions and its model, as history does.
+decision = Table(
+    "ll_decision",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False, server_default=Empty),
+    Column("policy", Integer, nullable=False, server_default=Zero),
+    Column("run_id", Text, nullable=False, server_default=Empty),
+    Column("flow_run_id", Text, nullable=False, server_default=Empty),
+    Column("answered_ms", BigInteger, nullable=False, server_default=Zero),
+    Column("answered_by", Text, nullable=False, server_default=Empty),
+    Column("answer", Text, nullable=False, server_default=Empty),
+    Column("document", Text, nullable=False),
+    CheckConstraint(
+        "status IN ('promoted', 'kept', 'waiting', 'refused', 'overtaken', 'rolled back', "
+        "'dry run')",
+        name="status",
+    ),
+    Index("ix_ll_decision_of", "name", "at_ms"),
+    Index("ix_ll_decision_status", "status", "at_ms"),
+)

@@ -1707,3 +1707,110 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_ll_flow_run_author_user_id"), "ll_flow_run_author", ["user_id"], unique=False
     )
+
+    op.create_table(
+        "ll_policy",
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "stage",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("number > 0", name=op.f("ck_ll_policy_number")),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["ll_model.name"],
+            name=op.f("fk_ll_policy_name"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("name", "stage", "number", name=op.f("pk_ll_policy")),
+    )
+
+    op.create_table(
+        "ll_decision",
+        sa.Column(
+            "decision_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "stage",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "actor",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("policy", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column("answered_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "answered_by",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "answer",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "status IN ('promoted', 'kept', 'waiting', 'refused', 'overtaken', 'rolled back', "
+            "'dry run')",
+            name=op.f("ck_ll_decision_status"),
+        ),
+        sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_ll_decision")),
+    )
+    op.create_index("ix_ll_decision_of", "ll_decision", ["name", "at_ms"], unique=False)
+    op.create_index("ix_ll_decision_status", "ll_decision", ["status", "at_ms"], unique=False)
