@@ -219,7 +219,7 @@ def test_a_version_that_is_better_in_all_and_worse_in_one_borough_is_kept_out() 
     challenger = np.where(BOROUGHS == "Bronx", 1.3, 0.5) * champion
     decision = _decide(champion, challenger, Gain(), Slices(by="borough"), borough=BOROUGHS)
     assert (decision.promote, decision.rule) == (False, "slices")
-    assert decision.sentence.endswith("but v4 is worse by 30.0 % where borough is Bronx")
+    assert decision.sentence.endswith("but worse by 30.0 % where borough is Bronx")
     slices = decision.checks[1].slices
     assert [each.value for each in slices if each.is_worse] == ["Bronx"]
     assert [each.rows for each in slices] == [500] * 4
@@ -263,7 +263,7 @@ def test_a_slow_or_large_version_is_kept_out() -> None:
     evidence = Evidence(champion=old, challenger=new, latency_ms=12.0, size_bytes=8_000_000)
     slow = decide([Gain(), Latency(at_most_ms=5)], evidence, champion=1, challenger=4)
     assert slow.sentence == (
-        "kept v1: v4 is better by 100.0 %, but v4 takes 12 ms a row, above the 5 ms a row allowed"
+        "kept v1: v4 is better by 100.0 %, but takes 12 ms a row, above the 5 ms a row allowed"
     )
     large = decide([Size(at_most_mb=5), Gain()], evidence, champion=1, challenger=4)
     assert large.rule == "size"

@@ -16,9 +16,11 @@ from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.base import Lifecycle
+from loopline.records.decisions import Decision
 from loopline.records.key_values import DeleteKeyValue, SetKeyValue
 from loopline.records.logged_models import LoggedModel
 from loopline.records.operations import OPERATIONS
+from loopline.records.policies import Approval, Policy
 from loopline.records.registry import ModelVersion, RegisteredModel
 from loopline.records.tracking import Experiment, RunStatus
 from loopline.records.transfer import RunSettlement
@@ -81,6 +83,18 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
     yield ops.SetVersionTags(**first, tags={"k": "v"}), "version/fares/1"
     yield ops.RemoveVersionTag(**first, key="k"), "version/fares/1"
     yield ops.TransitionStage(**first, stage="Staging"), "version/fares/1"
+    asks = Policy(model="fares", gates=[Approval()])
+    yield ops.SetPolicy(policy=asks), "policy/fares/Production"
+    decided = Decision(
+        promote=True, rule="first", sentence="may be", challenger=2, decision_id="d1"
+    )
+    yield ops.RecordDecision(name="fares", decision=decided), "decision/d1"
+    yield (
+        ops.AnswerDecision(decision_id="d1", approve=True, reason="looked at it"),
+        "decision/d1",
+    )
+    yield ops.RollBack(name="fares", to=1, reason="it is worse"), "model/fares"
+    yield ops.DeletePolicy(name="fares"), "policy/fares/Production"
     yield ops.AddStage(name="fares", stage="Shadow"), "model/fares"
     yield ops.RemoveStage(name="fares", stage="Shadow"), "model/fares"
     yield ops.SetAlias(**first, alias="best"), "model/fares"

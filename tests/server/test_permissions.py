@@ -14,6 +14,7 @@ from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
+from loopline.records.decisions import Decision
 from loopline.records.flow_artifacts import ListFlowArtifacts
 from loopline.records.identity import Access, Caller, Role, Scope
 from loopline.records.key_values import (
@@ -24,6 +25,7 @@ from loopline.records.key_values import (
 )
 from loopline.records.logged_models import LoggedModelPoint, LoggedModelStatus
 from loopline.records.operations import OPERATIONS
+from loopline.records.policies import Policy
 from loopline.records.schedule_operations import AddDueTimes, ListOwnSchedules
 from loopline.rules.access import NEEDED, may_do
 from loopline.server.app import create_app
@@ -71,6 +73,9 @@ def fill(backend: LocalBackend) -> dict[str, str]:
         )
         ids[f"{name} automation"] = backend.call(automation).automation_id
         ids[f"{name} model"] = backend.call(model).model_id
+        decided = Decision(promote=False, rule="unsure", sentence="kept", challenger=1)
+        kept = backend.call(ops.RecordDecision(name=name, decision=decided))
+        ids[f"{name} decision"] = kept.decision_id
     return ids
 
 
@@ -266,6 +271,18 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.RemoveStage(name=name, stage="Shadow"),
         ops.SetAlias(name=name, alias="a", version=1),
         ops.RemoveAlias(name=name, alias="a"),
+        ops.SetPolicy(policy=Policy(model=name)),
+        ops.GetPolicy(name=name),
+        ops.DeletePolicy(name=name),
+        ops.RecordDecision(
+            name=name,
+            decision=Decision(promote=False, rule="unsure", sentence="kept", challenger=1),
+        ),
+        ops.GetDecision(decision_id=ids[f"{name} decision"]),
+        ops.AnswerDecision(
+            decision_id=ids[f"{name} decision"], approve=True, reason="it is better"
+        ),
+        ops.RollBack(name=name, reason="it is worse"),
         ops.CreateAutomation(
             name="x", project=name, when=When(event=EventKind.LATE), then=Then(action=Action.LOG)
         ),
@@ -471,6 +488,10 @@ def test_searches_counts_and_lists_look_only_at_what_may_be_seen(
     assert [each["name"] for each in asked(ops.ListExperiments(include_deleted=True))] == [DAY]
     assert [each["name"] for each in asked(ops.SearchExperiments())["experiments"]] == [DAY]
     assert [each["name"] for each in asked(ops.ListModels())] == [DAY]
+    assert {each["name"] for each in asked(ops.ListDecisions())} == {DAY}
+    for name in (NIGHT, DAY):
+        team.owner.call(ops.SetPolicy(policy=Policy(model=name)))
+    assert [each["policy"]["model"] for each in asked(ops.ListPolicies())] == [DAY]
     assert [each["name"] for each in asked(ops.SearchModels(max_results=1))["models"]] == [DAY]
     logged = asked(ops.SearchLoggedModels(max_results=1))["models"]
     assert [each["name"] for each in logged] == [DAY]

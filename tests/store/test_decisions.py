@@ -31,7 +31,7 @@ DECISIONS = 100
 def decision(challenger: int, champion: int | None = None, *, promote: bool = True) -> Decision:
     return Decision(
         promote=promote,
-        rule="better" if promote else "not better",
+        rule=("better" if champion else "first") if promote else "not better",
         sentence=f"{'promoted' if promote else 'kept out'} v{challenger}",
         champion=champion,
         challenger=challenger,
@@ -56,7 +56,7 @@ def test_a_decision_moves_its_version_and_is_kept_with_its_numbers(backend: Loca
     assert production(backend) == 1
     assert backend.call(ops.GetDecision(decision_id=kept.decision_id)) == kept
     (move,) = [event for event in events_of(backend) if event.kind == "stage"]
-    assert (move.actor, move.reason) == ("nightly", "promoted v1")
+    assert (move.actor, move.reason) == ("nightly", kept.decision.sentence)
 
 
 def test_a_decision_to_keep_and_a_dry_run_move_nothing(backend: LocalBackend) -> None:
@@ -142,7 +142,10 @@ def test_what_a_person_must_approve_waits_for_their_yes(backend: LocalBackend) -
     assert (said.answered_by, said.answer) == ("ada", "looks right")
     assert production(backend) == 1
     move = events_of(backend)[-1]
-    assert move.reason == "promoted v1; ada said yes: looks right"
+    assert (
+        move.reason
+        == "promoted v1: there was no champion to compare with; ada said yes: looks right"
+    )
     with pytest.raises(ConflictError, match="waits for nobody"):
         answer(backend, kept, "ada", yes=False)
 

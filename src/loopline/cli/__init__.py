@@ -26,6 +26,14 @@ TABLE = {
         "loopline.cli.models:models",
         "Look at registered models, change them and promote versions.",
     ),
+    "policies": (
+        "loopline.cli.policies:policies",
+        "Say what decides over the versions of a model.",
+    ),
+    "decisions": (
+        "loopline.cli.decisions:decisions",
+        "See what was decided over versions, and say yes or no.",
+    ),
     "projects": (
         "loopline.cli.projects:projects",
         "Look at projects, make, describe and delete them.",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.records.registry import ModelVersion, RegisteredModel
 
-__all__ = ["copy", "create", "delete", "describe", "rename", "tag", "take_files"]
+__all__ = ["copy", "create", "delete", "describe", "rename", "roll_back", "tag", "take_files"]
 
 _version = click.option("--version", type=click.IntRange(1), help="Of this version, not the model.")
 
@@ -262,3 +262,29 @@ def _pairs(tags: Sequence[str]) -> dict[str, str]:
 
 def _named(name: str, version: int | None) -> str:
     return name if version is None else f"{name} v{version}"
+
+
+@click.command(
+    "rollback",
+    epilog=epilog(
+        "loopline models rollback taxifare_model --reason 'riders complain'",
+        "loopline models rollback taxifare_model --to 3 --reason 'v5 is slow'",
+    ),
+)
+@click.argument("name")
+@with_backend
+@click.option("--stage", default="Production", show_default=True, help="Which stage.")
+@click.option("--to", type=click.IntRange(1), help="This version, not the champion before.")
+@click.option("--reason", required=True, help="Why, kept in the history.")
+def roll_back(
+    backend: Backend, *, name: str, stage: str, to: int | None, reason: str, as_json: bool
+) -> None:
+    """Give a stage back to the version that was its champion before."""
+    from loopline.cli.output import print_json
+    from loopline.records.operations import RollBack
+
+    moved = backend.call(RollBack(name=name, stage=stage, to=to, reason=reason, actor=actor()))
+    if as_json:
+        print_json(moved)
+    else:
+        click.echo(f"{name} v{moved.version} is in {moved.stage} again.")

@@ -289,6 +289,10 @@ models = LazyGroup(
             f"{__name__}:promote",
             "Move a version to a stage; the one there before is archived.",
         ),
+        "rollback": (
+            f"{_CHANGES}:roll_back",
+            "Give a stage back to the version that was its champion before.",
+        ),
         "history": (f"{__name__}:history", "Tell who moved which version when, and why."),
         "alias": (f"{__name__}:alias", "Point an alias at a version, or take it away."),
         "stage": (

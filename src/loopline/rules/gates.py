@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from loopline.errors import InvalidInputError
-from loopline.records.decisions import Check, Comparison, Decision, SliceCheck
+from loopline.records.decisions import Check, Comparison, Decision, DecisionStatus, SliceCheck
 from loopline.records.policies import Approval, Bound, Gain, Latency, Size, Slices
 from loopline.rules.paired import Gained, check_gain, gained
 from loopline.rules.scores import metric_named
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from loopline.records.policies import Gate
     from loopline.rules.scores import Scored
 
-__all__ = ["Evidence", "check_gates", "decide", "decide_nothing"]
+__all__ = ["Evidence", "ask_people", "check_gates", "decide", "decide_nothing", "say"]
 
 #: Parts of the rows that one column may make.
 MOST_SLICES = 1_000
@@ -121,23 +123,56 @@ def decide(
         checks.append(check)
         if refusal is not None:
             refusals.append(refusal)
-    approvals = [gate for gate in gates if isinstance(gate, Approval)]
-    rule, sentence = _say(
-        refusals, comparison, champion, challenger, needs_approval=bool(approvals)
-    )
-    return Decision(
+    decision = Decision(
         promote=not refusals,
-        rule=rule,
-        sentence=sentence,
+        rule=refusals[0].rule if refusals else ("first" if comparison is None else "better"),
+        sentence="",
         champion=champion,
         challenger=challenger,
         metric=metric,
         score=score,
         comparison=comparison,
         checks=checks,
-        needs_approval=bool(approvals) and not refusals,
-        approvers=sorted({name for gate in approvals for name in gate.by}),
     )
+    if refusals:
+        return replace(decision, sentence=_say_no(refusals[0], comparison, champion, challenger))
+    asked = [gate for gate in gates if isinstance(gate, Approval)]
+    if asked:
+        return ask_people(decision, sorted({name for gate in asked for name in gate.by}))
+    return replace(decision, sentence=say(decision, DecisionStatus.PROMOTED))
+
+
+def ask_people(decision: Decision, approvers: list[str]) -> Decision:
+    """Let a decision wait for one of these people's yes; of nobody's: for anybody's."""
+    asks = replace(decision, needs_approval=True, approvers=approvers)
+    return replace(asks, sentence=say(asks, DecisionStatus.WAITING))
+
+
+def say(decision: Decision, status: DecisionStatus, *, who: str = "") -> str:
+    """Say what became of a decision to promote, as a person would.
+
+    Args:
+        decision: One that promotes; of any other the sentence is what it was.
+        status: What became of it.
+        who: The person who answered, if one did.
+    """
+    if not decision.promote or decision.rule not in {"first", "better"}:
+        return decision.sentence
+    new, old = f"v{decision.challenger}", f"v{decision.champion}"
+    place = "be the first" if decision.champion is None else f"take {old}'s place"
+    how = _how(decision.comparison)
+    over = new if decision.champion is None else f"{new} over {old}"
+    match status:
+        case DecisionStatus.WAITING:
+            return f"{new} may {place}, {how}: it waits for a person to say yes"
+        case DecisionStatus.OVERTAKEN:
+            return f"{new} did not {place}, {how}: another version came before it"
+        case DecisionStatus.DRY_RUN:
+            return f"would have promoted {over}: {how}"
+        case DecisionStatus.REFUSED:
+            return f"{_stays(decision.champion)}: {who or 'somebody'} said no to {new}, {how}"
+        case _:
+            return f"promoted {over}: {how}" + (f"; {who} said yes" if who else "")
 
 
 def decide_nothing(
@@ -318,7 +353,7 @@ def _slices(gate: Slices, evidence: Evidence, challenger: int) -> tuple[Check, _
             break
         if found[index][1].gain < -gate.at_most_worse:
             worse.add(index)
-    checks = [_marked(check) if index in worse else check for index, (_, check) in enumerate(found)]
+    checks = [replace(each, is_worse=n in worse) for n, (_, each) in enumerate(found)]
     checks.sort(key=lambda check: (not check.is_worse, check.gain))
     sentence = f"no worse on any of {len(judged)} slices by {gate.by}"
     if not worse:
@@ -332,44 +367,26 @@ def _slices(gate: Slices, evidence: Evidence, challenger: int) -> tuple[Check, _
     return refused, _Refusal("slices", sentence)
 
 
-def _marked(check: SliceCheck) -> SliceCheck:
-    import msgspec
-
-    return msgspec.structs.replace(check, is_worse=True)
-
-
 # --- the words ----------------------------------------------------------------------------------
 
 
-def _say(
-    refusals: list[_Refusal],
-    comparison: Comparison | None,
-    champion: int | None,
-    challenger: int,
-    *,
-    needs_approval: bool,
-) -> tuple[str, str]:
-    """Name the rule, and say it as a person would."""
-    new = f"v{challenger}"
-    if refusals:
-        first = refusals[0]
-        words = first.words
-        if comparison is not None and first.rule not in _OF_GAIN and comparison.gain > 0:
-            words = f"{new} is better by {_percent(comparison.gain)}, but {words}"
-        return first.rule, f"{_stays(champion)}: {words}"
-    if champion is None or comparison is None:
-        if needs_approval:
-            return "first", f"{new} may be the first: it waits for a person to say yes"
-        return "first", f"promoted {new}: there was no champion to compare with"
-    how = f"better by {_percent(comparison.gain)} ({_span(comparison)})"
+def _say_no(
+    first: _Refusal, comparison: Comparison | None, champion: int | None, challenger: int
+) -> str:
+    words = first.words
+    if comparison is not None and first.rule not in _OF_GAIN and comparison.gain > 0:
+        words = words.removeprefix(f"v{challenger} is ").removeprefix(f"v{challenger} ")
+        words = f"v{challenger} is better by {_percent(comparison.gain)}, but {words}"
+    return f"{_stays(champion)}: {words}"
+
+
+def _how(comparison: Comparison | None) -> str:
+    """Say how much better a version is that all gates let through."""
+    if comparison is None:
+        return "there was no champion to compare with"
     if comparison.gain <= 0:  # No gate asks for a gain.
-        how = f"worse by {_percent(comparison.gain)}, which its gates allow"
-    if needs_approval:
-        return (
-            "better",
-            f"{new} may take v{champion}'s place, {how}: it waits for a person to say yes",
-        )
-    return "better", f"promoted {new} over v{champion}: {how}"
+        return f"worse by {_percent(comparison.gain)}, which its gates allow"
+    return f"better by {_percent(comparison.gain)} ({_span(comparison)})"
 
 
 _OF_GAIN = frozenset({"no score", "too few", "not better", "unsure", "too little"})

@@ -17,6 +17,7 @@ from loopline.records import operations as ops
 from loopline.records.decisions import Decision, DecisionStatus, KeptDecision
 from loopline.records.identity import Thing
 from loopline.rules.champions import champion_before
+from loopline.rules.gates import ask_people, say
 from loopline.store import schema
 from loopline.store.callers import only_visible
 from loopline.store.policies import approvers_of, find_policy
@@ -61,11 +62,7 @@ def record_decision(store: Store, connection: Connection, call: ops.RecordDecisi
     policy = find_policy(connection, call.name, stage)
     must = approvers_of(policy)
     if must is not None and decision.promote:
-        decision = msgspec.structs.replace(
-            decision,
-            needs_approval=True,
-            approvers=must or decision.approvers,
-        )
+        decision = ask_people(decision, must or decision.approvers)
     if call.dry_run:
         status = DecisionStatus.DRY_RUN
     elif not decision.promote:
@@ -73,7 +70,9 @@ def record_decision(store: Store, connection: Connection, call: ops.RecordDecisi
     elif decision.needs_approval:
         status = DecisionStatus.WAITING
     else:
-        status = _move(store, connection, call.name, stage, decision, decision.sentence, call.actor)
+        why = say(decision, DecisionStatus.PROMOTED)
+        status = _move(store, connection, call.name, stage, decision, why, call.actor)
+    decision = msgspec.structs.replace(decision, sentence=say(decision, status))
     return _insert(
         store, connection, call.name, stage, decision, status,
         actor=call.actor, policy=policy.number if policy else 0,
@@ -150,12 +149,24 @@ def answer_decision(store: Store, connection: Connection, call: ops.AnswerDecisi
         raise ForbiddenError(msg)
     status = DecisionStatus.REFUSED
     if call.approve:
-        why = f"{kept.decision.sentence}; {call.actor or 'somebody'} said yes: {reason}"
-        status = _move(store, connection, kept.name, kept.stage, kept.decision, why, call.actor)
+        promoted = say(kept.decision, DecisionStatus.PROMOTED, who=call.actor or "somebody")
+        status = _move(
+            store, connection, kept.name, kept.stage, kept.decision, f"{promoted}: {reason}",
+            call.actor,
+        )  # fmt: skip
+    decided = msgspec.structs.replace(
+        kept.decision, sentence=say(kept.decision, status, who=call.actor)
+    )
     connection.execute(
         update(_decision)
         .where(_decision.c.decision_id == call.decision_id)
-        .values(status=status, answered_ms=store.clock(), answered_by=call.actor, answer=reason)
+        .values(
+            status=status,
+            answered_ms=store.clock(),
+            answered_by=call.actor,
+            answer=reason,
+            document=msgspec.json.encode(decided).decode(),
+        )
     )
     return decision_record(connection, call.decision_id)
 

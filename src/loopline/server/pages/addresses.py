@@ -7,6 +7,8 @@ from loopline.server.pages.html import Child, Markup, link_to, url
 __all__ = [
     "artifact_url",
     "chart_url",
+    "decision_picture_url",
+    "decision_url",
     "experiment_url",
     "flow_link",
     "flow_run_link",
@@ -96,3 +98,13 @@ def flow_run_link(flow_run_id: str, *text: Child) -> Markup:
 def picture_url(flow_run_id: str) -> str:
     """The picture of a flow run's graph."""
     return url("flow-runs", flow_run_id, "picture.svg")
+
+
+def decision_url(decision_id: str) -> str:
+    """A decision over versions of a model."""
+    return url("decisions", decision_id)
+
+
+def decision_picture_url(decision_id: str) -> str:
+    """The picture of a decision's gains."""
+    return url("decisions", decision_id, "gains.svg")

@@ -8,6 +8,7 @@ from loopline.records.operations import GetModel, ListModels, ListVersionEvents,
 from loopline.records.registry import Stage
 from loopline.rules.words import number_words, size_words, time_words
 from loopline.server.pages import addresses, parts
+from loopline.server.pages.decisions import decisions_of
 from loopline.server.pages.html import Child, Markup, join, link_to, tag
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
@@ -66,7 +67,13 @@ def models_page(request: PageRequest) -> Page:
         if rows
         else parts.empty("No registered models yet. Register one as you log it:", FIRST_MODEL)
     )
-    logged = tag("p", link_to("/logged-models", "Logged models"), ", which need not be registered.")
+    logged = tag(
+        "p",
+        link_to("/decisions", "Decisions"),
+        " over versions. ",
+        link_to("/logged-models", "Logged models"),
+        ", which need not be registered.",
+    )
     return Page("Models", join(tag("h1", "Models"), tag("section", body), logged), 0, "Models")
 
 
@@ -81,6 +88,7 @@ def model_page(request: PageRequest) -> Page:
         tag("h1", name),
         tag("p", model.description) if model.description else None,
         _versions(model, versions, request),
+        decisions_of(name, request),
         _events(events, request),
         _loading(model),
     )

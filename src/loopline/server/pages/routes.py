@@ -17,6 +17,8 @@ from loopline.server.callers import caller_now
 from loopline.server.errors import RETRY_AFTER_S, sentence_of
 from loopline.server.gate import CONTENT_POLICY
 from loopline.server.guarded import GuardedRoute
+from loopline.server.pages.decision_routes import decision_routes
+from loopline.server.pages.decisions import decision_page, decision_picture, decisions_page
 from loopline.server.pages.errors import page_of_error
 from loopline.server.pages.flow_run import flow_run_page, picture
 from loopline.server.pages.flow_runs import flow_runs_page
@@ -51,6 +53,8 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "/runs/*": run_page,
     "/models": models_page,
     "/models/*": model_page,
+    "/decisions": decisions_page,
+    "/decisions/*": decision_page,
     "/logged-models": logged_models_page,
     "/logged-models/*": logged_model_page,
     "/flows": flows_page,
@@ -63,6 +67,7 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
 PICTURES: dict[str, Callable[[PageRequest], str]] = {
     "/runs/*/chart.svg": chart,
     "/flow-runs/*/picture.svg": picture,
+    "/decisions/*/gains.svg": decision_picture,
 }
 #: Bytes of files, and what lists those that lie in a folder beside each.
 FILES: dict[str, Callable[[str, str], Operation[list[Artifact]]]] = {
@@ -134,7 +139,7 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
         GuardedRoute(_files_route(pattern), files_at(pattern, ask), permission="view", is_page=True)
         for pattern, ask in FILES.items()
     ]
-    return [*pictures, *files, *pages]
+    return [*pictures, *files, *decision_routes(backend, threads), *pages]
 
 
 def error_page(request: Request, error: Exception) -> Response:
