@@ -6,6 +6,7 @@ Every setting is an environment variable; ``ENVIRONMENT`` lists them all with th
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ __all__ = [
     "Address",
     "authorization",
     "blobs_address",
+    "expanded",
     "find_home",
     "is_named",
     "number",
@@ -207,3 +209,28 @@ def number(name: str, default: float) -> float:
     except ValueError:
         msg = f"{name} must be a number, not {text!r}. Unset it to get the default, {default:g}."
         raise InvalidInputError(msg) from None
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
+
+
+def expanded(text: str) -> str:
+    """Put environment variables in the place of each ``${NAME}``, where the task runs.
+
+    Passwords thus stay out of the flow's code, its graph and its log.
+
+    Raises:
+        InvalidInputError: A variable is not set.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            msg = (
+                f"The environment variable {name} is not set where the task runs. Set it for the "
+                "worker, or for the process that calls flow.run()."
+            )
+            raise InvalidInputError(msg)
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, text)

@@ -58,6 +58,7 @@ __all__ = [
     "get_recorder",
     "get_tracking_uri",
     "home_of",
+    "recording_to",
     "set_tracking_uri",
 ]
 
@@ -352,6 +353,26 @@ def set_tracking_uri(uri: str | Path | None) -> None:
     _current.clear()
     if uri is not None and str(uri):
         _current.append(tracking_address(str(uri)))
+
+
+@contextmanager
+def recording_to(uri: str | Path) -> Iterator[None]:
+    """Record elsewhere for a while, in this whole process; what was there before comes back.
+
+    On return the journal of that place is let go of, so that it can be deleted.
+    """
+    before, address = list(_current), tracking_address(str(uri))
+    _current[:] = [address]
+    try:
+        yield
+    finally:
+        for wait in _before_closing:
+            wait()
+        with _registry_lock:
+            recorder = _recorders.pop(address, None)
+        if recorder is not None:
+            recorder.close()
+        _current[:] = before
 
 
 def _current_address() -> Address:

@@ -34,6 +34,10 @@ TABLE = {
         "loopline.cli.decisions:decisions",
         "See what was decided over versions, and say yes or no.",
     ),
+    "lifecycle": (
+        "loopline.cli.lifecycle:lifecycle",
+        "Go around the loop of a model, once or over the past.",
+    ),
     "projects": (
         "loopline.cli.projects:projects",
         "Look at projects, make, describe and delete them.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopline.lifecycle.loop import Loop, Turn, build_flow
 from loopline.lifecycle.notify import notify
 from loopline.lifecycle.policies import delete_policy, get_policy, list_policies, set_policy
 from loopline.lifecycle.promotion import (
@@ -35,11 +36,14 @@ __all__ = [
     "Gain",
     "KeptDecision",
     "Latency",
+    "Loop",
     "Policy",
     "Rollback",
     "Size",
     "Slices",
+    "Turn",
     "approve",
+    "build_flow",
     "compare",
     "decide_nothing",
     "delete_policy",

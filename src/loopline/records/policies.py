@@ -122,7 +122,11 @@ class Policy(Record, frozen=True, kw_only=True):
         target: Column with what came true.
         features: Columns that the model takes; empty: those that its signature names.
         feed: Name of the feed that new rows come from; empty: whoever calls brings them.
-        window: How the new rows are cut, such as ``"month"``; empty: all that there are, together.
+        window: What is evaluated on: the last ``"month"``, ``"7 days"``, … of the rows.
+        train_window: What a challenger learns from, such as ``"2 months"`` before that; empty:
+            all rows that lie before.
+        retrain_when_worse_by: A challenger is trained when the champion's error lies above that
+            of its promotion by this part, 0.1 for 10 %; None: each time.
         gates: All of them must let a version through.
         rollback: When it is taken back by itself; None: never.
         notify: Whom to tell of decisions: Apprise addresses.
@@ -134,7 +138,9 @@ class Policy(Record, frozen=True, kw_only=True):
     target: str = ""
     features: list[str] = []
     feed: str = ""
-    window: str = ""
+    window: str = "month"
+    train_window: str = ""
+    retrain_when_worse_by: float | None = None
     gates: list[Gate] = msgspec.field(default_factory=lambda: [Gain()])
     rollback: Rollback | None = None
     notify: list[str] = []

@@ -48,6 +48,7 @@ def rollback_words(rule: Rollback) -> str:
 def policy_words(policy: Policy) -> list[tuple[str, str]]:
     """Say what a policy is, as pairs of a name and words."""
     gates = [gate_words(gate, policy.metric) for gate in policy.gates]
+    worse = policy.retrain_when_worse_by
     pairs = [
         ("Model", policy.model),
         ("Stage", policy.stage),
@@ -55,7 +56,9 @@ def policy_words(policy: Policy) -> list[tuple[str, str]]:
         ("Target", policy.target),
         ("Features", ", ".join(policy.features)),
         ("Feed", policy.feed),
-        ("Window", policy.window),
+        ("Evaluated on", f"the last {policy.window}"),
+        ("Trained on", policy.train_window and f"the {policy.train_window} before"),
+        ("Retrained when", "" if worse is None else f"it is worse by {worse * 100:.3g} %"),
         ("Gates", "\n".join(gates) or "none: every challenger takes the place"),
         ("Rolled back when", rollback_words(policy.rollback) if policy.rollback else ""),
         ("Tells", ", ".join(policy.notify)),

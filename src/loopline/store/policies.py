@@ -12,6 +12,7 @@ from loopline.records import operations as ops
 from loopline.records.identity import Thing
 from loopline.records.policies import Approval, KeptPolicy, Policy
 from loopline.rules.gates import check_gates
+from loopline.rules.windows import parse_window
 from loopline.store import schema
 from loopline.store.callers import only_visible
 from loopline.store.registry_models import create_model
@@ -53,6 +54,9 @@ def set_policy(store: Store, connection: Connection, call: ops.SetPolicy) -> Kep
 
 def _check(policy: Policy) -> None:
     check_gates(policy.gates, policy.metric)
+    for window in (policy.window, policy.train_window):
+        if window:
+            parse_window(window)
     rule = policy.rollback
     if rule is not None and (rule.at_most_worse < 0 or rule.for_s < 0 or rule.min_rows < 1):
         msg = (

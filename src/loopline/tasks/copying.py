@@ -12,7 +12,8 @@ from loopline.blobs.objects import is_bucket_url, open_objects
 from loopline.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from loopline.flows.task import Task
 from loopline.records.base import Record
-from loopline.tasks.given import expanded, needed
+from loopline.settings import expanded
+from loopline.tasks.given import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

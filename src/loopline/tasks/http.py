@@ -15,7 +15,8 @@ from loopline.errors import InvalidInputError
 from loopline.flows.signals import FAIL
 from loopline.flows.task import Task
 from loopline.records.base import Record
-from loopline.tasks.given import expanded, needed, pause
+from loopline.settings import expanded
+from loopline.tasks.given import needed, pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

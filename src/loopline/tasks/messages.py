@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError, MissingExtraError
 from loopline.flows.signals import FAIL
 from loopline.flows.task import Task
-from loopline.tasks.given import expanded, needed
+from loopline.settings import expanded
+from loopline.tasks.given import needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,8 @@ from loopline.backend.recorder import get_recorder
 from loopline.errors import MissingExtraError, NotFoundError
 from loopline.flows.signals import FAIL
 from loopline.records.base import Record
-from loopline.tasks.given import expanded, needed
+from loopline.settings import expanded
+from loopline.tasks.given import needed
 from loopline.tasks.shell import ProcessTask
 from loopline.tracking.fluent import start_run
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from loopline.data.queries import reader_of_query
 from loopline.errors import InvalidInputError, MissingExtraError
 from loopline.flows.task import Task
-from loopline.tasks.given import expanded, needed
+from loopline.settings import expanded
+from loopline.tasks.given import needed
 from loopline.tasks.results import OF_ROWS, ParquetTable, check_fetch, of_arrow, of_rows
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from loopline.flows.context import context
 from loopline.flows.signals import FAIL, RETRY
 from loopline.flows.task import Task
 from loopline.rules.patience import Patience
+from loopline.settings import expanded
 from loopline.tasks.copying import found_at
-from loopline.tasks.given import expanded, needed, pause
+from loopline.tasks.given import needed, pause
 from loopline.tasks.http import HttpAnswer, ask
 from loopline.tasks.sql import SQLQuery
 

@@ -1,0 +1,63 @@
+"""`loopline lifecycle`: a file with a loop, gone around once and over the past."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Shell
+from tests.lifecycle.city import NAME
+
+LOOP = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.lifecycle import city
+
+loop = city.loop()
+"""
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    (tmp_path / "city_loop.py").write_text(LOOP)
+    (tmp_path / "two.py").write_text(LOOP + "other = city.loop()\n")
+    (tmp_path / "none.py").write_text("loop = 3\n")
+    return Shell(tmp_path / "home", [], capsys)
+
+
+def test_a_loop_is_gone_around_once(shell: Shell, tmp_path: Path) -> None:
+    file = str(tmp_path / "city_loop.py")
+    first = shell("lifecycle", "turn", file, "--until", "2022-03")
+    assert first.code == 0
+    assert "promoted v1" in first.out
+    assert "v1 is in Production" in first.err
+    again = shell("lifecycle", "turn", file, "--until", "2022-04", "--json")
+    assert again.json["decision"]["status"] == "kept"
+    assert "cityfare" in shell("models", "list").out
+
+
+def test_the_past_is_told_as_a_table_and_a_picture(shell: Shell, tmp_path: Path) -> None:
+    file, picture = str(tmp_path / "city_loop.py"), tmp_path / "past.svg"
+    asked = ("lifecycle", "backtest", file, "--since", "2022-05", "--until", "2022-11")
+    ran = shell(*asked, "--picture", str(picture))
+    assert ran.code == 0
+    assert "2022-08-01" in ran.out
+    assert "of the error (6 trainings" in ran.out
+    assert picture.read_text().startswith("<svg")
+    assert shell(*asked, "--json").json["promoted"] == 3
+    assert NAME not in shell("models", "list").out
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("missing.py", "No file"),
+        ("none.py", "0 loops"),
+        ("two.py", "2 loops, but loop, other"),
+        ("two.py:third", "no loop 'third', but loop, other"),
+    ],
+)
+def test_a_file_without_one_loop_is_said(shell: Shell, tmp_path: Path, name: str, why: str) -> None:
+    ran = shell("lifecycle", "turn", str(tmp_path / name))
+    assert ran.code == 1
+    assert why in ran.err
