@@ -38,6 +38,10 @@ TABLE = {
         "loopline.cli.lifecycle:lifecycle",
         "Go around the loop of a model, once or over the past.",
     ),
+    "drift": (
+        "loopline.cli.drift:drift",
+        "Compare rows of now with those that a model learnt from.",
+    ),
     "projects": (
         "loopline.cli.projects:projects",
         "Look at projects, make, describe and delete them.",

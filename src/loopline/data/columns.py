@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Mask: TypeAlias = NDArray[np.bool_]
 
-__all__ = ["Summary", "summary_for", "type_name"]
+__all__ = ["Summary", "decoded", "summary_for", "type_name"]
 
 QUANTILES = {"5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95}
 MOST_TOP = 5
@@ -120,7 +120,7 @@ class Summary:
         return cut(str(value).removesuffix(".0") if isinstance(value, float) else str(value))
 
 
-def _decoded(column: pa.Array) -> pa.Array:
+def decoded(column: pa.Array) -> pa.Array:
     """Get the values themselves of a dictionary or an extension."""
     import pyarrow as pa
 
@@ -145,7 +145,7 @@ class _Numbers(Summary):
         """Take the next rows into account; NaN is a gap."""
         import numpy as np
 
-        plain = self._plain(_decoded(column))
+        plain = self._plain(decoded(column))
         self._keep(plain, keep)
         held: NDArray[Any] = plain.drop_null().to_numpy(zero_copy_only=False)
         is_float = held.dtype.kind == "f"
@@ -286,7 +286,7 @@ class _Booleans(Summary):
     def add(self, column: pa.Array, keep: Mask | None) -> None:
         """Count; no sample is needed."""
         super().add(column, keep)
-        yes = _decoded(column).true_count
+        yes = decoded(column).true_count
         self._yes += yes
         self._no += len(column) - column.null_count - yes
 
@@ -319,7 +319,7 @@ class _Texts(Summary):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        plain = _decoded(column).cast(pa.large_string())
+        plain = decoded(column).cast(pa.large_string())
         self._nulls += plain.null_count
         if len(plain) == plain.null_count:
             return self._keep(plain, keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopline.lifecycle.drift import drift, log_drift
 from loopline.lifecycle.loop import Loop, Turn, build_flow
 from loopline.lifecycle.notify import notify
 from loopline.lifecycle.policies import delete_policy, get_policy, list_policies, set_policy
@@ -15,6 +16,7 @@ from loopline.lifecycle.promotion import (
 )
 from loopline.lifecycle.scoring import Evaluation, compare, evaluate
 from loopline.records.decisions import Comparison, Decision, KeptDecision
+from loopline.records.drift import DriftReport
 from loopline.records.policies import (
     Approval,
     Bound,
@@ -25,6 +27,7 @@ from loopline.records.policies import (
     Size,
     Slices,
 )
+from loopline.rules.drift import Thresholds
 from loopline.rules.gates import decide_nothing
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "Bound",
     "Comparison",
     "Decision",
+    "DriftReport",
     "Evaluation",
     "Gain",
     "KeptDecision",
@@ -41,17 +45,20 @@ __all__ = [
     "Rollback",
     "Size",
     "Slices",
+    "Thresholds",
     "Turn",
     "approve",
     "build_flow",
     "compare",
     "decide_nothing",
     "delete_policy",
+    "drift",
     "evaluate",
     "get_decision",
     "get_policy",
     "list_decisions",
     "list_policies",
+    "log_drift",
     "notify",
     "promote",
     "refuse",
