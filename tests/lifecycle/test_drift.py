@@ -63,9 +63,16 @@ def test_files_tables_and_profiles_say_about_the_same(tmp_path: Path) -> None:
     profile = drift(autumn, kept)  # As a store answers it: its rows are gone.
     rough, fine = ({c.column: c for c in each.columns} for each in (profile, of_rows))
     assert rough["fare"].is_coarse
-    for name in ("fare", "miles", "at"):
+    for name in ("fare", "miles"):
         assert rough[name].is_drifted == fine[name].is_drifted
         assert rough[name].distance == pytest.approx(fine[name].distance, abs=0.08)
+
+
+def test_times_are_compared_only_when_they_are_named() -> None:
+    winter, _, autumn = parts()
+    assert "at" not in [column.column for column in drift(autumn, winter).columns]
+    (at,) = drift(autumn, winter, columns=["at"]).columns
+    assert at.words.startswith("its median moved by 2")
 
 
 def test_what_a_version_learnt_from_is_found_by_its_run() -> None:

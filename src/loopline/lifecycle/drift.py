@@ -13,7 +13,7 @@ from loopline.lifecycle.unseen import trained_on
 from loopline.records.drift import DriftReport
 from loopline.records.tracking import Dataset
 from loopline.registry import get_version
-from loopline.rules.drift import compare_columns
+from loopline.rules.drift import Numbers, compare_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def drift(
             feed. Predictions and errors are columns like others.
         against: The same; a data version, of which the profile is enough; or a model version such
             as ``"models:/taxifare_model/Production"``: what its run read for training.
-        columns: Which ones; left out, all that both have.
+        columns: Which ones; left out, all that both have but times, which always move on.
         thresholds: When a difference counts; see ``Thresholds``.
 
     Returns:
@@ -60,6 +60,8 @@ def drift(
             raise InvalidInputError(msg)
         new = {each: new[each] for each in columns}
         old = {each: old[each] for each in columns}
+    else:
+        new, old = ({n: c for n, c in each.items() if not _is_time(c)} for each in (new, old))
     if not set(new) & set(old):
         msg = (
             "The two have no column in common to compare. Now there are "
@@ -75,6 +77,10 @@ def drift(
         name=name,
         against=other,
     )
+
+
+def _is_time(column: Column) -> bool:
+    return isinstance(column, Numbers) and column.is_time
 
 
 def log_drift(report: DriftReport, *, step: int = 0) -> None:

@@ -134,12 +134,15 @@ def _adjusted(chances: Sequence[float]) -> list[float]:
 def _judged(column: ColumnDrift, p: float, limits: Thresholds) -> ColumnDrift:
     gap = column.missing_now - column.missing_before
     matters = []
-    if column.psi >= limits.psi or column.distance >= limits.distance:
+    is_new = column.new_share >= limits.new_share and not column.is_coarse
+    if (column.psi >= limits.psi or column.distance >= limits.distance) and not (
+        is_new and column.words.startswith("other values")  # Said below.
+    ):
         matters.append(column.words or "its values are others")
     if abs(gap) >= limits.missing:
         shares = f"{column.missing_now:.1%} of the rows, before in {column.missing_before:.1%}"
         matters.append(f"missing in {shares}")
-    if column.new_share >= limits.new_share and not column.is_coarse:
+    if is_new:
         matters.append(
             f"{column.new_share:.1%} have values never seen before, such as {column.new_values[0]}"
         )

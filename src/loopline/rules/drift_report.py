@@ -26,7 +26,9 @@ STYLE = (
     ".ll-drift th,.ll-drift td{text-align:left;padding:.3rem .6rem .3rem 0;vertical-align:top;"
     "border-bottom:1px solid var(--line)}.ll-drift .n{text-align:right;white-space:nowrap;"
     "font-variant-numeric:tabular-nums}.ll-drift th{color:var(--faint);font-weight:600}"
-    ".ll-drift .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));"
+    ".ll-drift td:nth-child(2){min-width:13rem}.ll-drift td:first-child{overflow-wrap:anywhere;"
+    "min-width:5rem}.ll-drift .grid{display:grid;"
+    "grid-template-columns:repeat(auto-fill,minmax(270px,1fr));"
     "gap:1rem;margin-top:1.2rem}.ll-drift figure{margin:0;min-width:0}"
     ".ll-drift figcaption{font-weight:600;overflow-wrap:anywhere}.ll-drift svg{width:100%;"
     "height:auto;display:block}.ll-drift .o{fill:var(--old)}.ll-drift .w{fill:var(--new)}"
@@ -52,15 +54,18 @@ def report_body(report: DriftReport) -> str:
     """Draw a report as one element, for a notebook or a page."""
     shown = sorted(report.columns, key=lambda each: (not each.is_drifted, -each.psi))
     pictures = "".join(_picture(column) for column in shown[:MOST_PICTURES] if column.bins)
-    against = f" against {escape(report.against)}" if report.against else ""
-    name = escape(report.name or "these rows")
+    said = f"{report.rows_now:,} rows now, {report.rows_before:,} before."
+    if report.name or report.against:
+        said = (
+            f"Now {escape(report.name or 'rows')} ({report.rows_now:,} rows), before "
+            f"{escape(report.against or 'rows')} ({report.rows_before:,} rows)."
+        )
     coarse = ""
     if any(column.is_coarse for column in report.columns):
         coarse = " What is known of before is a profile, so the shares are rough."
     return (
         f'<div class="ll-drift"><style>{STYLE}</style><h1>{escape(report.sentence)}</h1>'
-        f'<p class="soft">{report.rows_now:,} rows of {name}{against} '
-        f"({report.rows_before:,} rows).{coarse}</p>"
+        f'<p class="soft">{said}{coarse}</p>'
         '<div class="scroll"><table><thead><tr><th>Column</th><th>What differs</th>'
         '<th class="n">PSI</th><th class="n">Distance</th><th class="n">Shift</th>'
         '<th class="n">Missing</th><th class="n">p</th></tr></thead><tbody>'
@@ -81,8 +86,12 @@ def _row(column: ColumnDrift) -> str:
         f'<td>{words}</td><td class="n">{column.psi:.3f}</td>'
         f'<td class="n">{column.distance:.3f}</td><td class="n">{shift}</td>'
         f'<td class="n">{column.missing_before:.1%} → {column.missing_now:.1%}</td>'
-        f'<td class="n">{column.p_adjusted:.2g}</td></tr>'
+        f'<td class="n">{_chance(column.p_adjusted)}</td></tr>'
     )
+
+
+def _chance(p: float) -> str:
+    return "&lt; 1e-12" if p < 1e-12 else f"{p:.2g}"  # noqa: PLR2004 - as good as never
 
 
 def _picture(column: ColumnDrift) -> str:
