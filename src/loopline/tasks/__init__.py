@@ -17,7 +17,16 @@ from loopline.tasks.flow_runs import (
 )
 from loopline.tasks.http import HttpAnswer, HttpRequest
 from loopline.tasks.messages import SendMessage
-from loopline.tasks.model import compare, evaluate, notify, promote
+from loopline.tasks.model import (
+    compare,
+    drift,
+    evaluate,
+    evaluate_production,
+    notify,
+    promote,
+    promote_if_better,
+    train_challenger,
+)
 from loopline.tasks.notebooks import ExecutedNotebook, ExecuteNotebook
 from loopline.tasks.results import ParquetTable
 from loopline.tasks.script import ScriptTask
@@ -53,9 +62,13 @@ __all__ = [
     "WaitingTask",
     "compare",
     "create_flow_run",
+    "drift",
     "evaluate",
+    "evaluate_production",
     "get_task_run_result",
     "notify",
     "promote",
+    "promote_if_better",
+    "train_challenger",
     "wait_for_flow_run",
 ]
