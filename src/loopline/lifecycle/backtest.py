@@ -164,7 +164,8 @@ def backtest(
 def _turn(loop: Loop, span: Span, first: int | None) -> tuple[BacktestLine, int | None]:
     """Go around once; tell also which version was the first champion."""
     began = time.monotonic()
-    with contextlib.redirect_stdout(io.StringIO()):
+    # What each training says would drown what the backtest does.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         turn = loop.turn(span.until, quietly=True)
     kept = turn.decision
     if first is None and kept is not None and kept.is_promoted:
