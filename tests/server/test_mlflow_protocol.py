@@ -264,6 +264,20 @@ def test_what_is_for_generative_ai_is_not_supported_and_the_rest_is_not_there(ur
         assert (answer.status, json.loads(answer.body)["error_code"]) == (status, code)
 
 
+def test_a_prompt_is_not_supported_and_leaves_no_model(url: str) -> None:
+    tags = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
+    made = post(url, "registered-models/create", name="greeting", tags=tags)
+    assert (made[0], made[1]["error_code"]) == (501, "NOT_IMPLEMENTED")
+    assert "Prompts are not supported" in made[1]["message"]
+    assert get(url, "registered-models/get?name=greeting")[0] == 404
+    # As a client does that finds a model of the name.
+    post(url, "registered-models/create", name="greeting")
+    made = post(url, "model-versions/create", name="greeting", source="dummy-source", tags=tags)
+    assert (made[0], made[1]["error_code"]) == (501, "NOT_IMPLEMENTED")
+    tags = [{"key": "mlflow.prompt.is_prompt", "value": "false"}]
+    assert post(url, "registered-models/create", name="no prompt", tags=tags)[0] == 200
+
+
 def test_a_batch_with_one_refused_param_stores_nothing(url: str, run_id: str) -> None:
     post(url, "runs/log-parameter", run_id=run_id, key="model", value="gbm")
     status, _ = post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from loopline.errors import InvalidInputError, NotFoundError
+from loopline.errors import InvalidInputError, LooplineError, NotFoundError
 from loopline.records import operations as ops
 from loopline.server.mlflow.answers import model_answer, version_answer
 from loopline.server.mlflow.experiments import POST
@@ -16,14 +16,23 @@ if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
     from loopline.records.registry import ModelVersion, RegisteredModel
 
-__all__ = ["DELETE", "MODELS", "PATCH", "without_prompts"]
+__all__ = ["DELETE", "MODELS", "PATCH", "refuse_prompts", "without_prompts"]
 
 PATCH, DELETE = ("PATCH",), ("DELETE",)
 #: What clients ask for as an alias, and is the highest version of a model.
 LATEST = "latest"
+#: The tag by which clients tell prompts, which they keep as registered models, from models.
+_PROMPT = "mlflow.prompt.is_prompt"
 #: What newer clients add to every search, to leave out prompts, of which this server has none. To
 #: MLflow it holds of models without the tag, too, unlike any other condition on a tag.
 _NO_PROMPTS = re.compile(r"(?:\s+AND\s+)?tags?\.`mlflow\.prompt\.is_prompt` != 'true'")
+
+
+class PromptError(LooplineError):
+    """What is to be registered is a prompt."""
+
+    status = 501
+    code = "NOT_IMPLEMENTED"
 
 
 class Named(Call, frozen=True, kw_only=True):
@@ -85,12 +94,27 @@ def without_prompts(filter_: str) -> str:
     return _NO_PROMPTS.sub("", filter_)
 
 
+def refuse_prompts(tags: list[KeyValue]) -> None:
+    """Refuse what is registered as a prompt, before there is a model of its name.
+
+    Raises:
+        PromptError: The tags say that it is one.
+    """
+    if any(tag.key == _PROMPT and tag.value.lower() == "true" for tag in tags):
+        msg = (
+            "Prompts are not supported by this server: it registers models. Keep a prompt as a "
+            "file of a run, with mlflow.log_text."
+        )
+        raise PromptError(msg)
+
+
 def _answer(backend: Backend, model: RegisteredModel) -> dict[str, Any]:
     latest = backend.call(ops.GetLatestVersions(names=[model.name], as_mlflow=True))
     return {"registered_model": model_answer(model, latest)}
 
 
 def _create(backend: Backend, call: CreateModel) -> dict[str, Any]:
+    refuse_prompts(call.tags)
     made = backend.call(
         ops.CreateModel(
             name=required("name", call.name),

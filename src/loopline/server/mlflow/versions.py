@@ -19,7 +19,7 @@ from loopline.rules.names import check_artifact_path
 from loopline.server.mlflow.answers import SCHEME, artifact_root, model_root, version_answer
 from loopline.server.mlflow.artifacts import VERSIONS_AT, Place, parse_place
 from loopline.server.mlflow.experiments import POST
-from loopline.server.mlflow.models import DELETE, PATCH, without_prompts
+from loopline.server.mlflow.models import DELETE, PATCH, refuse_prompts, without_prompts
 from loopline.server.mlflow.requests import Call, KeyValue, required, version_number
 from loopline.server.mlflow.rules import Rule, asks
 
@@ -139,6 +139,7 @@ def _source_of(call: CreateVersion) -> _Source:
 
 def _create(backend: Backend, call: CreateVersion) -> dict[str, Any]:
     name = required("name", call.name)
+    refuse_prompts(call.tags)
     source = _source_of(call)
     tags = {tag.key: tag.value for tag in call.tags}
     if source.copied is not None:
