@@ -1,4 +1,7 @@
-"""Removing deleted runs and logged models for good: what here no restore can undo."""
+"""Removing what was deleted for good: no restore undoes it.
+
+Runs and logged models are here; the experiments that held them are in ``purge_experiments``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, func, select
 
+from loopline.care.purge_experiments import PurgeableExperiments, find_purgeable_experiments
 from loopline.records.base import Lifecycle, Record
 from loopline.store import schema
 
@@ -31,15 +35,16 @@ _OF_MODELS = [table for table in schema.metadata.sorted_tables if "model_pk" in 
 
 
 class Purgeable(Record, frozen=True, kw_only=True):
-    """Deleted runs and logged models, and what becomes of them.
+    """Deleted runs, logged models and experiments, and what becomes of them.
 
     Attributes:
         runs: Ids of those deleted for long enough.
         recent: How many were deleted too recently, or nobody knows when.
         of_models: How many stay because a registered model version was made from them.
-        logged_models: Ids of those deleted for long enough. A version that was made from one has
-            its files, so it is none the worse.
+        logged_models: Ids of those deleted for long enough, or with their experiment. A version
+            that was made from one has its files, so it is none the worse.
         recent_models: How many were deleted too recently.
+        experiments: Those that go when their runs are gone.
     """
 
     runs: list[str]
@@ -47,10 +52,11 @@ class Purgeable(Record, frozen=True, kw_only=True):
     of_models: int = 0
     logged_models: list[str]
     recent_models: int = 0
+    experiments: PurgeableExperiments
 
 
 def find_purgeable(connection: Connection, now_ms: int, deleted_for_days: float) -> Purgeable:
-    """Find the runs and logged models that have been deleted for so many days."""
+    """Find the runs, logged models and experiments that have been deleted for so many days."""
     event, run = schema.run_event, schema.run
     deleted_ms = (
         select(func.max(event.c.at_ms))
@@ -69,13 +75,17 @@ def find_purgeable(connection: Connection, now_ms: int, deleted_for_days: float)
     models = connection.execute(
         select(model.c.model_id, model.c.updated_ms).where(model.c.lifecycle == Lifecycle.DELETED)
     ).all()
-    old_models = [model_id for model_id, at_ms in models if at_ms <= latest]
+    experiments = find_purgeable_experiments(connection, latest, runs)
+    old_models = {model_id for model_id, at_ms in models if at_ms <= latest}
+    recent_models = len(models) - len(old_models)
+    old_models.update(experiments.logged_models)
     return Purgeable(
         runs=runs,
         recent=len(rows) - len(old),
         of_models=len(old) - len(runs),
-        logged_models=old_models,
-        recent_models=len(models) - len(old_models),
+        logged_models=sorted(old_models),
+        recent_models=recent_models,
+        experiments=experiments,
     )
 
 
@@ -119,6 +129,8 @@ def _still_deleted(connection: Connection, run_ids: list[str]) -> dict[str, int]
 def purge_logged_models(store: Store, model_ids: Collection[str]) -> tuple[int, set[str]]:
     """Remove logged models with all that was measured on them, unless they are back meanwhile.
 
+    One that was not deleted goes if its experiment is.
+
     Returns:
         How many were removed, and the blobs that they named.
     """
@@ -126,12 +138,15 @@ def purge_logged_models(store: Store, model_ids: Collection[str]) -> tuple[int, 
     removed = 0
     named: set[str] = set()
     model, file = schema.logged_model, schema.logged_model_file
+    of_deleted = select(schema.experiment.c.id).where(
+        schema.experiment.c.lifecycle == Lifecycle.DELETED
+    )
+    is_deleted = (model.c.lifecycle == Lifecycle.DELETED) | model.c.experiment_id.in_(of_deleted)
     for at in range(0, len(ordered), _AT_ONCE):
         with store.write() as connection:
             rows = connection.execute(
                 select(model.c.model_id, model.c.pk).where(
-                    model.c.model_id.in_(ordered[at : at + _AT_ONCE]),
-                    model.c.lifecycle == Lifecycle.DELETED,
+                    model.c.model_id.in_(ordered[at : at + _AT_ONCE]), is_deleted
                 )
             )
             pks = {row.model_id: row.pk for row in rows}

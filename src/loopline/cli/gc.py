@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loopline.backend.local import LocalBackend
     from loopline.care.collect import Collected, Garbage
     from loopline.care.purge import Purgeable
+    from loopline.care.purge_experiments import PurgeableExperiments
     from loopline.models.room import Room
 
 __all__ = ["gc"]
@@ -39,7 +40,8 @@ HOUR_S = 3600
     "--deleted-for",
     metavar="DAYS",
     type=click.FloatRange(0),
-    help="Also remove for good the runs and logged models deleted at least so many days ago.",
+    help="Also remove for good the runs, logged models and experiments deleted at least so many "
+    "days ago.",
 )
 @click.option(
     "--also", metavar="URI", multiple=True, help="Another store that keeps files in this folder."
@@ -84,15 +86,15 @@ def gc(
         if not as_json:
             _tell_found(garbage, doomed)
             _tell_cache(cache)
-        collected, removed, models = None, 0, 0
+        collected, removed, models, experiments = None, 0, 0, 0
         has_any = bool(
             garbage.size_bytes
             or garbage.blobs
-            or (doomed and (doomed.runs or doomed.logged_models))
+            or (doomed and (doomed.runs or doomed.logged_models or doomed.experiments.ids))
         )
         if has_any and not dry_run and (yes or (not as_json and _asked())):
             if doomed is not None:
-                removed, models = _remove(backend, doomed)
+                removed, models, experiments = _remove(backend, doomed)
             with shown_progress() as progress:
                 collected = collect_garbage(backend, garbage, also=also, progress=progress)
     if as_json:
@@ -105,10 +107,12 @@ def gc(
                 "collected": collected,
                 "removed_runs": removed,
                 "removed_logged_models": models,
+                "removed_experiments": experiments,
             }
         )
     elif collected is not None:
-        _tell_freed(collected, removed, models, grace_h)
+        gone = {"run": removed, "logged model": models, "experiment": experiments}
+        _tell_freed(collected, gone, grace_h)
     return 0
 
 
@@ -119,14 +123,15 @@ def _find_doomed(backend: LocalBackend, days: float) -> Purgeable:
         return find_purgeable(connection, backend.store.clock(), days)
 
 
-def _remove(backend: LocalBackend, doomed: Purgeable) -> tuple[int, int]:
+def _remove(backend: LocalBackend, doomed: Purgeable) -> tuple[int, int, int]:
     from loopline.care.purge import purge_logged_models, purge_runs
+    from loopline.care.purge_experiments import purge_experiments
 
     runs, of_runs = purge_runs(backend.store, doomed.runs)
     models, of_models = purge_logged_models(backend.store, doomed.logged_models)
     # What named them has gone, and others may just name them.
     backend.blobs.renew(of_runs | of_models)
-    return runs, models
+    return runs, models, purge_experiments(backend.store, doomed.experiments.ids)
 
 
 def _asked() -> bool:
@@ -152,6 +157,7 @@ def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
             click.echo(f"{models} to remove for good.")
         if doomed.recent_models:
             click.echo(f"  {doomed.recent_models:,} more were deleted too recently.")
+        _tell_experiments(doomed.experiments)
     files = sum(size for _, size in garbage.blobs)
     left = sum(each.size_bytes for each in garbage.strays)
     if not garbage.blobs and not garbage.strays:
@@ -164,6 +170,18 @@ def _tell_found(garbage: Garbage, doomed: Purgeable | None) -> None:
     if garbage.young:
         hours = f"{garbage.grace_s / HOUR_S:g} h"
         click.echo(f"{garbage.young:,} not named either are younger than {hours} and stay.")
+
+
+def _tell_experiments(doomed: PurgeableExperiments) -> None:
+    from loopline.rules.words import count_words
+
+    if doomed.ids or doomed.recent or doomed.in_use:
+        experiments = count_words(len(doomed.ids), "deleted experiment")
+        click.echo(f"{experiments} to remove for good; their names may be taken again.")
+    if doomed.recent:
+        click.echo(f"  {doomed.recent:,} more were deleted too recently.")
+    if doomed.in_use:
+        click.echo(f"  {doomed.in_use:,} more stay, for some of their runs do.")
 
 
 def _tell_cache(cache: Room) -> None:
@@ -180,7 +198,7 @@ def _tell_cache(cache: Room) -> None:
         )
 
 
-def _tell_freed(collected: Collected, removed: int, models: int, grace_h: float) -> None:
+def _tell_freed(collected: Collected, removed: dict[str, int], grace_h: float) -> None:
     from loopline.rules.words import count_words, size_words
 
     click.echo(
@@ -189,10 +207,9 @@ def _tell_freed(collected: Collected, removed: int, models: int, grace_h: float)
     )
     if collected.kept:
         click.echo(f"{collected.kept:,} stay, for somebody needs them now.")
-    if removed or models:
-        gone = [count_words(removed, "run")] if removed else []
-        gone += [count_words(models, "logged model")] if models else []
+    gone = [count_words(count, what) for what, count in removed.items() if count]
+    if gone:
         click.echo(
-            f"Removed {' and '.join(gone)}. Files that only they had are freed by the "
+            f"Removed {', '.join(gone)}. Files that only they had are freed by the "
             f"next gc in {grace_h:g} h or later."
         )
