@@ -59,6 +59,8 @@ def test_gc_removes_an_experiment_with_all_in_it_and_frees_its_name(story: Story
     with story.backend.store.read() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
     assert story.backend.call(ops.ListGrants()) == []
+    row = story.backend.call(ops.ListAudit()).rows[0]
+    assert (row.action, row.subject) == ("purge-experiment", f"experiment/{number}")
     again = story.backend.call(ops.CreateExperiment(name=name))
     assert again.experiment_id != number  # What somebody wrote down still names the old one.
     assert again.tags == {}

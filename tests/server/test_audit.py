@@ -11,6 +11,7 @@ from tests.server.story import run_id
 from tests.server.team import Team, team_at
 
 from loopline.backend.http import HttpBackend
+from loopline.backend.local import LocalBackend
 from loopline.records import facts as f
 from loopline.records import flows
 from loopline.records import operations as ops
@@ -296,3 +297,16 @@ def test_a_server_that_asks_nobody_has_a_log_too(tmp_path: Path) -> None:
         (row,) = backend.call(ops.ListAudit()).rows
         backend.close()
     assert (row.actor, row.how, row.address, row.subject) == ("", "open", "127.0.0.1", "model/a")
+
+
+def test_a_webhook_made_past_a_server_is_in_the_log_of_servers(tmp_path: Path) -> None:
+    backend = LocalBackend(Address("home", str(tmp_path)))
+    url = "https://93.184.215.14/hooks"
+    made = backend.call(ops.CreateWebhook(name="w", url=url, events=["model_version.created"]))
+    backend.call(ops.DeleteWebhook(webhook_id=made.webhook_id))
+    rows = backend.call(ops.ListAudit()).rows
+    backend.close()
+    assert [(row.how, row.action) for row in rows] == [
+        ("store", "delete-webhook"), ("store", "create-webhook"),
+    ]  # fmt: skip
+    assert {row.subject for row in rows} == {f"webhook/{made.webhook_id}"}

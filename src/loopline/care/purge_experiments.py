@@ -10,6 +10,8 @@ from sqlalchemy import delete, exists, func, select
 from loopline.records.base import Lifecycle, Record
 from loopline.records.identity import Thing
 from loopline.store import schema
+from loopline.store.audit import add_audit_row
+from loopline.store.operations import STORE
 from loopline.store.users import forget_grants_on
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def purge_experiments(store: Store, ids: Collection[int]) -> int:
             locked = select(experiment.c.id).where(experiment.c.id == number).with_for_update()
             connection.execute(locked)
             found = connection.execute(
-                select(experiment.c.id).where(
+                select(experiment.c.name).where(
                     experiment.c.id == number,
                     experiment.c.lifecycle == Lifecycle.DELETED,
                     ~has_run,
@@ -102,5 +104,10 @@ def purge_experiments(store: Store, ids: Collection[int]) -> int:
             connection.execute(delete(tag).where(tag.c.experiment_id == number))
             forget_grants_on(connection, Thing.EXPERIMENT, str(number))
             connection.execute(delete(experiment).where(experiment.c.id == number))
+            was = {"experiment_id": str(number), "name": found.name, "lifecycle": "deleted"}
+            add_audit_row(
+                store, connection, STORE, "purge-experiment", f"experiment/{number}",
+                before=was, after=None,
+            )  # fmt: skip
             removed += 1
     return removed

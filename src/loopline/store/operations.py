@@ -261,7 +261,7 @@ def carry_out(
         NotFoundError: The caller may not view it, or it is not there.
     """
     handler = HANDLERS[type(operation)]
-    if caller is None and type(operation) in IDENTITY | secrets.SECRETS:
+    if caller is None and type(operation) in IDENTITY | secrets.SECRETS | webhooks.WEBHOOKS:
         caller = STORE  # What is made here counts in servers, whose log must tell of it.
     if not operation.changes:
         with store.read() as connection:

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from loopline.records.operations import Operation
     from loopline.store.database import Store
 
 __all__ = [
+    "WEBHOOKS",
     "Due",
     "announce",
     "body_of",
@@ -50,6 +52,12 @@ __all__ = [
     "update_webhook",
     "webhook_record",
 ]
+
+#: Commands that the audit log tells of although the store's owner gives them without a server:
+#: from then on servers tell others what happens here.
+WEBHOOKS: frozenset[type[Operation[Any]]] = frozenset(
+    {ops.CreateWebhook, ops.UpdateWebhook, ops.DeleteWebhook}
+)
 
 _webhook = schema.webhook
 _delivery = schema.webhook_delivery
