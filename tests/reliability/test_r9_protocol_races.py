@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.server.running import ask, running
 
+from loopline.backend.http import HttpBackend
+from loopline.records import operations as ops
 from loopline.settings import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSIONS, MOVES = 8, 100
+VERSIONS, MOVES, CLIENTS = 8, 100, 32
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -35,7 +37,7 @@ def test_racing_moves_leave_one_version_in_production(
         run_id = call("runs/create", {"experiment_id": "0"})[1]["run"]["info"]["run_id"]
         call("registered-models/create", {"name": "fare"})
         source = f"runs:/{run_id}/model"
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(CLIENTS) as pool:
             made = list(
                 pool.map(
                     lambda _: call("model-versions/create", {"name": "fare", "source": source}),
@@ -61,3 +63,12 @@ def test_racing_moves_leave_one_version_in_production(
         stages = [each["current_stage"] for each in found["model_versions"]]
         assert stages.count("Production") == 1
         assert len(stages) == VERSIONS
+        # Every move is told of once, and from where the one before it led to.
+        backend = HttpBackend(Address("http", url))
+        events = backend.call(ops.ListVersionEvents(name="fare"))
+        backend.close()
+        into = [e for e in events if e.kind == "stage" and e.after == "Production"]
+        assert len(into) == MOVES
+        for version in numbers:
+            own = [e for e in reversed(events) if e.version == version and e.kind == "stage"]
+            assert [e.before for e in own] == ["None", *(e.after for e in own)][:-1]
