@@ -92,8 +92,13 @@ def test_links_that_mlflow_prints_lead_to_our_pages(served: Served, browser: Bro
         f"#/experiments/1/runs/{run_id}": f"/runs/{run_id}",
         f"#/experiments/1/models/{story.model_id(1)}": f"/logged-models/{story.model_id(1)}",
         "#/experiments/1": "/experiments/1",
-        f"#/models/{story.MODEL}/versions/5": f"/models/{story.MODEL}",
+        f"#/models/{story.MODEL}/versions/5": f"/models/{story.MODEL}#v5",
+        f"#/models/{story.MODEL}": f"/models/{story.MODEL}",
+        "#/models": "/models",
+        "#/experiments": "/experiments",
+        "#/experiments/1/runs?searchFilter=": "/experiments/1",
     }.items():
+        page.goto("about:blank")  # Another end of the same address is no new page.
         page.goto(f"{served.url}/{link}")
         page.wait_for_url(f"{served.url}{path}")
     page.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reliability.serving import free_port
 from tests.server.running import running
-from tests.server.team import PASSWORD
+from tests.server.team import PASSWORD, team_at
 
+from loopline.records import facts as f
+from loopline.records import operations as ops
 from loopline.settings import Address
 
 if TYPE_CHECKING:
@@ -79,4 +83,30 @@ def test_somebody_sets_up_a_server_signs_in_and_makes_a_token(
         page.wait_for_url(f"{url}/experiments")
         page.goto(links[0])
         look(page, "used-link", width, scheme)
+        context.close()
+
+
+@pytest.mark.parametrize("path", ["", "/ml"])
+def test_a_link_that_mlflow_prints_is_not_forgotten_by_signing_in(
+    browser: Browser, tmp_path: Path, path: str
+) -> None:
+    port = free_port()
+    public_url = f"http://127.0.0.1:{port}{path}" if path else ""
+    with team_at(tmp_path, port=port, public_url=public_url) as team:
+        team.user("ana", "editor", password=True)
+        begun = f.RunStarted(run_id="ab" * 16, experiment="wagoncab taxifare", start_ms=1)
+        team.owner.call(ops.RecordFacts(facts=[begun]))
+        context = browser.new_context()
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        page.goto(f"{team.url}{path}/#/experiments/1/runs/{'ab' * 16}/artifacts")
+        page.wait_for_url(re.compile(r"/login\?next=%2Fruns%2F"))
+        page.get_by_label("Name").fill("ana")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{team.url}{path}/runs/{'ab' * 16}")
+        assert page.title().endswith("· Loopline")
+        assert problems == []
         context.close()

@@ -18,6 +18,7 @@ from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_runs import flow_runs_table
 from loopline.server.pages.flows import FIRST_FLOW, bars, schedule_words
 from loopline.server.pages.html import Child, Markup, join, link_to, tag
+from loopline.server.pages.layout import LINKS
 from loopline.server.pages.models import FIRST_MODEL
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
@@ -39,8 +40,6 @@ REFRESH_S = 10
 
 BUSY = [StateKind.SUBMITTED, StateKind.RUNNING, StateKind.RETRYING]
 OVER = [state for state in StateKind if state.is_finished]
-#: Follows the links that MLflow's clients print.
-LINKS = "links.js"
 
 
 def home_page(request: PageRequest) -> Page:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopline.server.assets import asset_hash, asset_url
+from loopline.server.gate import CONTENT_POLICY
 from loopline.server.pages.html import Markup, document, join, link_to, tag
 from loopline.server.version import installed_version
 
 if TYPE_CHECKING:
     from loopline.server.pages.request import Page
 
-__all__ = ["frame"]
+__all__ = ["LINKS", "frame", "policy_for"]
+
+#: Follows the links that MLflow's clients print.
+LINKS = "links.js"
 
 TABS = (
     ("Home", "/"),
@@ -66,6 +70,16 @@ def frame(page: Page, *, store: str, who: str = "", bare: bool = False) -> str:
         ),
     )
     return document(tag("html", join(head, body), lang="en"))
+
+
+def policy_for(page: Page) -> dict[str, str]:
+    """Make the header that lets a page's one script run; none where there is none.
+
+    That one file may, and not what else somebody may bring in here.
+    """
+    if not page.script:
+        return {}
+    return {"Content-Security-Policy": f"{CONTENT_POLICY}; script-src '{asset_hash(page.script)}'"}
 
 
 def _script(name: str) -> Markup | None:

@@ -11,11 +11,9 @@ from starlette.responses import Response
 
 from loopline.errors import NotFoundError
 from loopline.records.operations import ListArtifacts, ListLoggedModelFiles
-from loopline.server.assets import asset_hash
 from loopline.server.blobs import send_blob
 from loopline.server.callers import caller_now
 from loopline.server.errors import RETRY_AFTER_S, sentence_of
-from loopline.server.gate import CONTENT_POLICY
 from loopline.server.guarded import GuardedRoute
 from loopline.server.pages.decision_routes import decision_routes
 from loopline.server.pages.decisions import decision_page, decision_picture, decisions_page
@@ -24,7 +22,7 @@ from loopline.server.pages.flow_run import flow_run_page, picture
 from loopline.server.pages.flow_runs import flow_runs_page
 from loopline.server.pages.flows import flow_page, flows_page
 from loopline.server.pages.home import home_page
-from loopline.server.pages.layout import frame
+from loopline.server.pages.layout import frame, policy_for
 from loopline.server.pages.logged_models import logged_model_page, logged_models_page
 from loopline.server.pages.models import model_page, models_page
 from loopline.server.pages.request import PageRequest
@@ -111,9 +109,7 @@ def page_routes(backend: Backend, threads: Threads) -> list[GuardedRoute]:
                 who = caller_now().name
                 # Where a team's store is concerns those who run it.
                 made = _html(frame(shown, store="" if who else str(backend.address), who=who))
-                if shown.script:  # That one file, and not what else somebody may bring in here.
-                    allowed = f"script-src '{asset_hash(shown.script)}'"
-                    made.headers["Content-Security-Policy"] = f"{CONTENT_POLICY}; {allowed}"
+                made.headers.update(policy_for(shown))
                 return made
 
             return await threads.run(work)

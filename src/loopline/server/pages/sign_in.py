@@ -8,6 +8,7 @@ from loopline.rules.access import widest_role
 from loopline.rules.words import distance_words
 from loopline.server.pages import parts
 from loopline.server.pages.html import Child, Markup, join, link_to, tag
+from loopline.server.pages.layout import LINKS
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
 from loopline.store.passwords import LEAST_LENGTH
@@ -62,7 +63,7 @@ def sign_in_page(
         ),
         class_="narrow",
     )
-    return Page("Sign in", body)
+    return Page("Sign in", body, script=LINKS)
 
 
 def set_up_page(*, link: str, user: str, name: str = "", wrong: str = "") -> Page:

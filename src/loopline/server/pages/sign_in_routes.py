@@ -17,7 +17,7 @@ from loopline.server.errors import TooManyTriesError, UnsupportedMediaTypeError
 from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.identity import COOKIE, SECURE_COOKIE, session_in
 from loopline.server.pages.errors import page_of_error
-from loopline.server.pages.layout import frame
+from loopline.server.pages.layout import frame, policy_for
 from loopline.server.pages.sign_in import me_page, set_up_page, sign_in_page
 from loopline.store.sign_in import end_session, find_link, start_session, use_link
 
@@ -246,7 +246,7 @@ class SignInPages:
 
     def _page(self, shown: Page, status: int = 200, *, who: str = "") -> Response:
         text = frame(shown, store="", who=who, bare=not who)
-        return Response(text, status, media_type="text/html; charset=utf-8")
+        return Response(text, status, policy_for(shown), "text/html; charset=utf-8")
 
 
 def _route(path: str, answer: Callable[..., Any], method: str, permission: str) -> GuardedRoute:
