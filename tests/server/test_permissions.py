@@ -593,9 +593,15 @@ def test_a_token_is_a_lid_on_what_its_user_may_do(team: Team) -> None:
     team.user("frida", "admin")
     read, write = team.token("frida", "read"), team.token("frida", "write")
     assert team.call(read, ops.ListModels())[0] == 200
-    assert team.call(read, ops.CreateModel(name="by read"))[0] == 403
+    status, told = team.call(read, ops.CreateModel(name="by read"))
+    assert status == 403
+    assert "loopline tokens create --scope write" in told["message"]
     assert team.call(write, ops.CreateModel(name="by write"))[0] == 200
-    assert team.call(write, ops.ListUsers())[0] == 403
+    status, told = team.call(write, ops.ListUsers())
+    assert status == 403
+    assert "loopline tokens create --scope admin" in told["message"]
+    weak = team.member("gus", "viewer", "write")
+    assert "Ask an administrator" in team.call(weak, ops.CreateModel(name="x"))[1]["message"]
     assert team.call(write, ops.CreateToken(scope="admin"))[0] == 403
     assert team.call(read, ops.CreateToken(scope="read"))[0] == 200
     lidded = Access(role=Role.ADMIN, scope=Scope.READ)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from loopline.errors import InvalidInputError
 from loopline.records.identity import Role, Scope, Thing
 
@@ -25,6 +27,7 @@ __all__ = [
     "role_on",
     "role_on_everything",
     "role_on_own",
+    "scope_in_the_way",
     "visible",
     "widest_role",
 ]
@@ -69,6 +72,18 @@ def widest_role(access: Access) -> Role:
     for thing in Thing:
         roles += _grants(access, thing).values()
     return _under_lid(max(roles, key=_RANK.__getitem__), access.scope)
+
+
+def scope_in_the_way(access: Access, needed: Role) -> Scope | None:
+    """Name the least scope that a caller's token lacks for what they themselves may do.
+
+    Returns:
+        None if it is not the token that is too weak.
+    """
+    free = msgspec.structs.replace(access, scope=Scope.ADMIN)
+    if may_do(widest_role(access), needed) or not may_do(widest_role(free), needed):
+        return None
+    return next(scope for scope, lid in _LID.items() if may_do(lid, needed))
 
 
 def visible(access: Access | None, thing: Thing) -> frozenset[Any] | None:

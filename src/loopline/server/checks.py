@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from loopline.errors import ForbiddenError, InvalidInputError, LooplineError, NotSignedInError
 from loopline.records.identity import Access, Caller
-from loopline.rules.access import NEEDED, may_do, widest_role
+from loopline.rules.access import NEEDED, may_do, scope_in_the_way, widest_role
 from loopline.server.errors import RefusedRequestError, TooBusyError
 from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.identity import credential_of
@@ -159,6 +159,13 @@ def check_permission(route: GuardedRoute, caller: Caller) -> None:
     needed = NEEDED.get(route.permission)
     if needed is None or not may_do(widest_role(caller.access), needed):
         msg = f"This needs the permission {route.permission!r}. Ask an administrator for it."
+        wanted = needed and scope_in_the_way(caller.access, needed)
+        if wanted:
+            msg = (
+                f"This token is for {caller.access.scope.value!r} and this needs one for "
+                f"{wanted.value!r}. Make it on the page /me, or with `loopline tokens create "
+                f"--scope {wanted.value}`."
+            )
         raise ForbiddenError(msg)
 
 
