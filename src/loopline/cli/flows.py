@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loopline.backend.protocol import Backend
-    from loopline.records.flows import FlowSummary
+    from loopline.records.flows import FlowSummary, ParameterSpec
 
 __all__ = ["flows"]
 
@@ -64,6 +63,7 @@ def show(backend: Backend, *, flow: str, as_json: bool) -> None:
     """Show a flow: its schedule, its tasks, its newest runs."""
     from loopline.cli.output import ago, print_facts, print_json, print_table
     from loopline.records.operations import GetFlow
+    from loopline.rules.parameters import parameter_words
     from loopline.rules.timetable_words import describe
 
     summary = find_flow(backend, flow)
@@ -71,10 +71,7 @@ def show(backend: Backend, *, flow: str, as_json: bool) -> None:
     if as_json:
         print_json({"flow": version, "recent": summary.recent, "next_ms": summary.next_ms})
         return
-    parameters = ", ".join(
-        item.name if item.required else f"{item.name}={item.default!r}"
-        for item in version.graph.parameters
-    )
+    parameters = ", ".join(parameter_words(item) for item in version.graph.parameters)
     print_facts(
         [
             ("Flow", version.name),
@@ -150,7 +147,7 @@ def versions(backend: Backend, *, flow: str, as_json: bool) -> None:
     "params",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter; the value is JSON, or text when it is none.",
+    help="A parameter, read by its type (`loopline flows show`); of none: JSON, or else text.",
 )
 @click.option("--name", default="", help="A name for the flow run.")
 @click.option("--label", "labels", multiple=True, help="What a worker must have to take it.")
@@ -177,14 +174,15 @@ def run(  # noqa: PLR0913 - its options
     from loopline.cli.follow import follow_flow_run
     from loopline.cli.output import print_json, say
     from loopline.cli.watch import watch_flow_run
-    from loopline.records.operations import CreateFlowRun
+    from loopline.records.operations import CreateFlowRun, GetFlow
 
     summary = find_flow(backend, flow, whole=True)
+    version = backend.call(GetFlow(flow_version_id=summary.flow_version_id)) if params else None
     asked = backend.call(
         CreateFlowRun(
             project=summary.project,
             name=summary.name,
-            parameters=parse_parameters(params),
+            parameters=parse_parameters(params, version.graph.parameters if version else ()),
             run_name=name,
             labels=list(labels) or None,
             priority=priority,
@@ -229,22 +227,22 @@ def _runs(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
 
 
-def parse_parameters(given: Iterable[str]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` pairs; a value is JSON, or text when it is none.
+def parse_parameters(given: Iterable[str], specs: Iterable[ParameterSpec] = ()) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` pairs, each by its parameter's type; of none: JSON, or else text.
 
     Raises:
-        InvalidInputError: For a pair without a name or ``=``.
+        InvalidInputError: For a pair without a name or ``=``, or a value that does not fit.
     """
+    from loopline.rules.parameters import parse_value
+
+    known = {each.name: each for each in specs}
     parameters: dict[str, Any] = {}
     for pair in given:
         name, equals, text = pair.partition("=")
         if not name or not equals:
             msg = f"{pair!r} is no parameter. Write --param NAME=VALUE."
             raise InvalidInputError(msg)
-        try:
-            parameters[name] = json.loads(text)
-        except ValueError:
-            parameters[name] = text
+        parameters[name] = parse_value(known.get(name), text)
     return parameters
 
 

@@ -12,9 +12,7 @@ import typing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-import msgspec
-
-from loopline.errors import FlowBuildError, FlowRunFailedError, InvalidInputError
+from loopline.errors import FlowBuildError, FlowRunFailedError
 from loopline.flows.authoring.active import active_flow
 from loopline.flows.authoring.inputs import fill
 from loopline.flows.flow import Flow
@@ -30,43 +28,10 @@ if TYPE_CHECKING:
     from loopline.flows.states import State
     from loopline.records.automations import FlowTrigger
 
-__all__ = ["FlowFunction", "TypedParameter", "flow"]
+__all__ = ["FlowFunction", "flow"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class TypedParameter(Parameter):
-    """A parameter whose values are checked, and read from text, by an annotation.
-
-    Args:
-        name: Its name.
-        hint: The annotation, such as ``int`` or ``Literal["xgb", "cat"]``.
-        default: Its value when none is given.
-    """
-
-    def __init__(self, name: str, hint: Any, default: object = no_default) -> None:  # noqa: ANN401 - any type
-        self.hint = hint
-        super().__init__(name, default)
-
-    def check(self, value: Any) -> Any:  # noqa: ANN401 - whatever somebody gives
-        """Read the value: ``"3"`` is an ``int``, too, as the command line gives it.
-
-        Raises:
-            InvalidInputError: It does not fit the annotation.
-        """
-        if value is None and self.default is None and not self.required:
-            return None  # As in ``month: str = None``.
-        if isinstance(self.hint, type) and isinstance(value, self.hint):
-            return value
-        try:
-            return msgspec.convert(value, self.hint, strict=False)
-        except msgspec.ValidationError as error:
-            shown = getattr(self.hint, "__name__", None) or str(self.hint)
-            msg = f"The parameter {self.name!r} must be {shown}, not {value!r}: {error}."
-            raise InvalidInputError(msg) from None
-        except TypeError:
-            return value  # An annotation that says nothing about values, such as a protocol.
 
 
 class FlowFunction(Flow, Generic[P, R]):
@@ -130,9 +95,7 @@ class FlowFunction(Flow, Generic[P, R]):
         hint = _hints(self.fn).get(argument.name)
         if hint is datetime:
             return DateTimeParameter(argument.name, default, required=default is no_default)
-        if hint is None or hint is Any:
-            return Parameter(argument.name, default)
-        return TypedParameter(argument.name, hint, default)
+        return Parameter(argument.name, default, type=hint)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the flow and return the function's value; inside a flow, add its tasks to that.

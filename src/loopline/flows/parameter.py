@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loopline.errors import InvalidInputError
 from loopline.flows.authoring.operators import GetItem, no_default
+from loopline.flows.authoring.parameter_types import convert, describe_parameter
 from loopline.flows.context import run_values
+from loopline.flows.running.plain import plain
 from loopline.flows.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loopline.flows.flow import Flow
+    from loopline.records.flows import ParameterSpec
 
 __all__ = ["DateTimeParameter", "GetItem", "Parameter", "no_default"]
 
@@ -26,6 +29,9 @@ class Parameter(Task):
         default: Its value when none is given.
         required: Whether a value must be given; by default when there is no default.
         tags: Words to find it by.
+        type: What its values are, such as ``int``, ``str | None`` or ``Literal["xgb", "cat"]``:
+            others are refused before anything runs, and ``"3"`` is read as 3. Without it, only
+            runs of a registered flow are checked, by the default's type; ``Any``: nothing is.
     """
 
     def __init__(
@@ -34,7 +40,10 @@ class Parameter(Task):
         default: object = no_default,
         required: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
         tags: Iterable[str] | None = None,
+        *,
+        type: Any = None,  # noqa: A002, ANN401 - any annotation
     ) -> None:
+        self.type = type
         self.required = default is no_default if required is None else required
         self.default = None if default is no_default else default
         super().__init__(name=name, slug=name, tags=tags)
@@ -53,9 +62,19 @@ class Parameter(Task):
         """Return the value a run gets when it is given this one; before anything runs.
 
         Raises:
-            InvalidInputError: It cannot be this parameter's.
+            InvalidInputError: It does not fit the type that was given.
         """
-        return value
+        if self.type is None or self.type is Any:
+            return value
+        if value is None and self.default is None and not self.required:
+            return None  # As in ``month: str = None``.
+        return convert(self.name, value, self.type)
+
+    def spec(self) -> ParameterSpec:
+        """Describe it as data: with the type of its values, as far as that has a name."""
+        return describe_parameter(
+            self.name, self.type, self.default, required=self.required, plain=plain(self.default)
+        )
 
     def run(self) -> Any:  # noqa: ANN401 - as given
         """Return the value given to the current run."""
@@ -82,7 +101,7 @@ class DateTimeParameter(Parameter):
         required: bool = True,  # noqa: FBT001, FBT002 - Prefect 1's signature
         tags: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(name, default, required, tags)
+        super().__init__(name, default, required, tags, type=datetime)
         self.check(self.default)
 
     def check(self, value: Any) -> Any:  # noqa: ANN401 - whatever somebody gives

@@ -78,11 +78,25 @@ class StateKind(StrEnum):
 
 
 class ParameterSpec(Record, frozen=True, kw_only=True):
-    """A parameter of a flow; ``default`` is plain data and counts only when not required."""
+    """A parameter of a flow.
+
+    Attributes:
+        default: Plain data; counts only when no value is required.
+        type: What its values are: ``"int"``, ``"float"``, ``"bool"``, ``"str"``, ``"list"``,
+            ``"dict"``, ``"date"`` or ``"datetime"``; empty: anything.
+        choices: Its only values, where there are few; plain data.
+        is_optional: Whether None is one of its values, too.
+        is_guessed: Nobody said the type; it is the default's, so None is taken, and any number
+            for an ``int``.
+    """
 
     name: str
     required: bool = False
     default: Any = None
+    type: str = ""
+    choices: list[Any] = []
+    is_optional: bool = False
+    is_guessed: bool = False
 
 
 class GraphTask(Record, frozen=True, kw_only=True):

@@ -282,8 +282,7 @@ def _run_flow(
     project, flow = _flow_meant(row, document, happening)
     flow_id, version_id = newest_version(connection, project, flow)
     version = version_record(connection, version_id)
-    parameters = fill_in(document.then.parameters, happening)
-    check_parameters(version, parameters)
+    parameters = check_parameters(version, fill_in(document.then.parameters, happening))
     flow_run_id = insert_run(
         connection,
         store.clock(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import select
 
-from loopline.errors import InvalidInputError, NotFoundError
+from loopline.errors import InvalidInputError
 from loopline.records.flows import (
     FlowGraph,
     FlowRun,
@@ -19,6 +19,7 @@ from loopline.records.flows import (
     TaskRun,
 )
 from loopline.rules.labels import check_labels
+from loopline.rules.parameters import read_values
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
@@ -63,13 +64,13 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
         ).first()
         if known is not None:
             return flow_run_record(known)
-    check_parameters(version, call.parameters)
+    parameters = check_parameters(version, call.parameters)
     flow_run_id = insert_run(
         connection,
         store.clock(),
         flow_id=flow_id,
         version=version,
-        parameters=call.parameters,
+        parameters=parameters,
         scheduled_ms=call.scheduled_ms or store.clock(),
         name=call.run_name,
         labels=call.labels,
@@ -92,34 +93,14 @@ def check_priority(priority: int) -> int:
     return priority
 
 
-def check_parameters(version: FlowVersion, given: dict[str, Any]) -> None:
-    """Check the parameters of a run.
+def check_parameters(version: FlowVersion, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a run gets when it is given these, each as its type has it.
 
     Raises:
         NotFoundError: The flow has no such parameter.
-        InvalidInputError: One is missing.
+        InvalidInputError: One is missing, or does not fit.
     """
-    known = {parameter.name for parameter in version.graph.parameters}
-    for name in given:
-        if name not in known:
-            raise NotFoundError.among(
-                "parameter",
-                name,
-                known,
-                said=f"The flow {version.name!r} has no parameter {name!r}.",
-                hint=f"It has: {', '.join(sorted(known)) or 'none'}.",
-            )
-    missing = [
-        parameter.name
-        for parameter in version.graph.parameters
-        if parameter.required and parameter.name not in given
-    ]
-    if missing:
-        msg = (
-            f"Flow {version.name!r} needs a value for: {', '.join(missing)}. "
-            f"Give it with --param {missing[0]}=..., or in parameters."
-        )
-        raise InvalidInputError(msg)
+    return read_values(version.name, version.graph.parameters, given)
 
 
 def insert_run(  # noqa: PLR0913 - a flow run has these

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import and_, delete, func, insert, select, update
 
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.flows import (
     FlowSummary,
     FlowVersion,
@@ -17,6 +17,7 @@ from loopline.records.flows import (
 )
 from loopline.records.identity import Thing
 from loopline.rules.labels import check_labels
+from loopline.rules.parameters import read_values
 from loopline.rules.timetable import check_schedule, next_times
 from loopline.store import schema
 from loopline.store.automations import set_flow_triggers
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from loopline.records import operations as ops
+    from loopline.records.schedules import ScheduleSpec
     from loopline.store.database import Store
 
 __all__ = ["get_flow", "list_flows", "register_flow", "set_schedule_active"]
@@ -48,10 +50,14 @@ RECENT = 20
 RESUMES = ("continue", "restart", "no")
 
 
-def _check_schedules_parameters(call: ops.RegisterFlow) -> None:
-    """Refuse a schedule whose runs would lack a value, now and not in the night."""
+def _checked_schedule(call: ops.RegisterFlow) -> ScheduleSpec | None:
+    """Refuse a schedule whose runs would lack a value or get a wrong one, now and not at night."""
+    if call.schedule is None:
+        return None
+    check_schedule(call.schedule)
     required = [each.name for each in call.graph.parameters if each.required]
-    for clock in call.schedule.clocks if call.schedule else ():
+    clocks = []
+    for clock in call.schedule.clocks:
         if missing := [name for name in required if name not in clock.parameters]:
             values = ", ".join(f'"{name}": ...' for name in missing)
             msg = (
@@ -60,15 +66,20 @@ def _check_schedules_parameters(call: ops.RegisterFlow) -> None:
                 f"parameter_defaults={{{values}}}."
             )
             raise InvalidInputError(msg)
+        try:
+            read = read_values(call.name, call.graph.parameters, clock.parameters)
+        except (InvalidInputError, NotFoundError) as error:
+            msg = f"The parameter_defaults of a clock of the schedule of {call.name!r}: {error}"
+            raise InvalidInputError(msg) from None
+        clocks.append(msgspec.structs.replace(clock, parameters=read))
+    return msgspec.structs.replace(call.schedule, clocks=clocks)
 
 
 def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) -> FlowVersion:
     """Store a version of a flow; an unchanged fingerprint answers the version there is."""
     check_name("project", call.project)
     check_name("flow", call.name)
-    if call.schedule is not None:
-        check_schedule(call.schedule)
-        _check_schedules_parameters(call)
+    schedule = _checked_schedule(call)
     labels = check_labels(call.labels)
     if call.resume not in RESUMES:
         msg = f"resume is one of {', '.join(RESUMES)}, and not {call.resume[:50]!r}."
@@ -111,7 +122,7 @@ def register_flow(store: Store, connection: Connection, call: ops.RegisterFlow) 
         document = VersionDocument(
             graph=call.graph,
             code=call.code,
-            schedule=call.schedule,
+            schedule=schedule,
             environment=call.environment,
             labels=labels,
             resume=call.resume,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from loopline.errors import FlowBuildError
 from loopline.flows.executors.base import Executor
 from loopline.flows.parameter import Parameter
-from loopline.flows.running.plain import plain
 from loopline.flows.triggers import trigger_name
-from loopline.records.flows import FlowGraph, GraphEdge, GraphTask, ParameterSpec
+from loopline.records.flows import FlowGraph, GraphEdge, GraphTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -176,11 +175,7 @@ def make_graph(flow: Graph, references: Iterable[Task]) -> FlowGraph:
         )
         for edge in flow.edges
     ]
-    parameters = [
-        ParameterSpec(name=task.name, required=task.required, default=plain(task.default))
-        for task in flow.tasks
-        if isinstance(task, Parameter)
-    ]
+    parameters = [task.spec() for task in flow.tasks if isinstance(task, Parameter)]
     return FlowGraph(
         tasks=tasks,
         edges=edges,

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from loopline.records.operations import GetFlow, ListFlowRuns, ListFlows
+from loopline.rules.parameters import parameter_words
 from loopline.rules.timetable_words import describe
 from loopline.rules.words import distance_words, duration_words
 from loopline.server.pages import addresses, parts
@@ -182,8 +183,8 @@ def _overview(flow: FlowVersion, request: PageRequest) -> Markup:
                 [
                     tag(
                         "div",
-                        tag("code", item.name),
-                        " (required)" if item.required else f" = {item.default!r}",
+                        tag("code", parameter_words(item)),
+                        " (required)" if item.required else "",
                     )
                     for item in flow.graph.parameters
                 ]
