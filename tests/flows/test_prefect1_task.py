@@ -407,7 +407,7 @@ def test_a_task_run_is_named_by_a_template_or_a_function(
     (running,) = (
         fact for fact in recorder.task_facts("named-1") if fact.state is StateKind.RUNNING
     )
-    assert running.message == name
+    assert (running.message, running.name) == (name, name)
     assert any("could not be made" in line for _, _, line in recorder.lines()) is (
         name in {"train {mnoth}", ""}
     )

@@ -21,11 +21,12 @@ reason_option = click.option("--reason", default="", help="Why, kept in its hist
 watch_option = click.option("--watch", is_flag=True, help="Show its tasks until it has ended.")
 
 
-def _events_of(backend: Backend, run: FlowRun) -> int:
-    """Count the changes of state so far, which whoever watches from now on has no use for."""
+def _newest_event(backend: Backend, run: FlowRun) -> int:
+    """Find the position of the newest change of state: what comes after it is news."""
     from loopline.records.operations import ListFlowRunEvents
 
-    return len(backend.call(ListFlowRunEvents(flow_run_id=run.flow_run_id)))
+    newest = ListFlowRunEvents(flow_run_id=run.flow_run_id, limit=1, newest=True)
+    return max((event.position for event in backend.call(newest)), default=0)
 
 
 def _told(
@@ -56,7 +57,7 @@ def retry(backend: Backend, *, flow_run_id: str, reason: str, watch: bool, as_js
     from loopline.records.operations import RetryFlowRun
 
     run = find_flow_run(backend, flow_run_id)
-    told = _events_of(backend, run) if watch else 0
+    told = _newest_event(backend, run) if watch else 0
     after = backend.call(RetryFlowRun(flow_run_id=run.flow_run_id, reason=reason, actor=actor()))
     words = "waits for a worker, which goes on from its finished tasks."
     return _told(backend, after, words=words, watch=watch, told=told, as_json=as_json)
@@ -86,7 +87,7 @@ def resume(
     from loopline.records.operations import ResumeFlowRun
 
     run = find_flow_run(backend, flow_run_id)
-    told = _events_of(backend, run) if watch else 0
+    told = _newest_event(backend, run) if watch else 0
     after = backend.call(
         ResumeFlowRun(flow_run_id=run.flow_run_id, tasks=list(tasks), reason=reason, actor=actor())
     )
@@ -128,7 +129,7 @@ def rerun(
         msg = "Say where to begin: --from TASK (several times for several), or --from-scratch."
         raise click.UsageError(msg)
     run = find_flow_run(backend, flow_run_id)
-    told = _events_of(backend, run) if watch else 0
+    told = _newest_event(backend, run) if watch else 0
     after = backend.call(
         RerunFlowRun(
             flow_run_id=run.flow_run_id,

@@ -83,6 +83,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
     from loopline.cli.output import print_facts, print_json, print_table
     from loopline.records.operations import ListFlowArtifacts, ListTaskRuns
     from loopline.rules.artifact_words import artifact_words
+    from loopline.rules.origins import started_by_words
     from loopline.rules.words import task_words, time_words
 
     run = find_flow_run(backend, flow_run_id)
@@ -103,6 +104,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
             ("Note", run.note),
             ("Due", time_words(run.scheduled_ms)),
             ("Started", time_words(run.start_ms)),
+            ("Started by", started_by_words(run)),
             ("Duration", _duration(run)),
             ("Worker", run.worker),
             ("Labels", ", ".join(run.labels)),
@@ -115,7 +117,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
         ("TASK", "STATE", "DURATION", "ATTEMPTS", "MESSAGE"),
         [
             (
-                task_words(task.task_slug, task.map_index),
+                task_words(task.task_slug, task.map_index, task.name),
                 task.state.value,
                 _duration(task),
                 task.attempt or "",

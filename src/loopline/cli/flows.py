@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loopline.cli.lazy import LazyGroup
-from loopline.cli.options import epilog, with_backend
+from loopline.cli.options import actor, epilog, with_backend
 from loopline.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def run(  # noqa: PLR0913 - its options
             priority=priority,
             note=note,
             run_key=key,
+            actor=actor(),
         )
     )
     if watch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopline.cli.options import epilog, with_backend
+from loopline.cli.options import actor, epilog, with_backend
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
@@ -115,7 +115,7 @@ def run(  # noqa: PLR0913 - its options
     flow = Flow(script.stem, run_config=config)
     flow.add_task(ScriptTask(script.read_text(), arguments, file_name=script.name))
     version = register_flow(flow, PROJECT, no_url=True, uri=backend.address.text, say=_say_nothing)
-    made = backend.call(CreateFlowRun(flow_version_id=version))
+    made = backend.call(CreateFlowRun(flow_version_id=version, actor=actor()))
     if as_json:
         print_json({"flow_run_id": made.flow_run_id})
         return 0

@@ -39,12 +39,12 @@ def watch_flow_run(
 ) -> int:
     """Print each change of state until a flow run has ended or paused; 1 when it failed.
 
-    As JSON only what it came to is printed. The first ``after`` changes are not: they are told.
+    As JSON only what it came to is printed. Changes up to the position ``after`` are not.
     """
     from loopline.cli.output import print_json
 
     with goes_on(flow_run_id):
-        run = _until_over(backend, flow_run_id, shown=after, is_quiet=as_json)
+        run = _until_over(backend, flow_run_id, after=after, is_quiet=as_json)
     if as_json:
         tasks = backend.call(ListTaskRuns(flow_run_id=flow_run_id))
         print_json({"flow_run": run, "task_runs": tasks})
@@ -68,17 +68,17 @@ def goes_on(flow_run_id: str) -> Iterator[None]:
         raise
 
 
-def _until_over(backend: Backend, flow_run_id: str, *, shown: int, is_quiet: bool) -> FlowRun:
+def _until_over(backend: Backend, flow_run_id: str, *, after: int, is_quiet: bool) -> FlowRun:
     waits = ""
     while True:
         # Asked before the events are read: what came before the end is then surely printed.
         run = backend.call(GetFlowRun(flow_run_id=flow_run_id))
         is_over = run.state.is_finished or run.state is StateKind.PAUSED
         if not is_quiet:
-            events = backend.call(ListFlowRunEvents(flow_run_id=flow_run_id))
-            for event in events[shown:]:
+            events = backend.call(ListFlowRunEvents(flow_run_id=flow_run_id, after=after))
+            for event in events:
                 click.echo(_line(event))
-            shown = len(events)
+            after = events[-1].position if events else after
             if run.waits_for and run.waits_for != waits:
                 click.echo(f"It waits for {run.waits_for}.", err=True)
             waits = run.waits_for

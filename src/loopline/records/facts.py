@@ -156,6 +156,7 @@ class FlowRunState(Record, frozen=True, kw_only=True, tag="flow_run_state"):
     Attributes:
         token: Fencing token under which the writer holds the run; 0 for ``flow.run()``.
         graph: The graph, with the first state of a run that has no registered version.
+        parent: The flow run whose task started this one, with its first state.
     """
 
     flow_run_id: str
@@ -167,10 +168,15 @@ class FlowRunState(Record, frozen=True, kw_only=True, tag="flow_run_state"):
     name: str = ""
     graph: FlowGraph | None = None
     parameters: dict[str, Any] = {}
+    parent: str = ""
 
 
 class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_state"):
-    """A task run changed state."""
+    """A task run changed state.
+
+    Attributes:
+        name: Its own name; empty: as before, or its task's.
+    """
 
     flow_run_id: str
     task_slug: str
@@ -181,6 +187,7 @@ class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_st
     attempt: int = 0
     result: str = ""
     token: int = 0
+    name: str = ""
 
 
 class FlowArtifactSet(Record, frozen=True, kw_only=True, tag="flow_artifact"):

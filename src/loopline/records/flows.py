@@ -23,6 +23,7 @@ __all__ = [
     "GraphTask",
     "IntervalClock",
     "LogLine",
+    "Origin",
     "ParameterSpec",
     "ScheduleSpec",
     "StateKind",
@@ -75,6 +76,16 @@ class StateKind(StrEnum):
             StateKind.VALIDATION_FAILED,
             StateKind.CANCELLED,
         }
+
+
+class Origin(StrEnum):
+    """What started a flow run."""
+
+    PERSON = "person"
+    SCHEDULE = "schedule"
+    AUTOMATION = "automation"
+    EVENT = "event"
+    FLOW_RUN = "flow_run"
 
 
 class ParameterSpec(Record, frozen=True, kw_only=True):
@@ -244,6 +255,10 @@ class FlowRun(Record, frozen=True, kw_only=True):
         resume: As of its version.
         is_late: Whether it waited for longer than it should when somebody looked last.
         waits_for: Why it is not running yet, in words; empty: nothing is known.
+        origin: What started it: a person, its schedule, an automation, an event that its flow is
+            triggered by, or another flow run.
+        started_by: The person's name, as far as it is known; the automation's name; the event;
+            the other flow run's id.
     """
 
     flow_run_id: str
@@ -270,6 +285,8 @@ class FlowRun(Record, frozen=True, kw_only=True):
     resume: str = "continue"
     is_late: bool = False
     waits_for: str = ""
+    origin: Origin = Origin.PERSON
+    started_by: str = ""
 
 
 class FlowRunPage(Record, frozen=True, kw_only=True):
@@ -280,7 +297,11 @@ class FlowRunPage(Record, frozen=True, kw_only=True):
 
 
 class FlowRunEvent(Record, frozen=True, kw_only=True):
-    """One change of state of a flow run or, with a slug, of a task run."""
+    """One change of state of a flow run or, with a slug, of a task run.
+
+    Attributes:
+        position: Its place in the history: what comes later has a greater one.
+    """
 
     at_ms: int
     state: StateKind
@@ -289,6 +310,7 @@ class FlowRunEvent(Record, frozen=True, kw_only=True):
     map_index: int = -1
     attempt: int = 0
     actor: str = ""
+    position: int = 0
 
 
 class TaskRun(Record, frozen=True, kw_only=True):
@@ -299,6 +321,7 @@ class TaskRun(Record, frozen=True, kw_only=True):
         attempt: Runs so far, counted from 1; 0 before the first.
         result: SHA-256 of the result's bytes in the blob store; ``"none"``: it is None;
             ``"inline:"`` and base64: the bytes themselves; empty: no result kept.
+        name: Its own name, where ``task_run_name`` gave it one; empty: its task's.
     """
 
     flow_run_id: str
@@ -310,6 +333,7 @@ class TaskRun(Record, frozen=True, kw_only=True):
     start_ms: int | None = None
     end_ms: int | None = None
     result: str = ""
+    name: str = ""
 
 
 class FlowRunLease(Record, frozen=True, kw_only=True):

@@ -580,6 +580,8 @@ class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
         labels: What a worker must have to take it; None: what the flow says.
         priority: -1,000 to 1,000; of the runs that are due the greatest goes first.
         run_key: Asking again under the same, ever, answers the flow run that there is.
+        actor: Who asks; a server that knows who it is goes by that.
+        parent: Id of the flow run that asks, when one does.
     """
 
     changes: ClassVar[bool] = True
@@ -594,6 +596,8 @@ class CreateFlowRun(Operation[FlowRun], frozen=True, kw_only=True):
     priority: int = 0
     note: str = ""
     run_key: str = ""
+    actor: str = ""
+    parent: str = ""
 
 
 class ListFlowRuns(Operation[FlowRunPage], frozen=True, kw_only=True):
@@ -631,9 +635,18 @@ class ListTaskRuns(Operation[list[TaskRun]], frozen=True, kw_only=True):
 
 
 class ListFlowRunEvents(Operation[list[FlowRunEvent]], frozen=True, kw_only=True):
-    """List every change of state of a flow run and its tasks, oldest first."""
+    """List changes of state of a flow run and its tasks, oldest first.
+
+    Attributes:
+        after: Only changes after this position; 0: from the first.
+        limit: At most this many; 0: all.
+        newest: When there are more than ``limit``: the newest of them, and not the oldest.
+    """
 
     flow_run_id: str
+    after: int = 0
+    limit: int = 0
+    newest: bool = False
 
 
 class GetLogs(Operation[list[LogLine]], frozen=True, kw_only=True):

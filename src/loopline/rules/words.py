@@ -27,9 +27,13 @@ _YEAR_9999_MS = 253_370_764_800_000
 _NOW_MS = 1_500
 
 
-def task_words(slug: str, map_index: int = -1) -> str:
-    """Name a task run: "train-1", or "train-1[7]" for an element of a mapped task."""
-    return slug if map_index < 0 else f"{slug}[{map_index}]"
+def task_words(slug: str, map_index: int = -1, name: str = "") -> str:
+    """Name a task run: "train-1", or "train-1[7]" for an element of a mapped task.
+
+    Its own name, where it has one, follows: "train-1[7] (train march)".
+    """
+    place = slug if map_index < 0 else f"{slug}[{map_index}]"
+    return f"{place} ({name})" if name else place
 
 
 def duration_words(duration_ms: float | None) -> str:

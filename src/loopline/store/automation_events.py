@@ -15,16 +15,17 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from loopline.errors import LooplineError, NotFoundError
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, FiringStatus
-from loopline.records.flows import StateKind
+from loopline.records.flows import Origin, StateKind
 from loopline.records.webhooks import DeliveryStatus
 from loopline.rules.automations import Happening, fill_in, fits
 from loopline.store import schema
 from loopline.store.automations import AutomationDocument
+from loopline.store.flow_origins import Started
 from loopline.store.flow_rows import flow_run_row, newest_version, version_record
 from loopline.store.flow_runs import check_parameters, insert_run
 from loopline.store.flows import set_schedule_active
@@ -52,6 +53,14 @@ MOST_AN_HOUR = 1_000
 HOUR_MS = 3_600_000
 #: Events read at a time, and late runs found at a time.
 TOGETHER = 1_000
+
+#: The automation that made a flow run, and after what. Scan of the firings, which only a circle is
+#: worth.
+MADE_BY = (
+    select(_automation.c.name, _firing.c.subject)
+    .join(_firing, _firing.c.automation_id == _automation.c.automation_id)
+    .where(_firing.c.flow_run_id == bindparam("id"))
+)
 
 _FLOW_EVENTS = (EventKind.FLOW_RUN, EventKind.TASK)
 _MODEL_EVENTS = (EventKind.MODEL_VERSION, EventKind.STAGE)
@@ -219,6 +228,9 @@ def _act(store: Store, connection: Connection, row: Row[Any], happening: Happeni
     status, detail, flow_run_id = FiringStatus.DONE, "", ""
     if why := _held_back(store, connection, row, happening):
         status, detail = FiringStatus.HELD_BACK, why
+        if happening.depth >= MOST_DEPTH and happening.flow_run_id:
+            # Whoever looks at the last run of the circle shall see why nothing followed.
+            _log_line(store, connection, happening, f"Automation {row.name!r} is held back: {why}.")
     else:
         try:
             with connection.begin_nested():
@@ -247,7 +259,12 @@ def _act(store: Store, connection: Connection, row: Row[Any], happening: Happeni
 
 def _held_back(store: Store, connection: Connection, row: Row[Any], happening: Happening) -> str:
     if happening.depth >= MOST_DEPTH:
-        return f"{MOST_DEPTH} automations led to this already; they seem to go round in a circle"
+        names = _led_here(connection, happening.flow_run_id)
+        chain = f" ({' → '.join([*names, row.name])})" if names else ""
+        return (
+            f"{MOST_DEPTH} automations led to this already{chain}; "
+            "they seem to go round in a circle"
+        )
     lately = connection.execute(
         select(func.count()).where(
             and_(
@@ -258,6 +275,18 @@ def _held_back(store: Store, connection: Connection, row: Row[Any], happening: H
         )
     ).scalar_one()
     return f"it did {lately:,} things in the last hour" if lately >= MOST_AN_HOUR else ""
+
+
+def _led_here(connection: Connection, flow_run_id: str) -> list[str]:
+    """Name the automations that led to a flow run, first to last, as far as it can be told."""
+    names: list[str] = []
+    while flow_run_id and len(names) < MOST_DEPTH:
+        made = connection.execute(MADE_BY, {"id": flow_run_id}).first()
+        if made is None:
+            break
+        names.append(made.name)
+        flow_run_id = made.subject.removeprefix("flow-run/")
+    return names[::-1]
 
 
 # --- what is done: answers what there is to say, and the run that was made ----------------------
@@ -290,8 +319,12 @@ def _run_flow(
         version=version,
         parameters=parameters,
         scheduled_ms=store.clock(),
-        note=f"made by automation {row.name!r} after {happening.subject}",
-        depth=happening.depth + 1,
+        note=f"made after {happening.subject}",
+        started=Started(
+            Origin.EVENT if row.flow_id else Origin.AUTOMATION,
+            happening.subject if row.flow_id else row.name,
+            happening.depth + 1,
+        ),
     )
     return f"runs {version.project}/{version.name}", flow_run_id
 
@@ -370,16 +403,21 @@ def _write_line(
     message = f"Automation {row.name!r}: {_message(document, happening)}"
     log.warning("%s", message)
     if happening.flow_run_id:
-        connection.execute(
-            insert(schema.log_line).values(
-                flow_run_id=happening.flow_run_id,
-                task_slug=happening.task,
-                at_ms=store.clock(),
-                level=logging.WARNING,
-                message=message,
-            )
-        )
+        _log_line(store, connection, happening, message)
     return message, ""
+
+
+def _log_line(store: Store, connection: Connection, happening: Happening, message: str) -> None:
+    """Write into the log of the flow run that something happened to."""
+    connection.execute(
+        insert(schema.log_line).values(
+            flow_run_id=happening.flow_run_id,
+            task_slug=happening.task,
+            at_ms=store.clock(),
+            level=logging.WARNING,
+            message=message,
+        )
+    )
 
 
 def _message(document: AutomationDocument, happening: Happening) -> str:

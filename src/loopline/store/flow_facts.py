@@ -15,6 +15,7 @@ from loopline.errors import ConflictError
 from loopline.records.flows import StateKind
 from loopline.store import schema
 from loopline.store.flow_artifacts import put_flow_artifact
+from loopline.store.flow_origins import asked_for
 from loopline.store.flow_run_authors import note_author
 from loopline.store.many_rows import ManyRows
 from loopline.store.task_rows import TaskRows
@@ -91,6 +92,7 @@ class FlowFacts:
                     end_ms=fact.at_ms if fact.state.is_finished else None,
                     token=fact.token,
                     writer="" if fact.token else self._writer,
+                    **asked_for(self._connection, parent=fact.parent)._asdict(),
                 )
             )
             note_author(self._connection, fact.flow_run_id)

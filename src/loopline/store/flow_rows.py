@@ -13,6 +13,7 @@ from loopline.records.flows import (
     FlowGraph,
     FlowRun,
     FlowVersion,
+    Origin,
     ScheduleSpec,
     StateKind,
 )
@@ -106,6 +107,8 @@ def flow_run_record(row: Row[Any]) -> FlowRun:
         note=row.note,
         resume=row.resume,
         is_late=row.late_ms is not None and row.state == StateKind.SCHEDULED,
+        origin=Origin(row.origin),
+        started_by=row.started_by,
     )
 
 

@@ -22,6 +22,7 @@ from loopline.rules.labels import check_labels
 from loopline.rules.parameters import read_values
 from loopline.store import schema
 from loopline.store.flow_facts import add_flow_run_event
+from loopline.store.flow_origins import BY_SOMEBODY, Started, asked_for
 from loopline.store.flow_rows import flow_run_record, flow_run_row, newest_version, version_record
 from loopline.store.upserts import InsertOrIgnore
 
@@ -77,6 +78,7 @@ def create_flow_run(store: Store, connection: Connection, call: ops.CreateFlowRu
         priority=check_priority(call.priority),
         note=call.note,
         run_key=call.run_key,
+        started=asked_for(connection, parent=call.parent, actor=call.actor),
     )
     return flow_run_record(flow_run_row(connection, flow_run_id))
 
@@ -117,7 +119,7 @@ def insert_run(  # noqa: PLR0913 - a flow run has these
     priority: int = 0,
     note: str = "",
     run_key: str = "",
-    depth: int = 0,
+    started: Started = BY_SOMEBODY,
 ) -> str:
     """Insert a flow run and return its id; empty when its due key has one already."""
     flow_run_id = uuid.uuid4().hex
@@ -142,7 +144,7 @@ def insert_run(  # noqa: PLR0913 - a flow run has these
             note=note,
             resume=version.resume,
             run_key=run_key or None,
-            depth=depth,
+            **started._asdict(),
         )
     )
     if not done.rowcount:
@@ -184,6 +186,7 @@ def task_runs_of(connection: Connection, flow_run_id: str) -> list[TaskRun]:
             start_ms=row.start_ms,
             end_ms=row.end_ms,
             result=row.result,
+            name=row.name,
         )
         for row in rows
     ]
@@ -192,12 +195,18 @@ def task_runs_of(connection: Connection, flow_run_id: str) -> list[TaskRun]:
 def list_flow_run_events(
     _store: Store, connection: Connection, call: ops.ListFlowRunEvents
 ) -> list[FlowRunEvent]:
-    """List every change of state of a flow run and its tasks, oldest first."""
+    """List changes of state of a flow run and its tasks after a position, oldest first."""
     table = schema.flow_run_event
+    if call.limit < 0 or call.after < 0:
+        msg = "after and limit are 0 or more."
+        raise InvalidInputError(msg)
     flow_run_row(connection, call.flow_run_id)
-    rows = connection.execute(
-        select(table).where(table.c.flow_run_id == call.flow_run_id).order_by(table.c.id)
+    query = (
+        select(table)
+        .where(table.c.flow_run_id == call.flow_run_id, table.c.id > call.after)
+        .order_by(table.c.id.desc() if call.newest else table.c.id)
     )
+    rows = connection.execute(query.limit(call.limit) if call.limit else query).all()
     return [
         FlowRunEvent(
             at_ms=row.at_ms,
@@ -207,8 +216,9 @@ def list_flow_run_events(
             map_index=row.map_index,
             attempt=row.attempt,
             actor=row.actor,
+            position=row.id,
         )
-        for row in rows
+        for row in (reversed(rows) if call.newest else rows)
     ]
 
 

@@ -20,6 +20,7 @@ from loopline.records.flows import FlowVersion, StateKind
 from loopline.records.schedule_operations import OwnSchedule
 from loopline.rules.timetable import ScheduledTime, next_times
 from loopline.store import schema
+from loopline.store.flow_origins import SCHEDULED
 from loopline.store.flow_rows import version_record
 from loopline.store.flow_runs import insert_run
 
@@ -206,6 +207,7 @@ def _make_due(
                     labels=time.labels,
                     scheduled_ms=at_ms + _jitter_ms(version, flow.id, key),
                     due_key=key,
+                    started=SCHEDULED,
                 )
             )
     ends_ms = _ms(due[-1].at) if len(due) >= most else until_ms

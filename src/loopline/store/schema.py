@@ -627,6 +627,9 @@ flow_run = Table(
     Column("lost_ms", BigInteger),
     # How many automations led from one to the next until it was made.
     Column("depth", Integer, nullable=False, server_default=Zero),
+    # What started it, and its name: a person's, an automation's, an event's, a flow run's id.
+    Column("origin", Text, nullable=False, server_default=text("'person'")),
+    Column("started_by", Text, nullable=False, server_default=Empty),
     # Two schedulers may race: a flow runs once for a due time, whatever they do.
     UniqueConstraint("flow_id", "due_key"),
     UniqueConstraint("flow_id", "run_key"),
@@ -662,6 +665,8 @@ task_run = Table(
     Column("end_ms", BigInteger),
     Column("result", Text, nullable=False, server_default=Empty),
     Column("seen", BigInteger, nullable=False),
+    # Where it differs from its task's.
+    Column("name", Text, nullable=False, server_default=Empty),
     PrimaryKeyConstraint("flow_run_id", "task_slug", "map_index"),
 )
 Index("ix_ll_task_run_seen", task_run.c.flow_run_id, task_run.c.seen)

@@ -34,7 +34,7 @@ LAST_SEEN = select(func.coalesce(func.max(_task_run.c.seen), 0)).where(
 
 
 class MergeTaskRun(Insert):
-    """Upsert of a task run: keeps its first start, its number and its highest attempt.
+    """Upsert of a task run: keeps its first start, its number, its name and its highest attempt.
 
     A task that loops counts its attempts anew in each round, and keeps what the last round came
     to until it ends.
@@ -58,7 +58,8 @@ _MERGED = """DO UPDATE SET
             AND (ll_task_run.end_ms IS NULL OR excluded.start_ms IS NULL)
         THEN ll_task_run.start_ms ELSE excluded.end_ms END,
     result = CASE WHEN excluded.end_ms IS NULL AND excluded.result = ''
-        THEN ll_task_run.result ELSE excluded.result END"""
+        THEN ll_task_run.result ELSE excluded.result END,
+    name = CASE WHEN excluded.name = '' THEN ll_task_run.name ELSE excluded.name END"""
 
 
 @compiles(MergeTaskRun)
@@ -92,7 +93,10 @@ class TaskRows:
                 "start_ms": None,
                 "result": "",
                 "seen": self._next_seen(fact.flow_run_id),
+                "name": fact.name,
             }
+        if fact.name:
+            row["name"] = fact.name
         row["state"] = state
         row["message"] = fact.message
         row["attempt"] = max(row["attempt"], fact.attempt)

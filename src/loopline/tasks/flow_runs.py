@@ -89,6 +89,7 @@ def create_flow_run(
             run_name=run_name or "",
             labels=labels,
             run_key=idempotency_key or _key_of_this_task_run(),
+            parent=context.get("flow_run_id", ""),
         )
     )
     get_run_logger().info("Asked for flow run %s of %s", run.flow_run_id, run.flow_name)
@@ -374,18 +375,20 @@ class _Told:
         self._flow_run_id = flow_run_id
         self._states = states
         self._lines = lines
-        self._events = 0
+        self._event = 0
         self._position = 0
 
     def news(self) -> Iterator[tuple[int, str]]:
         """Give what is new: levels and lines."""
         if self._states:
-            events = self._backend.call(ListFlowRunEvents(flow_run_id=self._flow_run_id))
-            for event in events[self._events :]:
+            events = self._backend.call(
+                ListFlowRunEvents(flow_run_id=self._flow_run_id, after=self._event)
+            )
+            for event in events:
                 what = f"{event.task_slug} is " if event.task_slug else ""
                 why = f": {event.message}" if event.message else ""
                 yield 20, f"{what}{event.state.value}{why}"
-            self._events = len(events)
+                self._event = event.position
         while self._lines:
             lines = self._backend.call(
                 GetLogs(flow_run_id=self._flow_run_id, after=self._position, limit=_LINES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from loopline.backend.recorder import get_recorder
 from loopline.compat.prefect.refusals import GRAPHQL
 from loopline.errors import UnsupportedError
+from loopline.flows.context import run_values
 from loopline.flows.secrets import Secret
 from loopline.flows.states import State, make_state
 from loopline.records.flow_operations import UpdateFlowRun
@@ -123,6 +124,7 @@ class Client:
                 labels=None if labels is None else sorted(labels),
                 # Not a command's key, which is forgotten after a while: the same run for ever.
                 run_key=idempotency_key or "",
+                parent=run_values.get().get("flow_run_id", ""),
             )
         )
         return run.flow_run_id

@@ -139,6 +139,7 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         given = list(given_task_runs(flow, task_states or {}))
         run = _Run(flow, recorder, values, list(initial), given, token=token, echo=echo, hold=hold)
         run.parameters = dict(parameters or {})
+        run.parent = run_values.get().get("flow_run_id", "")
         run.may_resume = may_resume
         refused = run.begin(is_new=flow_run_id is None)
         return refused or run.carry_through(executor)
@@ -170,6 +171,7 @@ class _Run:
         self._raises = bool(values.get("raise_on_exception"))
         self.may_resume: Callable[[str], bool] | None = None
         self.parameters: dict[str, Any] = {}
+        self.parent = ""
         kept = KeptResults(self._open_blob, partial(self._report.warn, ""), special.locate)
         for task_run, result in given:
             kept.put(task_run.result, result)
@@ -198,6 +200,7 @@ class _Run:
             message,
             graph=self._graph if is_new else None,
             parameters=plain(self.parameters),
+            parent=self.parent if is_new else "",
         )
         for task_run, result in self._given:
             self._report.given(task_run, result)

@@ -49,7 +49,7 @@ class Report:
 
     def flow(
         self, state: StateKind, message: str, *, graph: FlowGraph | None = None,
-        parameters: dict[str, Any] | None = None,
+        parameters: dict[str, Any] | None = None, parent: str = "",
     ) -> None:  # fmt: skip
         """Record that the flow run entered a state; what was logged before comes first."""
         if state is not StateKind.RUNNING:  # The first line after a pause is not held back.
@@ -64,6 +64,7 @@ class Report:
                 flow_name=self._flow_name,
                 graph=graph,
                 parameters=parameters or {},
+                parent=parent,
             )
         )
 
@@ -110,6 +111,7 @@ class Report:
     def started(self, call: Call) -> None:
         """Record that an attempt began."""
         where = call.where
+        name = writable(call.values.get("task_run_name", ""))
         self._record(
             TaskRunState(
                 flow_run_id=self._id,
@@ -117,9 +119,10 @@ class Report:
                 map_index=where.map_index,
                 state=StateKind.RUNNING,
                 at_ms=_now_ms(),
-                message=writable(call.values.get("task_run_name", "")),
+                message=name,
                 attempt=call.attempt,
                 token=self._token,
+                name="" if name == call.task.name else name,
             )
         )
 

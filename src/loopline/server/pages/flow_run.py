@@ -19,7 +19,7 @@ from loopline.rules.picture import draw_svg
 from loopline.rules.words import clock_words, duration_words, task_words, time_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.flow_artifacts import flow_artifacts
-from loopline.server.pages.flow_runs import flow_of
+from loopline.server.pages.flow_runs import flow_of, started_by
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, trusted
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
@@ -119,7 +119,7 @@ def _overview(run: FlowRun, now_ms: int) -> Markup:
             ),
             ("Started", time_words(run.start_ms)),
             ("Duration", parts.spent(run, now_ms)),
-            ("Started by", "its schedule" if run.is_automatic else "hand"),
+            ("Started by", started_by(run)),
             ("Worker", run.worker),
             ("Waits for", run.waits_for or None),
             ("Labels", ", ".join(run.labels) or None),
@@ -154,7 +154,7 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
     shown = _worth_a_row(tasks)
     rows: list[Sequence[Child]] = [
         (
-            task_words(task.task_slug, task.map_index),
+            task_words(task.task_slug, task.map_index, task.name),
             parts.state_pill(task.state),
             parts.spent(task, now_ms),
             _gantt(task, began, ended, now_ms),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loopline.records.flows import StateKind
+from loopline.records.flows import Origin, StateKind
 from loopline.records.operations import ListFlowRuns
+from loopline.rules.origins import started_by_words
 from loopline.server.pages import addresses, parts
 from loopline.server.pages.html import Child, Markup, join, link_to, tag, url
 from loopline.server.pages.parts import Column
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from loopline.records.flows import FlowRun
     from loopline.server.pages.request import PageRequest
 
-__all__ = ["flow_of", "flow_runs_page", "flow_runs_table"]
+__all__ = ["flow_of", "flow_runs_page", "flow_runs_table", "started_by"]
 
 ROWS = 100
 
@@ -94,12 +95,20 @@ def flow_runs_table(flow_runs: Sequence[FlowRun], now_ms: int, *, with_flow: boo
             parts.state_pill(run.state),
             parts.when(run.scheduled_ms, now_ms),
             parts.spent(run, now_ms),
-            "schedule" if run.is_automatic else "hand",
+            started_by(run),
             parts.clamped(said := _said(run), said),
         )
         for run in flow_runs
     ]
     return parts.table(columns, rows, label="Flow runs")
+
+
+def started_by(run: FlowRun) -> Child:
+    """Who or what started a flow run; another flow run has a page."""
+    words = started_by_words(run)
+    if run.origin is Origin.FLOW_RUN:
+        return addresses.flow_run_link(run.started_by, words)
+    return parts.clamped(words, words)
 
 
 def _said(run: FlowRun) -> str:

@@ -30,7 +30,7 @@ class TaskRunView:
         map_index: Which child of a mapped task; -1: the task itself.
         flow_run_id: The flow run it belongs to.
         state: Where it stands.
-        name: Slug, with the index of a child.
+        name: What ``task_run_name`` made of it, or else the slug, with the index of a child.
     """
 
     def __init__(self, run: TaskRun, flow_run_id: str) -> None:
@@ -39,7 +39,7 @@ class TaskRunView:
         self.task_slug = run.task_slug
         self.map_index = run.map_index
         self.task_run_id = f"{flow_run_id}/{run.task_slug}/{run.map_index}"
-        self.name = task_words(run.task_slug, run.map_index)
+        self.name = run.name or task_words(run.task_slug, run.map_index)
         self.state: State = make_state(run.state, run.message)
 
     @classmethod

@@ -288,6 +288,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint(
             "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_task_run")
         ),
@@ -469,6 +475,18 @@ def upgrade() -> None:
         sa.Column("late_ms", sa.BigInteger(), nullable=True),
         sa.Column("lost_ms", sa.BigInteger(), nullable=True),
         sa.Column("depth", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "origin",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("'person'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "started_by",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["flow_id"], ["ll_flow.id"], name=op.f("fk_ll_flow_run_flow_id")),
         sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_ll_flow_run")),
         sa.UniqueConstraint("flow_id", "due_key", name=op.f("uq_ll_flow_run_flow_id_due_key")),
