@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from sqlalchemy import select
-from tests.store.flow_story import PROJECT, Clock, ask, claimed, get, register, tell
+from tests.store.flow_story import PROJECT, Clock, ask, claim, claimed, get, register, tell
 
 from loopline.errors import ConflictError, InvalidInputError
 from loopline.records import operations as ops
@@ -22,9 +22,17 @@ from loopline.records.automations import (
     When,
 )
 from loopline.records.facts import Batch, FlowRunState, RunStarted
-from loopline.records.flows import FlowGraph, IntervalClock, ParameterSpec, ScheduleSpec, StateKind
+from loopline.records.flows import (
+    FlowGraph,
+    IntervalClock,
+    Origin,
+    ParameterSpec,
+    ScheduleSpec,
+    StateKind,
+)
 from loopline.records.registry import ModelVersion
 from loopline.records.webhooks import WebhookStatus
+from loopline.rules.origins import started_by_words
 from loopline.store import schema
 from loopline.store.automation_events import MOST_DEPTH
 
@@ -93,7 +101,10 @@ def test_a_failed_run_starts_another_flow_in_the_same_transaction(backend: Local
     assert runs_of(backend, "mend") == [{"model": "retrain Failed"}]
     (firing,) = firings(backend, made)
     assert (firing.status, firing.detail) == (FiringStatus.DONE, f"runs {PROJECT}/mend")
-    assert get(backend, firing.flow_run_id).note.startswith("made by automation")
+    mended = get(backend, firing.flow_run_id)
+    assert (mended.origin, mended.started_by) == (Origin.AUTOMATION, made.name)
+    assert started_by_words(mended) == f"automation {made.name!r}"
+    assert get(backend, firing.flow_run_id).note.startswith("made after flow-run/")
     assert backend.call(ops.ListAutomations())[0].fired == 1
 
 
@@ -108,6 +119,8 @@ def test_a_new_version_runs_the_flow_that_was_registered_for_it(backend: LocalBa
     assert runs_of(backend, "score") == [], "what was there before is no news"
     new_version(backend, 2)
     assert runs_of(backend, "score") == [{"model": "taxifare", "version": 2}]
+    (scored,) = backend.call(ops.ListFlowRuns(flow_name="score")).flow_runs
+    assert (scored.origin, scored.started_by) == (Origin.EVENT, "version/taxifare/2")
     register(backend, "score", graph=SCORE)
     new_version(backend, 3)
     assert len(runs_of(backend, "score")) == 1
@@ -185,7 +198,28 @@ def test_automations_that_go_round_in_a_circle_are_held_back(backend: LocalBacke
     assert made == 1 + MOST_DEPTH
     found = [each for a in backend.call(ops.ListAutomations()) for each in firings(backend, a)]
     (held,) = [each for each in found if each.status is FiringStatus.HELD_BACK]
-    assert "circle" in held.detail
+    chain = " → ".join(["retrain", "other"] * 5 + ["retrain"])
+    assert held.detail.startswith(f"10 automations led to this already ({chain}); they seem")
+    listed = {
+        each.name: (each.fired, each.held_back) for each in backend.call(ops.ListAutomations())
+    }
+    assert listed == {"retrain": (5, 1), "other": (5, 0)}
+    (line,) = backend.call(ops.GetLogs(flow_run_id=held.subject.removeprefix("flow-run/")))
+    assert line.message == f"Automation 'retrain' is held back: {held.detail}."
+
+
+def test_a_flow_that_starts_flows_is_no_way_out_of_a_circle(backend: LocalBackend) -> None:
+    register(backend, "other")
+    automate(backend, When(event=EventKind.FLOW_RUN, states=["Failed"], flow="retrain"),
+             action=Action.RUN, flow="other")  # fmt: skip
+    ask(backend)
+    while lease := claim(backend):
+        if lease.flow_run.flow_name == "retrain":
+            tell(backend, lease, StateKind.FAILED)
+        else:  # A task of it starts the first flow again.
+            ask(backend, parent=lease.flow_run.flow_run_id)
+            tell(backend, lease, StateKind.SUCCESS)
+    assert len(runs_of(backend, "other")) == MOST_DEPTH
 
 
 def test_what_fails_is_told_and_stops_nothing_else(backend: LocalBackend) -> None:

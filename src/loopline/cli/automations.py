@@ -34,14 +34,14 @@ def list_(backend: Backend, *, as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ("NAME", "PROJECT", "WHEN", "THEN", "FIRED", "ACTIVE"),
+        ("NAME", "PROJECT", "WHEN", "THEN", "FIRED", "HELD BACK", "ACTIVE"),
         [
             (each.name, each.project, when_words(each.when), then_words(each.then), each.fired,
-             "yes" if each.is_active else "no")
+             each.held_back or "", "yes" if each.is_active else "no")
             for each in found
         ],
         empty="No automations yet. `loopline automations create --help` shows examples.",
-        right=("FIRED",),
+        right=("FIRED", "HELD BACK"),
     )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def create(  # noqa: PLR0913 - its options
     from loopline.cli.flows import parse_parameters
     from loopline.cli.output import print_json
     from loopline.records.automations import Action, CreateAutomation, EventKind, Then, When
+    from loopline.rules.automations import sets_itself_off
 
     when = When(
         event=EventKind(event),
@@ -120,6 +121,12 @@ def create(  # noqa: PLR0913 - its options
         print_json(made)
     else:
         click.echo(f"{name}: when {when_words(when)}, then {then_words(then)}.")
+        if sets_itself_off(project, when, then):
+            click.echo(
+                "It may set itself off: after ten in a row it is held back, as "
+                f"`loopline automations firings {name}` then says.",
+                err=True,
+            )
 
 
 @click.command(epilog=epilog("loopline automations firings mend"))

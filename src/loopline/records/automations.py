@@ -114,6 +114,7 @@ class Automation(Record, frozen=True, kw_only=True):
         project: It is about this project alone; empty: about everything.
         of_flow: The flow that was registered with it; empty: somebody made it by hand.
         fired: How often it did something.
+        held_back: How often it did not, as automations went round in a circle or it did too much.
     """
 
     automation_id: str
@@ -125,6 +126,7 @@ class Automation(Record, frozen=True, kw_only=True):
     is_active: bool = True
     created_ms: int = 0
     fired: int = 0
+    held_back: int = 0
 
 
 class Firing(Record, frozen=True, kw_only=True):

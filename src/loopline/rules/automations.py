@@ -14,7 +14,7 @@ from loopline.records.flows import StateKind
 if TYPE_CHECKING:
     from loopline.records.automations import Then, When
 
-__all__ = ["Happening", "check_automation", "fill_in", "fits"]
+__all__ = ["Happening", "check_automation", "fill_in", "fits", "sets_itself_off"]
 
 _OF_FLOWS = frozenset({EventKind.FLOW_RUN, EventKind.TASK, EventKind.LATE})
 _OF_STATES = frozenset({EventKind.FLOW_RUN, EventKind.TASK})
@@ -98,6 +98,16 @@ def fits(project: str, when: When, happening: Happening) -> bool:
         and (when.project or project) in {"", happening.project}
         and when.flow in {"", happening.flow}
         and when.task in {"", happening.task, name}
+    )
+
+
+def sets_itself_off(project: str, when: When, then: Then) -> bool:
+    """Tell whether the run that an automation starts may be what it waits for."""
+    if then.action is not Action.RUN or when.event not in _OF_STATES:
+        return False
+    elsewhere = {when.project or project, then.project or project}
+    return (not when.flow or then.flow in {"", when.flow}) and (
+        len(elsewhere) == 1 or "" in elsewhere
     )
 
 

@@ -153,13 +153,13 @@ def _row(connection: Connection, automation_id: str) -> Row[Any]:
 
 
 def _selected() -> Any:  # noqa: ANN401 - a statement
-    fired = select(func.count()).where(
-        _firing.c.automation_id == _automation.c.automation_id,
-        _firing.c.status == FiringStatus.DONE,
-    )
+    firings = select(func.count()).where(_firing.c.automation_id == _automation.c.automation_id)
+    fired = firings.where(_firing.c.status == FiringStatus.DONE)
+    held_back = firings.where(_firing.c.status == FiringStatus.HELD_BACK)
     return select(
         _automation,
         fired.scalar_subquery().label("fired"),
+        held_back.scalar_subquery().label("held_back"),
         _flow.c.name.label("flow_name"),
         _flow.c.project.label("flow_project"),
     ).outerjoin(_flow, _flow.c.id == _automation.c.flow_id)
@@ -177,6 +177,7 @@ def _record(row: Row[Any]) -> Automation:
         is_active=bool(row.is_active),
         created_ms=row.created_ms,
         fired=row.fired,
+        held_back=row.held_back,
     )
 
 
