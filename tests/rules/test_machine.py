@@ -11,6 +11,7 @@ from loopline.errors import FlowBuildError
 from loopline.records.flows import FlowGraph, GraphEdge, GraphTask, StateKind, TaskRun
 from loopline.rules.machine import (
     AskTrigger,
+    AwaitResume,
     CancelRun,
     EnterState,
     Expanded,
@@ -75,7 +76,7 @@ def test_a_failed_task_waits_its_delay_and_then_gives_up() -> None:
 
     first = machine.advance(TaskEnded("train", state=StateKind.FAILED, message="no memory"))
     assert first == [
-        EnterState("train", state=StateKind.RETRYING, message="no memory", attempt=1),
+        EnterState("train", -1, StateKind.RETRYING, "no memory", 1, after_s=30.0),
         StartTask("train", attempt=2, after_s=30.0),
     ]
 
@@ -291,3 +292,22 @@ def test_a_failure_at_the_head_of_a_long_chain_ends_it_whole() -> None:
     commands = machine.advance(TaskEnded(slugs[0], state=StateKind.FAILED))
     assert commands[-1] == FinishRun(StateKind.FAILED, "1 task failed: step-0.")
     assert machine.state(slugs[-1]) is StateKind.TRIGGER_FAILED
+
+
+def test_what_waits_for_a_time_waits_on_with_whoever_takes_over() -> None:
+    graph = FlowGraph(
+        tasks=[GraphTask(slug=slug, name=slug) for slug in ("approve", "publish", "fetch")]
+    )
+    paused = [
+        TaskRun(flow_run_id="", task_slug=slug, state=StateKind.PAUSED, attempt=1)
+        for slug in ("approve", "publish")
+    ]
+    trying = TaskRun(flow_run_id="", task_slug="fetch", state=StateKind.RETRYING, attempt=2)
+    machine = Machine(graph, [*paused, trying], {("publish", -1): 60.0, ("fetch", -1): 0.0})
+    assert machine.begin() == [
+        StartTask("publish", -1, 2, 60.0, is_resumed=True),
+        StartTask("fetch", -1, 3),
+    ]
+    assert machine.advance(TaskEnded("fetch")) == [EnterState("fetch", attempt=3)]
+    ends = machine.advance(TaskEnded("publish"))
+    assert ends == [EnterState("publish", attempt=2), AwaitResume([("approve", -1)])]

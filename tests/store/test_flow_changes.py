@@ -9,6 +9,7 @@ from tests.store.flow_story import Clock, ask, claim, claimed, get, known, regis
 
 from loopline.errors import ConflictError, InvalidInputError, NotFoundError
 from loopline.records import operations as ops
+from loopline.records.facts import TaskRunState
 from loopline.records.flows import StateKind
 
 if TYPE_CHECKING:
@@ -167,3 +168,27 @@ def test_asking_twice_under_one_key_makes_one_run(backend: LocalBackend) -> None
     first = ask(backend, run_key="2022-03")
     assert ask(backend, run_key="2022-03") == first
     assert ask(backend, run_key="2022-04") != first
+
+
+def test_what_is_paused_until_a_time_is_let_go_only_by_its_name(backend: LocalBackend) -> None:
+    flow_run_id = ask(backend)
+    lease = claimed(backend)
+    timed = TaskRunState(
+        flow_run_id=flow_run_id, task_slug="load-1", state=StateKind.PAUSED, at_ms=1,
+        token=lease.token, until_ms=9_000,
+    )  # fmt: skip
+    backend.call(ops.RecordFacts(facts=[timed]))
+    tell(backend, lease, StateKind.PAUSED, extract=StateKind.PAUSED)
+
+    def states() -> dict[str, tuple[StateKind, int]]:
+        runs = backend.call(ops.ListTaskRuns(flow_run_id=flow_run_id))
+        return {run.task_slug: (run.state, run.until_ms) for run in runs}
+
+    backend.call(ops.ResumeFlowRun(flow_run_id=flow_run_id))
+    assert states() == {
+        "load-1": (StateKind.PAUSED, 9_000),
+        "extract-1": (StateKind.RESUME, 0),
+    }
+    tell(backend, claimed(backend), StateKind.PAUSED)
+    backend.call(ops.ResumeFlowRun(flow_run_id=flow_run_id, tasks=["load"]))
+    assert states()["load-1"][0] is StateKind.RESUME

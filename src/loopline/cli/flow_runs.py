@@ -118,7 +118,9 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
         [
             (
                 task_words(task.task_slug, task.map_index, task.name),
-                task.state.value,
+                f"{task.state.value} until {time_words(task.until_ms)}"
+                if task.until_ms
+                else task.state.value,
                 _duration(task),
                 task.attempt or "",
                 task.message,

@@ -176,6 +176,7 @@ class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_st
 
     Attributes:
         name: Its own name; empty: as before, or its task's.
+        until_ms: Unix time in milliseconds at which it goes on by itself; 0: none.
     """
 
     flow_run_id: str
@@ -188,6 +189,7 @@ class TaskRunState(Record, frozen=True, kw_only=True, gc=False, tag="task_run_st
     result: str = ""
     token: int = 0
     name: str = ""
+    until_ms: int = 0
 
 
 class FlowArtifactSet(Record, frozen=True, kw_only=True, tag="flow_artifact"):

@@ -322,6 +322,8 @@ class TaskRun(Record, frozen=True, kw_only=True):
         result: SHA-256 of the result's bytes in the blob store; ``"none"``: it is None;
             ``"inline:"`` and base64: the bytes themselves; empty: no result kept.
         name: Its own name, where ``task_run_name`` gave it one; empty: its task's.
+        until_ms: Unix time in milliseconds at which it goes on by itself, of one that is tried
+            again later or paused until then; 0: none.
     """
 
     flow_run_id: str
@@ -334,6 +336,7 @@ class TaskRun(Record, frozen=True, kw_only=True):
     end_ms: int | None = None
     result: str = ""
     name: str = ""
+    until_ms: int = 0
 
 
 class FlowRunLease(Record, frozen=True, kw_only=True):

@@ -111,11 +111,16 @@ class AskHandlers(_Message, frozen=True, gc=False):
 
 
 class EnterState(_Message, frozen=True, gc=False):
-    """Command: record that the task entered a state other than Running."""
+    """Command: record that the task entered a state other than Running.
+
+    Attributes:
+        after_s: Seconds until it goes on by itself; 0: at once, or not by itself.
+    """
 
     state: StateKind = StateKind.SUCCESS
     message: str = ""
     attempt: int = 0
+    after_s: float = 0.0
 
 
 class AwaitResume(msgspec.Struct, frozen=True, gc=False):

@@ -39,7 +39,7 @@ from loopline.rules.flow_nodes import SUCCESSFUL, Node
 from loopline.rules.triggers import MANUAL, TRIGGERS, is_hopeless, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from loopline.records.flows import FlowGraph, TaskRun
 
@@ -83,18 +83,26 @@ class Machine:
         graph: The tasks and their dependencies, without cycles.
         initial: Task runs of an earlier holder of this flow run. Finished tasks stay finished; a
             task that was running when its worker died starts again as its next attempt.
+        waits_s: Seconds that task runs of ``initial`` still wait before they go on by themselves,
+            by slug and index: what tries again later, and what was paused until a time.
 
     Raises:
         FlowBuildError: An edge names an unknown task.
     """
 
-    def __init__(self, graph: FlowGraph, initial: Iterable[TaskRun] = ()) -> None:
+    def __init__(
+        self,
+        graph: FlowGraph,
+        initial: Iterable[TaskRun] = (),
+        waits_s: Mapping[tuple[str, int], float] | None = None,
+    ) -> None:
         self._nodes = {task.slug: Node(task) for task in graph.tasks}
         self._open = len(self._nodes)
         self._busy = 0
         self._paused: dict[Node, None] = {}
         self._fresh: deque[Node] = deque()
         self._earlier = {(run.task_slug, run.map_index): run for run in initial}
+        self._waits_s = dict(waits_s or {})
         self._references = list(graph.reference_tasks)
         self._is_over = False
         self._cancelled: str | None = None
@@ -191,7 +199,7 @@ class Machine:
             return
         node.attempt = run.attempt
         node.is_resumed = run.state is StateKind.RESUME
-        if run.state is StateKind.PAUSED:
+        if run.state in {StateKind.PAUSED, StateKind.RETRYING}:
             node.state = run.state
         elif run.state in _FINISHED:
             node.state = run.state
@@ -206,10 +214,15 @@ class Machine:
         """Decide about a node whose upstreams have all ended."""
         if node.state in _FINISHED:
             return
-        if node.state is StateKind.PAUSED:
+        task = node.task
+        wait_s = self._waits_s.pop((task.slug, node.index), None)
+        if node.state is StateKind.PAUSED and wait_s is None:
             self._paused[node] = None  # An earlier holder has recorded that.
             return
-        task = node.task
+        if wait_s is not None:  # It had been let run when it was made to wait.
+            node.is_resumed = node.state is StateKind.PAUSED
+            self._start(node, commands, wait_s)
+            return
         if node.skipped and task.skip_on_upstream_skip:
             message = "A task before it was skipped."
             self._decide(node, StateKind.SKIPPED, message, commands)
@@ -279,7 +292,7 @@ class Machine:
                 after_s = delays[min(node.attempt, len(delays)) - 1] if delays else 0.0
             node.state = state
             commands.append(
-                EnterState(node.task.slug, node.index, state, event.message, node.attempt)
+                EnterState(node.task.slug, node.index, state, event.message, node.attempt, after_s)
             )
             if state is StateKind.LOOPED:
                 node.attempt = 0  # Each round has all of the task's retries.

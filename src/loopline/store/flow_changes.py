@@ -114,8 +114,11 @@ def resume_flow_run(store: Store, connection: Connection, call: ops.ResumeFlowRu
 
 
 def _approve(store: Store, connection: Connection, row: Row[Any], call: ops.ResumeFlowRun) -> None:
+    # What was paused until a time goes on by itself, unless somebody names it.
     paused = [
-        run for run in task_runs_of(connection, row.flow_run_id) if run.state is StateKind.PAUSED
+        run
+        for run in task_runs_of(connection, row.flow_run_id)
+        if run.state is StateKind.PAUSED and (call.tasks or not run.until_ms)
     ]
     if call.tasks:
         chosen = set(_slugs(_graph(connection, row), call.tasks))

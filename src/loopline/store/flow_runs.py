@@ -187,6 +187,7 @@ def task_runs_of(connection: Connection, flow_run_id: str) -> list[TaskRun]:
             end_ms=row.end_ms,
             result=row.result,
             name=row.name,
+            until_ms=row.until_ms,
         )
         for row in rows
     ]

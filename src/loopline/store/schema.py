@@ -667,6 +667,8 @@ task_run = Table(
     Column("seen", BigInteger, nullable=False),
     # Where it differs from its task's.
     Column("name", Text, nullable=False, server_default=Empty),
+    # When it goes on by itself; 0: at once, or when somebody lets it.
+    Column("until_ms", BigInteger, nullable=False, server_default=Zero),
     PrimaryKeyConstraint("flow_run_id", "task_slug", "map_index"),
 )
 Index("ix_ll_task_run_seen", task_run.c.flow_run_id, task_run.c.seen)

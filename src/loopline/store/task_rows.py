@@ -59,7 +59,8 @@ _MERGED = """DO UPDATE SET
         THEN ll_task_run.start_ms ELSE excluded.end_ms END,
     result = CASE WHEN excluded.end_ms IS NULL AND excluded.result = ''
         THEN ll_task_run.result ELSE excluded.result END,
-    name = CASE WHEN excluded.name = '' THEN ll_task_run.name ELSE excluded.name END"""
+    name = CASE WHEN excluded.name = '' THEN ll_task_run.name ELSE excluded.name END,
+    until_ms = excluded.until_ms"""
 
 
 @compiles(MergeTaskRun)
@@ -99,6 +100,7 @@ class TaskRows:
             row["name"] = fact.name
         row["state"] = state
         row["message"] = fact.message
+        row["until_ms"] = fact.until_ms
         row["attempt"] = max(row["attempt"], fact.attempt)
         had_ended, row["end_ms"] = row.get("end_ms") is not None, None
         if state is StateKind.RUNNING:

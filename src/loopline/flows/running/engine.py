@@ -34,7 +34,7 @@ from loopline.flows.running.questions import Questions
 from loopline.flows.running.recorder import Recorder
 from loopline.flows.running.report import Report
 from loopline.flows.running.results import NOT_KEPT, KeptResults, Result
-from loopline.flows.running.resume import usable_task_runs
+from loopline.flows.running.resume import usable_task_runs, waits_s
 from loopline.flows.running.run_names import name_task_run
 from loopline.flows.running.special import Special
 from loopline.flows.signals import TRIGGERFAIL
@@ -180,7 +180,7 @@ class _Run:
         self._resumed = len(usable)
         self._tasks = {slug: task for task, slug in flow.slugs.items()}
         self._graph = flow.graph()
-        self._machine = Machine(self._graph, usable)
+        self._machine = Machine(self._graph, usable, waits_s(usable, time.time()))
         self._memory = Memory(flow, self._machine, usable, kept)
         self._questions = Questions(self._tasks, values, self._memory, special, self._report)
         special.recall(usable, kept)
@@ -386,7 +386,9 @@ class _Run:
             self._report.line(slug, logging.WARNING, f"It will be tried again: {command.message}")
         if slug in special.tasks:
             special.tell(command, self._memory.result(slug, map_index))
-        self._report.task(slug, map_index, state, command.message, command.attempt, reference)
+        self._report.task(
+            slug, map_index, state, command.message, command.attempt, reference, command.after_s
+        )
         if state is StateKind.SUCCESS and (slug in special.tasks or special.loops):
             special.succeeded((slug, map_index), reference)
 

@@ -70,20 +70,22 @@ class Report:
 
     def task(
         self, slug: str, map_index: int, state: StateKind, message: str, attempt: int,
-        reference: str,
+        reference: str, after_s: float = 0.0,
     ) -> None:  # fmt: skip
-        """Record that a task or child entered a state."""
+        """Record that a task or child entered a state, and after how long it leaves that."""
+        at_ms = _now_ms()
         self._record(
             TaskRunState(
                 flow_run_id=self._id,
                 task_slug=slug,
                 map_index=map_index,
                 state=state,
-                at_ms=_now_ms(),
+                at_ms=at_ms,
                 message=writable(message),
                 attempt=attempt,
                 result=reference,
                 token=self._token,
+                until_ms=at_ms + round(after_s * 1000) if after_s > 0 else 0,
             )
         )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from loopline.flows.flow import Flow
     from loopline.records.flows import TaskRun
 
-__all__ = ["usable_task_runs"]
+__all__ = ["usable_task_runs", "waits_s"]
 
 _WITH_RESULT = frozenset({StateKind.SUCCESS, StateKind.CACHED, StateKind.SKIPPED})
 
@@ -59,6 +59,15 @@ def usable_task_runs(
             unfinished.add(slug)
         kept.extend(own)
     return kept
+
+
+def waits_s(earlier: Iterable[TaskRun], now_s: float) -> dict[tuple[str, int], float]:
+    """Tell how many seconds from ``now_s`` on task runs still wait that go on by themselves."""
+    return {
+        (run.task_slug, run.map_index): max(0.0, run.until_ms / 1000 - now_s)
+        for run in earlier
+        if run.until_ms and run.state in {StateKind.PAUSED, StateKind.RETRYING}
+    }
 
 
 def _has_what_it_gave(run: TaskRun, can_read: Callable[[str], bool]) -> bool:

@@ -159,7 +159,7 @@ def _tasks(run: FlowRun, tasks: list[TaskRun], now_ms: int) -> Markup:
             parts.spent(task, now_ms),
             _gantt(task, began, ended, now_ms),
             str(task.attempt) if task.attempt else "",
-            task.message,
+            join(f"until {time_words(task.until_ms)}  " if task.until_ms else "", task.message),
         )
         for task in shown
     ]

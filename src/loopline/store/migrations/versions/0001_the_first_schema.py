@@ -294,6 +294,7 @@ def upgrade() -> None:
             server_default=sa.text("('')"),
             nullable=False,
         ),
+        sa.Column("until_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint(
             "flow_run_id", "task_slug", "map_index", name=op.f("pk_ll_task_run")
         ),
