@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loopline.compat.prefect.engine.lent_handlers import lend_handlers
 from loopline.compat.prefect.refusals import refusing
 
 if TYPE_CHECKING:
@@ -63,21 +64,18 @@ class FlowRunner:
         flow = self.flow.copy()
         flow.state_handlers = [*flow.state_handlers, *self.state_handlers]
         handlers = list(task_runner_state_handlers or ())
-        own = {task: list(task.state_handlers) for task in flow.tasks} if handlers else {}
-        for task, before in own.items():
-            task.state_handlers = [*before, *handlers]
-        try:
-            ended = flow.run(
-                parameters=parameters,
-                run_on_schedule=False,
-                executor=executor,
-                state=state,
-                task_states=task_states,
-                context=context,
-            )
-        finally:
-            for task, before in own.items():
-                task.state_handlers = before
+        twins = lend_handlers(flow, handlers) if handlers else {}
+        ended = flow.run(
+            parameters=parameters,
+            run_on_schedule=False,
+            executor=executor,
+            state=state,
+            task_states={twins.get(task, task): at for task, at in (task_states or {}).items()},
+            context=context,
+        )
+        if twins and isinstance(ended.result, dict):
+            tasks = {twin: task for task, twin in twins.items()}
+            ended.result = {tasks.get(task, task): each for task, each in ended.result.items()}
         if return_tasks is not None and isinstance(ended.result, dict):
             wanted = set(return_tasks)
             ended.result = {task: each for task, each in ended.result.items() if task in wanted}

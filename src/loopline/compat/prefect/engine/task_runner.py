@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loopline.compat.prefect.engine.lent_handlers import lend_handlers
 from loopline.compat.prefect.refusals import refusing
 from loopline.flows.flow import Flow
 from loopline.flows.states import Pending
@@ -63,12 +64,11 @@ class TaskRunner:
         for edge, ended in (upstream_states or {}).items():
             flow.add_edge(edge.upstream_task, self.task, edge.key, mapped=edge.mapped)
             given[edge.upstream_task] = ended
-        task = self.task
-        own = list(task.state_handlers)
-        task.state_handlers = [*own, *self.state_handlers]
-        try:
-            ran = flow.run(run_on_schedule=False, task_states=given, context=dict(context or {}))
-        finally:
-            task.state_handlers = own
-        ended_in: State = ran.result[task]
+        twins = lend_handlers(flow, self.state_handlers) if self.state_handlers else {}
+        ran = flow.run(
+            run_on_schedule=False,
+            task_states={twins.get(task, task): ended for task, ended in given.items()},
+            context=dict(context or {}),
+        )
+        ended_in: State = ran.result[twins.get(self.task, self.task)]
         return ended_in
