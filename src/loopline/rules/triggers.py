@@ -13,13 +13,14 @@ __all__ = ["MANUAL", "TRIGGERS", "is_hopeless", "why_not"]
 MANUAL = "manual_only"
 
 #: Built-in triggers by name: (upstream successes, upstream failures) -> may run. Skipped counts
-#: as a success, and each child of a mapped task counts by itself. Any other trigger is the
-#: user's own function, which only the edge can ask.
+#: as a success, and each child of a mapped task counts by itself: of one that was mapped over
+#: nothing none succeeded, and none failed. A task after none is not asked about. Any other
+#: trigger is the user's own function, which only the edge can ask.
 TRIGGERS: Mapping[str, Callable[[int, int], bool]] = {
     "all_successful": lambda _, bad: bad == 0,
     "all_failed": lambda good, _: good == 0,
-    "any_successful": lambda good, bad: good > 0 or bad == 0,
-    "any_failed": lambda good, bad: bad > 0 or good == 0,
+    "any_successful": lambda good, _: good > 0,
+    "any_failed": lambda _, bad: bad > 0,
     "all_finished": lambda _, __: True,
 }
 

@@ -72,8 +72,8 @@ __all__ = ["Recorder", "new_flow_run_id", "run_flow"]
 _RESULTS = frozenset({StateKind.SUCCESS, StateKind.CACHED, StateKind.SKIPPED, StateKind.LOOPED})
 #: What the context of a task has and that of a flow run inside it must not take over.
 _OF_A_TASK = frozenset({
-    "map_index", "resume", "task_loop_count", "task_loop_result", "task_name", "task_run_count",
-    "task_slug",
+    "map_index", "resume", "task_full_name", "task_loop_count", "task_loop_result", "task_name",
+    "task_run_count", "task_run_name", "task_slug",
 })  # fmt: skip
 
 
@@ -141,8 +141,12 @@ def run_flow(  # noqa: PLR0913 - a flow run has these
         run.parameters = dict(parameters or {})
         run.parent = run_values.get().get("flow_run_id", "")
         run.may_resume = may_resume
-        refused = run.begin(is_new=flow_run_id is None)
-        return refused or run.carry_through(executor)
+        before = run_values.set(values)  # For whom the engine itself asks, such as handlers.
+        try:
+            refused = run.begin(is_new=flow_run_id is None)
+            return refused or run.carry_through(executor)
+        finally:
+            run_values.reset(before)
 
 
 class _Run:
@@ -322,6 +326,7 @@ class _Run:
         values = {
             **self._values,
             "task_name": task.name,
+            "task_full_name": task_words(task.name, where.map_index),
             "task_slug": where.task_slug,
             "map_index": where.map_index,
             "task_run_count": attempt,

@@ -101,7 +101,8 @@ class _Days(dict[str, Any]):
     def __init__(self) -> None:
         days = ("today", "yesterday", "tomorrow")
         names = [f"{day}{form}" for day in days for form in ("", "_nodash")]
-        super().__init__({name: Context.get(context, name) for name in ("date", *names)})
+        names += ["date", "task_full_name"]
+        super().__init__({name: Context.get(context, name) for name in names})
 
 
 def _at_target(call: Call, result: ResultType) -> ResultType:

@@ -9,6 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from loopline.flows.authoring.options import Extras, has_options
+from loopline.flows.context import context
 from loopline.flows.result_types import LocalResult
 from loopline.flows.running.caching import Cache
 from loopline.flows.running.handlers import end_in, handle_change
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from loopline.flows.result_types import ResultType
     from loopline.flows.running.recorder import Recorder
     from loopline.flows.running.results import KeptResults
+    from loopline.flows.states import State
     from loopline.flows.task import Task
     from loopline.records.flows import TaskRun
     from loopline.rules.flow_events import AskHandlers, EnterState, StartTask
@@ -124,7 +126,7 @@ class Special:
         if found is None:
             return None
         state, reference = found
-        settled = handle_change(task, task.state_handlers, Pending(), state)
+        settled = self._change((slug, index), command.attempt, Pending(), state)
         if settled is state:
             self._references[slug, index] = reference
         kind, message, result, after_s = end_in(settled)
@@ -156,7 +158,7 @@ class Special:
             return outcome
         failed = make_state(outcome.state, outcome.message, outcome.result)
         again = Retrying(outcome.message, run_count=outcome.attempt)
-        settled = handle_change(task, task.state_handlers, failed, again)
+        settled = self._change(where, outcome.attempt, failed, again)
         self._told.add(where)
         if settled is again:
             return outcome
@@ -167,12 +169,12 @@ class Special:
             state=kind, message=message, result=result, retry_after_s=after_s, final=True
         )
 
-    @staticmethod
-    def _handle(task: Task, outcome: Outcome) -> Outcome:
+    def _handle(self, task: Task, outcome: Outcome) -> Outcome:
         if not task.state_handlers:
             return outcome
         new = make_state(outcome.state, outcome.message, outcome.result)
-        settled = handle_change(task, task.state_handlers, Running(), new)
+        where = (outcome.where.task_slug, outcome.where.map_index)
+        settled = self._change(where, outcome.attempt, Running(), new)
         if settled is new:
             return outcome
         kind, message, result, after_s = end_in(settled)
@@ -185,25 +187,32 @@ class Special:
 
     def answer(self, command: AskHandlers, result: Result) -> tuple[TaskEnded, Result]:
         """Ask a task's handlers about a state that it would end in without having run."""
-        task = self.tasks[command.slug]
         new = make_state(command.state, command.message, result)
-        settled = handle_change(task, task.state_handlers, Pending(), new)
+        settled = self._change((command.slug, command.map_index), 0, Pending(), new)
         kind, message, result, after_s = end_in(settled)
         event = TaskEnded(command.slug, command.map_index, kind, message, after_s, final=True)
         return event, result
 
     def tell(self, command: EnterState, result: Result) -> None:
         """Tell a task's handlers of a state that they cannot change."""
-        handlers = self.tasks[command.slug].state_handlers
         where = (command.slug, command.map_index)
         if command.state is StateKind.RETRYING and where in self._told:
             self._told.discard(where)
         elif command.state is StateKind.RETRYING:
             failed = make_state(StateKind.FAILED, command.message, result)
             again = Retrying(command.message, run_count=command.attempt)
-            handle_change(self.tasks[command.slug], handlers, failed, again)
+            self._change(where, command.attempt, failed, again)
         elif command.state is StateKind.MAPPED:
-            handle_change(self.tasks[command.slug], handlers, Pending(), Mapped(command.message))
+            self._change(where, 0, Pending(), Mapped(command.message))
+
+    def _change(self, where: Where, attempt: int, old: State, new: State) -> State:
+        """Ask a task's handlers about a change, in the context of the task run."""
+        task = self.tasks[where[0]]
+        if not task.state_handlers:
+            return new
+        values = {"task_name": task.name, "task_slug": where[0], "map_index": where[1]}
+        with context(values, task_run_count=attempt or 1):
+            return handle_change(task, task.state_handlers, old, new)
 
     def reference(self, where: Where, keep: Callable[[], str]) -> str:
         """Tell how a result is found again; ``keep`` keeps it where the engine does."""

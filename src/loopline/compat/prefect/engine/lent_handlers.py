@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class _About(NamedTuple):
     handler: Callable[..., State | None]
     task: Task
 
-    def __call__(self, _twin: Task, old: State, new: State) -> State | None:
+    def hear(self, _twin: Any, old: State, new: State) -> State | None:  # noqa: ANN401 - a handler
         return self.handler(self.task, old, new)
 
 
@@ -36,6 +36,7 @@ def lend_handlers(flow: Flow, handlers: Sequence[Callable[..., State | None]]) -
     for task in list(flow.tasks):
         twin = twins[task] = copy.copy(task)
         twin.slug = flow.slugs[task]
-        twin.state_handlers = [_About(each, task) for each in (*task.state_handlers, *handlers)]
+        own = (*task.state_handlers, *handlers)
+        twin.state_handlers = [_About(each, task).hear for each in own]
         flow.replace(task, twin, validate=False)
     return twins
