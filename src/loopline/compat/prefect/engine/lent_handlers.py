@@ -21,7 +21,7 @@ class _About(NamedTuple):
     handler: Callable[..., State | None]
     task: Task
 
-    def hear(self, _twin: Any, old: State, new: State) -> State | None:  # noqa: ANN401 - a handler
+    def hear(self, _twin: Any, old: State, new: State) -> State | None:
         return self.handler(self.task, old, new)
 
 
