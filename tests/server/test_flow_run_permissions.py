@@ -113,6 +113,36 @@ def caller(role: Role) -> Caller:
     return Caller(name="petra", how="token", access=Access(projects={"wagoncab": role}))
 
 
+def test_a_server_knows_who_asks_whatever_they_say(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    petra = team.member("petra")
+    team.grant("petra", "project", "wagoncab", "editor")
+    rows = flows.ParameterSpec(name="rows", type="int", default=3)
+    graph = flows.FlowGraph(parameters=[rows])
+    code = flows.FlowCode(kind="import", entry="taxifare.flow:flow")
+    team.owner.call(
+        ops.RegisterFlow(
+            project="wagoncab", name="score", fingerprint="one", graph=graph, code=code
+        )
+    )
+    asked = ops.CreateFlowRun(project="wagoncab", name="score", actor="otto")
+    status, made = team.call(petra, asked)
+    assert (status, made["started_by"]) == (200, "petra")
+    assert "petra" in team.get(f"/flow-runs/{made['flow_run_id']}", petra).text
+
+    run_at(team, petra, tmp_path / "laptop", monkeypatch)
+    page = team.owner.call(ops.ListFlowRuns(flow_name="night", with_unregistered=True))
+    assert [run.started_by for run in page.flow_runs] == ["petra"]
+
+    wrong = ops.CreateFlowRun(project="wagoncab", name="score", parameters={"rows": "many"})
+    status, refusal = team.call(petra, wrong)
+    assert status == 400
+    assert "The parameter 'rows' must be int, not 'many'. Such as 3." in str(refusal)
+    assert len(team.owner.call(ops.ListFlowRuns(flow_name="score")).flow_runs) == 1
+    assert "rows: int = 3" in team.get("/flows/wagoncab/score", petra).text
+
+
 def run_at(team: Team, token: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a flow of one task, as somebody on a machine of theirs."""
     monkeypatch.setenv("LOOPLINE_TOKEN", token)
