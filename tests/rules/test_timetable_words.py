@@ -91,6 +91,14 @@ def test_filters_adjustments_and_the_rest_are_told_too() -> None:
             "on 2022-03-01 06:00, 2022-03-02 06:00, 2022-03-03 06:00 and 1 more, UTC",
         ),
         (
+            DatesClock(
+                dates=["2022-03-01T06:00:00+00:00", "2022-03-02T06:00:00+00:00"],
+                start="2022-03-01T06:00:00+00:00",
+                end="2022-03-01T18:00:00+00:00",
+            ),
+            "on 2022-03-01 06:00, 2022-03-02 06:00, UTC, until 2022-03-01 18:00",
+        ),
+        (
             RRuleClock(
                 rules=[RecurrenceRule(text="DTSTART:20220301T060000\nRRULE:FREQ=DAILY")],
                 except_dates=["2022-03-02T06:00:00+00:00"],

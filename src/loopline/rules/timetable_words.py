@@ -53,9 +53,15 @@ def describe(spec: ScheduleSpec | None) -> str:
 
 def _describe_clock(clock: Clock) -> str:
     words = _clock_words(clock)
-    if clock.start and parse_time(clock.start) > datetime(1970, 1, 2, tzinfo=UTC):
+    # Dates say themselves when they begin and end.
+    said = set(clock.dates) if isinstance(clock, DatesClock) else set()
+    if (
+        clock.start
+        and clock.start not in said
+        and parse_time(clock.start) > datetime(1970, 1, 2, tzinfo=UTC)
+    ):
         words += f", from {_day_and_time(clock.start, clock.timezone)}"
-    if clock.end:
+    if clock.end and clock.end not in said:
         words += f", until {_day_and_time(clock.end, clock.timezone)}"
     if clock.labels:
         words += f", for workers with {', '.join(clock.labels)}"
