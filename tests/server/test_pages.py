@@ -137,7 +137,7 @@ def test_of_a_map_what_failed_has_a_row_and_few_of_what_did_not(tmp_path: Path) 
         )
         for index in range(100)
     ]
-    story.send(backend, run, *elements)
+    story.send(backend, run, *elements, *elements, *elements)
     backend.close()
     with running(home) as url:
         tasks, history = ask(url, "GET", f"/flow-runs/{'a' * 32}").text.split(">History")
@@ -147,6 +147,7 @@ def test_of_a_map_what_failed_has_a_row_and_few_of_what_did_not(tmp_path: Path) 
     assert shown == [True, True, False]  # Twenty: the one that failed, and the first nineteen.
     assert "And 80 more task runs." in text
     assert "score-1[99]" in history
+    assert "The newest 200 changes." in history
 
 
 def test_a_page_refreshes_itself_only_while_something_runs(served: Served) -> None:

@@ -78,7 +78,10 @@ def flow_run_page(request: PageRequest) -> Page:
         flow_artifacts(artifacts),
         _inside(inside, request.now_ms),
         _log(request, run),
-        _events(ask(ListFlowRunEvents(flow_run_id=flow_run_id))),
+        _events(
+            # One more than is shown tells whether there are more: a run of many tasks has many.
+            ask(ListFlowRunEvents(flow_run_id=flow_run_id, limit=MOST_EVENTS + 1, newest=True))
+        ),
     )
     # A run that is only scheduled for later changes when its time comes, not every few seconds.
     soon = run.scheduled_ms - request.now_ms < 60_000  # noqa: PLR2004 - a minute
@@ -309,8 +312,10 @@ def _events(events: list[FlowRunEvent]) -> Markup | None:
     return parts.section(
         "History",
         parts.table(columns, rows, label="History"),
-        parts.more(len(events), MOST_EVENTS, "event"),
-        count=len(events),
+        tag("p", f"The newest {MOST_EVENTS} changes.", class_="soft small")
+        if len(events) > MOST_EVENTS
+        else None,
+        count=len(events) if len(events) <= MOST_EVENTS else None,
     )
 
 
