@@ -12,14 +12,14 @@ from loopline.compat.prefect.backend.task_run import TaskRunView
 from loopline.compat.prefect.refusals import refusing
 from loopline.errors import InvalidInputError
 from loopline.flows.states import make_state
-from loopline.records.operations import GetFlowRun, GetLogs, ListTaskRuns
+from loopline.records.operations import GetFlowRun, GetLogs, ListFlowRunEvents, ListTaskRuns
 from loopline.rules.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loopline.flows.states import State
-    from loopline.records.flows import FlowRun, LogLine
+    from loopline.records.flows import FlowRun, FlowRunEvent, LogLine
 
 __all__ = ["FlowRunLog", "FlowRunView", "watch_flow_run"]
 
@@ -132,7 +132,17 @@ class FlowRunView:
 
 
 def _shown(line: LogLine) -> FlowRunLog:
-    return FlowRunLog(datetime.fromtimestamp(line.at_ms / 1000, UTC), line.level, line.message)
+    return FlowRunLog(_time(line.at_ms), line.level, line.message)
+
+
+def _time(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def _events(flow_run_id: str, after: int) -> list[FlowRunEvent]:
+    """List what changed after a position."""
+    asked = ListFlowRunEvents(flow_run_id=flow_run_id, after=after)
+    return get_recorder().backend.call(asked)
 
 
 def _lines(flow_run_id: str, after: int = 0) -> Iterator[LogLine]:
@@ -154,21 +164,27 @@ def watch_flow_run(
 ) -> Iterator[FlowRunLog]:
     """Wait until a flow run has ended, and give its changes of state and log lines meanwhile.
 
+    Each comes once, in the order of time as far as they came between two looks.
+
     Raises:
         NotFoundError: There is none.
     """
     patience = Patience(first_s=0.2, longest_s=_LONGEST_POLL_S)
-    seen, looks, last = 0, 0, ""
+    line_seen, event_seen, looks = 0, 0, 0
     while True:
         run = FlowRunView.from_flow_run_id(flow_run_id)
-        now = datetime.now(UTC)
-        if stream_states and (name := type(run.state).__name__) != last:
-            last = name
-            yield FlowRunLog(now, 20, f"Entered state <{name}>: {run.state.message}")
+        news: list[FlowRunLog] = []
+        if stream_states:
+            for event in _events(flow_run_id, after=event_seen):
+                event_seen = event.position
+                if not event.task_slug:
+                    said = f"Entered state <{event.state.value}>: {event.message}"
+                    news.append(FlowRunLog(_time(event.at_ms), 20, said))
         if stream_logs:
-            for line in _lines(flow_run_id, after=seen):
-                seen = line.position
-                yield _shown(line)
+            for line in _lines(flow_run_id, after=line_seen):
+                line_seen = line.position
+                news.append(_shown(line))
+        yield from sorted(news, key=lambda each: each.timestamp)
         if run.state.is_finished():
             return
         looks += 1
