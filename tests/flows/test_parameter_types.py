@@ -143,3 +143,13 @@ def test_a_clock_with_a_wrong_value_is_refused_at_registration() -> None:
 def test_a_time_says_so() -> None:
     spec = DateTimeParameter("since", required=False).spec()
     assert (spec.type, spec.is_optional) == ("datetime", True)
+
+
+def test_a_default_of_another_type_is_refused_where_the_flow_is_made() -> None:
+    with pytest.raises(InvalidInputError, match="'rows' must be int, not 'many'"):
+        Parameter("rows", default="many", type=int)
+    with pytest.raises(InvalidInputError, match="'rows' must be int"):
+
+        @flow
+        def train(rows: int = "many") -> object:  # type: ignore[assignment] # the mistake
+            return show(rows)

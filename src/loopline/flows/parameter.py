@@ -32,6 +32,9 @@ class Parameter(Task):
         type: What its values are, such as ``int``, ``str | None`` or ``Literal["xgb", "cat"]``:
             others are refused before anything runs, and ``"3"`` is read as 3. Without it, only
             runs of a registered flow are checked, by the default's type; ``Any``: nothing is.
+
+    Raises:
+        InvalidInputError: The default is not of the type that was given.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Parameter(Task):
         self.required = default is no_default if required is None else required
         self.default = None if default is no_default else default
         super().__init__(name=name, slug=name, tags=tags)
+        if self.default is not None:
+            self.check(self.default)  # Or every run that takes it would fail.
 
     def __call__(self, flow: Flow | None = None) -> Any:  # type: ignore[override] # noqa: ANN401
         """Add the parameter to a flow, also when nothing uses it yet."""
@@ -102,7 +107,6 @@ class DateTimeParameter(Parameter):
         tags: Iterable[str] | None = None,
     ) -> None:
         super().__init__(name, default, required, tags, type=datetime)
-        self.check(self.default)
 
     def check(self, value: Any) -> Any:  # noqa: ANN401 - whatever somebody gives
         """Read the time.
