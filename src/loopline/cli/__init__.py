@@ -36,7 +36,7 @@ TABLE = {
     ),
     "lifecycle": (
         "loopline.cli.lifecycle:lifecycle",
-        "Go around the loop of a model, once or over the past.",
+        "Go around the loop of a model: is it still good, is a new one better, and then what.",
     ),
     "drift": (
         "loopline.cli.drift:drift",

@@ -198,7 +198,13 @@ decisions = LazyGroup(
     table={
         "list": (f"{__name__}:list_", "List decisions, newest first."),
         "show": (f"{__name__}:show", "Show a decision with its numbers."),
-        "approve": (f"{__name__}:approve", "Say yes to a decision that waits for it."),
-        "refuse": (f"{__name__}:refuse", "Say no to a decision that waits for a yes."),
+        "approve": (
+            f"{__name__}:approve",
+            "Say yes to a decision that waits for it: the version moves.",
+        ),
+        "refuse": (
+            f"{__name__}:refuse",
+            "Say no to a decision that waits for a yes: nothing moves.",
+        ),
     },
 )

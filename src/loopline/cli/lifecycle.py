@@ -157,7 +157,10 @@ lifecycle = LazyGroup(
     "lifecycle",
     help="Go around the loop of a model: is it still good, is a new one better, and then what.",
     table={
-        "turn": (f"{__name__}:turn", "Go around a loop once."),
+        "turn": (
+            f"{__name__}:turn",
+            "Go around a loop once: evaluate, train, compare, promote, tell.",
+        ),
         "backtest": (
             f"{__name__}:backtest",
             "Tell what a policy would have done over the past, cost and saved.",

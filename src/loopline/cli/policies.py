@@ -153,7 +153,10 @@ policies = LazyGroup(
     table={
         "list": (f"{__name__}:list_", "List the policies that count now."),
         "show": (f"{__name__}:show", "Show what decides over a model."),
-        "set": (f"{__name__}:set_", "Decide over a model by a file from now on."),
-        "delete": (f"{__name__}:delete", "Decide by no policy any more."),
+        "set": (f"{__name__}:set_", "Decide over a model by a file in TOML or JSON from now on."),
+        "delete": (
+            f"{__name__}:delete",
+            "Decide by no policy any more; what was decided stays on record.",
+        ),
     },
 )
