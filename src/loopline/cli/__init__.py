@@ -40,7 +40,7 @@ TABLE = {
     ),
     "drift": (
         "loopline.cli.drift:drift",
-        "Compare rows of now with those that a model learnt from.",
+        "Compare rows with those before, column by column.",
     ),
     "projects": (
         "loopline.cli.projects:projects",
