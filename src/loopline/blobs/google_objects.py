@@ -21,7 +21,7 @@ from loopline.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["GoogleObjects"]
@@ -35,8 +35,12 @@ _TIMEOUT_S = 60.0
 class GoogleObjects:
     """The objects below a prefix of a bucket; see ``Objects``."""
 
-    def __init__(self, url: str) -> None:
-        """Open a prefix.
+    def __init__(self, url: str, account: Mapping[str, Any] | None = None) -> None:
+        """Open a prefix, by default with the credentials of the environment.
+
+        Args:
+            url: Where.
+            account: A service account, as in its key file, to use instead.
 
         Raises:
             MissingExtraError: google-cloud-storage is not installed.
@@ -57,6 +61,8 @@ class GoogleObjects:
         try:
             if os.environ.get("STORAGE_EMULATOR_HOST"):
                 client = storage.Client.create_anonymous_client()
+            elif account is not None:
+                client = storage.Client.from_service_account_info(dict(account))
             else:
                 client = storage.Client()
         except Exception as error:

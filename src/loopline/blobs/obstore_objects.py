@@ -21,7 +21,7 @@ from loopline.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["ObstoreObjects", "open_bucket", "translated"]
@@ -33,8 +33,16 @@ PART_BYTES, PARTS = 5 << 20, 4
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 
 
-def open_bucket(url: str, purpose: str) -> tuple[Any, Any, str]:
+def open_bucket(
+    url: str, purpose: str, config: Mapping[str, str] | None = None
+) -> tuple[Any, Any, str]:
     """Open the bucket that a URL names; nothing is asked of it yet.
+
+    Args:
+        url: The bucket, or what is in it.
+        purpose: What it is wanted for, should something be missing.
+        config: Settings under their names in the environment, in small letters, which go
+            before those of the environment.
 
     Returns:
         The module obstore, the bucket, and the key or prefix in it.
@@ -54,7 +62,11 @@ def open_bucket(url: str, purpose: str) -> tuple[Any, Any, str]:
     except ImportError:
         raise MissingExtraError("obstore", extra="buckets", purpose=purpose) from None
     options: dict[str, Any] = {}
-    if any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS):
+    endpoints = [os.environ.get(name, "") for name in _ENDPOINTS]
+    if config:
+        options["config"] = dict(config)
+        endpoints += [value for name, value in config.items() if name.endswith("_endpoint")]
+    if any(endpoint.startswith("http://") for endpoint in endpoints):
         options["client_options"] = {"allow_http": True}  # Whoever names it means it.
     try:
         store = stores.from_url(f"{scheme}://{bucket}", **options)
@@ -83,14 +95,14 @@ def translated(error: Exception, url: str) -> LooplineError:
 class ObstoreObjects:
     """The objects below a prefix of a bucket; see ``Objects``."""
 
-    def __init__(self, url: str) -> None:
-        """Open a prefix.
+    def __init__(self, url: str, config: Mapping[str, str] | None = None) -> None:
+        """Open a prefix, with settings as ``open_bucket`` takes them.
 
         Raises:
             MissingExtraError: obstore is not installed.
             InvalidInputError: The URL names no bucket or no credentials are found for it.
         """
-        self._obstore, self._store, prefix = open_bucket(url, f"Keeping files in {url}")
+        self._obstore, self._store, prefix = open_bucket(url, f"Keeping files in {url}", config)
         self._errors: Any = import_module("obstore.exceptions")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._is_azure = not url.startswith("s3")

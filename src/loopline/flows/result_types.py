@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loopline.disk import sync_folder
 from loopline.errors import InvalidInputError, NotFoundError
+from loopline.flows.bucket_options import azure_config, check_s3_options, google_account, s3_config
 from loopline.flows.serializers import JSONSerializer, PickleSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loopline.blobs.objects import Objects
     from loopline.flows.serializers import Serializer
 
 __all__ = [
@@ -193,17 +195,16 @@ class LocalResult(ResultType):
 class _BucketResult(ResultType):
     """An object in a bucket."""
 
-    scheme = ""
-
-    def __init__(self, bucket: str, **options: Any) -> None:  # noqa: ANN401 - as the base class
+    def __init__(self, bucket: str | None, **options: Any) -> None:  # noqa: ANN401 - as the base class
         super().__init__(**options)
+        if not bucket:
+            msg = f"{type(self).__name__} needs the name of its bucket, such as 'wagoncab-results'."
+            raise InvalidInputError(msg)
         self.bucket = bucket
 
-    def _objects(self) -> Any:  # noqa: ANN401 - imported when it is used
-        from loopline.blobs.objects import open_objects
-
+    def _objects(self) -> Objects:
         # Opened anew each time: a client of a bucket cannot travel to another process.
-        return open_objects(f"{self.scheme}://{self.bucket}")
+        raise NotImplementedError
 
     def _get(self, location: str) -> bytes | None:
         chunks = self._objects().read(location)
@@ -221,32 +222,88 @@ class S3Result(_BucketResult):
 
     Args:
         bucket: Name of the bucket. Credentials and endpoint come from ``AWS_ACCESS_KEY_ID``,
-            ``AWS_ENDPOINT_URL`` and their like.
+            ``AWS_ENDPOINT_URL`` and their like, or from the secret AWS_CREDENTIALS.
+        boto3_kwargs: Instead of these: ``aws_access_key_id``, ``aws_secret_access_key``,
+            ``aws_session_token``, ``region_name``, ``endpoint_url``, ``credentials``.
+        upload_options: ``ServerSideEncryption`` and ``SSEKMSKeyId``.
         **options: ``location``, ``value`` and ``serializer``.
+
+    Raises:
+        InvalidInputError: It has no bucket, or an option that is not known here.
     """
 
-    scheme = "s3"
+    def __init__(
+        self,
+        bucket: str,
+        boto3_kwargs: dict[str, Any] | None = None,
+        upload_options: dict[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401 - as the base class
+    ) -> None:
+        super().__init__(bucket, **options)
+        self.boto3_kwargs = boto3_kwargs or {}
+        self.upload_options = upload_options or {}
+        check_s3_options(self.boto3_kwargs, self.upload_options)
+
+    def _objects(self) -> Objects:
+        from loopline.blobs.obstore_objects import ObstoreObjects
+
+        config = s3_config(self.boto3_kwargs, self.upload_options)
+        return ObstoreObjects(f"s3://{self.bucket}", config)
 
 
 class GCSResult(_BucketResult):
-    """An object in a bucket of Google's; see ``S3Result``."""
+    """An object in a bucket of Google's.
 
-    scheme = "gs"
+    Args:
+        bucket: Name of the bucket. Credentials come from ``GOOGLE_APPLICATION_CREDENTIALS``, the
+            machine itself, or the secret GCP_CREDENTIALS.
+        **options: ``location``, ``value`` and ``serializer``.
+
+    Raises:
+        InvalidInputError: It has no bucket.
+    """
+
+    def __init__(self, bucket: str | None = None, **options: Any) -> None:  # noqa: ANN401 - as the base class
+        super().__init__(bucket, **options)
+
+    def _objects(self) -> Objects:
+        from loopline.blobs.google_objects import GoogleObjects
+
+        return GoogleObjects(f"gs://{self.bucket}", google_account())
 
 
 class AzureResult(_BucketResult):
-    """An object in a container of Azure's; see ``S3Result``.
+    """An object in a container of Azure's.
 
     Args:
         container: Name of the container.
+        connection_string: How to reach its account; by default what
+            ``AZURE_STORAGE_CONNECTION_STRING`` or ``AZURE_STORAGE_ACCOUNT_NAME`` and
+            ``AZURE_STORAGE_ACCOUNT_KEY`` say where the task runs.
+        connection_string_secret: Name of a secret that has it.
         **options: ``location``, ``value`` and ``serializer``.
+
+    Raises:
+        InvalidInputError: It has no container.
     """
 
-    scheme = "az"
-
-    def __init__(self, container: str, **options: Any) -> None:  # noqa: ANN401 - as the base class
+    def __init__(
+        self,
+        container: str,
+        connection_string: str | None = None,
+        connection_string_secret: str | None = None,
+        **options: Any,  # noqa: ANN401 - as the base class
+    ) -> None:
         super().__init__(container, **options)
         self.container = container
+        self.connection_string = connection_string
+        self.connection_string_secret = connection_string_secret
+
+    def _objects(self) -> Objects:
+        from loopline.blobs.obstore_objects import ObstoreObjects
+
+        config = azure_config(self.connection_string, self.connection_string_secret)
+        return ObstoreObjects(f"az://{self.bucket}", config)
 
 
 class PrefectResult(ResultType):
