@@ -17,6 +17,7 @@ from loopline.errors import FlowBuildError, InvalidInputError
 from loopline.flows import Flow, Parameter, context, task
 from loopline.flows.clocks import IntervalClock
 from loopline.flows.schedules import IntervalSchedule, Schedule
+from loopline.flows.states import Scheduled
 from loopline.records.flows import StateKind
 from loopline.records.operations import (
     GetFlowRunGraph,
@@ -273,3 +274,27 @@ def test_the_element_of_a_map_that_failed_is_named(capsys: pytest.CaptureFixture
         invert.map([2, 0, 4])
     assert flow.run(run_on_schedule=False).is_failed()
     assert "invert-1[1]: Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+def test_a_run_that_begins_scheduled_waits_for_its_time() -> None:
+    began: list[tuple[datetime, datetime]] = []
+    at = datetime.now(UTC) + timedelta(seconds=0.3)
+
+    @task
+    def look() -> None:
+        began.append((context.scheduled_start_time, datetime.now(UTC)))
+
+    with Flow("later") as flow:
+        look()
+    assert flow.run(state=Scheduled(start_time=at)).is_successful()
+    assert flow.run(state=Scheduled(start_time=at.replace(tzinfo=None))).is_successful()
+    assert [due for due, _ in began] == [at, at]
+    assert all(when >= at for _, when in began)
+
+
+def test_what_is_missing_is_said_before_a_time_is_waited_for() -> None:
+    with Flow("later") as flow:
+        evaluate(Parameter("month"))
+    with pytest.raises(InvalidInputError, match="month"):
+        flow.run(state=Scheduled(start_time=datetime.now(UTC) + timedelta(days=1)))

@@ -223,4 +223,4 @@ def test_a_run_says_when_all_slots_are_taken(backend: LocalBackend) -> None:
     ask(backend)
     claimed(backend, "night")
     waits = get(backend, ask(backend)).waits_for
-    assert waits == "a free slot: all 1 of the workers that may take it are taken"
+    assert waits == "a free slot: the only one of the worker that may take it is taken"

@@ -127,7 +127,7 @@ def show(backend: Backend, *, flow_run_id: str, as_json: bool) -> None:
             )
             for task in tasks
         ],
-        empty="No task has started yet. Is a worker running? `loopline worker` starts one.",
+        empty="No task has started yet.",
         right=("ATTEMPTS",),
     )
     if artifacts:

@@ -169,7 +169,7 @@ class Flow(Builder):
                 default when there is one.
             executor: Where the tasks run, instead of the flow's own executor.
             state: State of the flow to begin with; the task states in its result count as given.
-                A finished one is returned as it is.
+                A finished one is returned as it is, a scheduled one's time is waited for.
             task_states: States of tasks to begin with: what they finished is not run again.
             context: What the run context has in it, too.
             **kwargs: Parameters by name.
@@ -199,6 +199,7 @@ class Flow(Builder):
             on_schedule=run_on_schedule,
             task_states={**known, **(task_states or {})},
             context=context,
+            not_before=getattr(state, "start_time", None),
         )
 
     def visualize(

@@ -63,7 +63,10 @@ def _why(
         return f"other runs of its flow to end: {running} run now, and at most {most} may"
     if all(busy.get(name, 0) >= slots for name, slots in able):
         slots = sum(slots for _, slots in able)
-        return f"a free slot: all {slots} of the workers that may take it are taken"
+        taken = "the only one" if slots == 1 else f"all {slots}"
+        are = "is" if slots == 1 else "are"
+        whose = "worker" if len(able) == 1 else "workers"
+        return f"a free slot: {taken} of the {whose} that may take it {are} taken"
     return ""
 
 

@@ -54,7 +54,7 @@ from loopline.rules.machine import (
     StartTask,
     TaskEnded,
 )
-from loopline.rules.words import task_words
+from loopline.rules.words import count_words, task_words
 
 if TYPE_CHECKING:
     import threading
@@ -198,7 +198,8 @@ class _Run:
 
     def begin(self, *, is_new: bool) -> State | None:
         """Record that the run began, or goes on; return its state if a handler ended it."""
-        message = f"Resumed: {self._resumed} task runs were known." if self._resumed else ""
+        known = count_words(self._resumed, "task run")
+        message = f"Resumed: {known} known before." if self._resumed else ""
         self._report.flow(
             StateKind.RUNNING,
             message,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.authoring.order import check_executor, count
 from loopline.flows.running.engine import run_flow
-from loopline.flows.running.scheduled_runs import waited_for
+from loopline.flows.running.scheduled_runs import sleep_until, waited_for
 from loopline.flows.states import Scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from loopline.flows.executors.base import Executor
     from loopline.flows.flow import Flow
@@ -52,8 +54,11 @@ def run_here(
     on_schedule: bool | None = None,
     task_states: Mapping[Task, State] | None = None,
     context: Mapping[str, Any] | None = None,
+    not_before: datetime | None = None,
 ) -> State:
     """Run a flow in this process, once or at each time of its schedule; return the last state.
+
+    A run without a schedule begins at ``not_before``, when that is still to come.
 
     Raises:
         FlowBuildError: The flow cannot run.
@@ -63,10 +68,14 @@ def run_here(
     check_executor(executor)
     if flow.schedule is None or on_schedule is False:
         check_parameters(flow, parameters)
+        if not_before is not None:
+            not_before = not_before if not_before.tzinfo else not_before.replace(tzinfo=UTC)
+            sleep_until(not_before)
         return run_flow(
             flow,
             parameters=parameters,
             executor=executor,
+            scheduled_start_time=not_before,
             task_states=task_states,
             context=context,
             echo=True,

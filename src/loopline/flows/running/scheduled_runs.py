@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loopline.flows.flow import Flow
     from loopline.rules.timetable import ScheduledTime
 
-__all__ = ["waited_for"]
+__all__ = ["sleep_until", "waited_for"]
 
 #: The longest sleep, so that a laptop that was asleep notices what time it is.
 _NAP_S = 10.0
@@ -39,7 +39,7 @@ def waited_for(flow: Flow) -> Iterator[ScheduledTime]:
         first = False
         try:
             _tell(flow, times)
-            _sleep_until(times[0].at)
+            sleep_until(times[0].at)
         except KeyboardInterrupt:
             print(f"Stopped. The flow {flow.name!r} waits for its schedule no longer.")  # noqa: T201
             return
@@ -64,6 +64,7 @@ def _tell(flow: Flow, times: list[ScheduledTime]) -> None:
     print(f"The flow {flow.name!r} runs next at {at}, {wait}{more}.")  # noqa: T201 - it may be long
 
 
-def _sleep_until(due: datetime) -> None:
+def sleep_until(due: datetime) -> None:
+    """Sleep until a time."""
     while (rest_s := (due - datetime.now(UTC)).total_seconds()) > 0:
         time.sleep(min(rest_s, _NAP_S))
