@@ -118,11 +118,15 @@ def main() -> int:  # noqa: PLR0915 - one story, told from its beginning to its 
             backend = LocalBackend(Address("home", str(home)))
             ended = [StateKind.SUCCESS, StateKind.FAILED]
             done = 0
+            #: Memory when each quarter of the runs had ended: what grows shows there.
+            quarters: list[float] = []
             while done < total:
                 time.sleep(2.0)
                 most = max(most, resident_mb(server.pid))
                 page = backend.call(ListFlowRuns(states=ended, max_results=10_000))
                 done = len(page.flow_runs)
+                while len(quarters) < done * 4 // total:
+                    quarters.append(resident_mb(server.pid))
             took_s = time.monotonic() - began
             after = resident_mb(server.pid)
         finally:
@@ -148,7 +152,10 @@ def main() -> int:  # noqa: PLR0915 - one story, told from its beginning to its 
     print(f"asked for in {asked_s:.0f} s; {delays(page.flow_runs)}")
     print(f"{dict(states)}; {doubled} doubled; {len(notes)} noted; 'locked' said {locked} times")
     print(f"{done / took_s * 60:.0f} runs a minute; {claims / min(done, 100):.2f} claims a run")
-    print(f"server: {before:.0f} MB before, {most:.0f} MB at most, {after:.0f} MB at the end")
+    print(
+        f"server: {before:.0f} MB before, {most:.0f} MB at most, {after:.0f} MB at the end; "
+        f"after each quarter {', '.join(f'{each:.0f}' for each in quarters)} MB"
+    )
     is_whole = states == {"Success": total} and not doubled and len(notes) == total
     return 0 if is_whole and not locked else 1
 
