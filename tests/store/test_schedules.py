@@ -212,3 +212,24 @@ def test_due_times_that_a_worker_brings_late_are_caught_up_like_others(
         flow_version_id=version.flow_version_id, until_ms=asked.until_ms, times=times
     )
     assert backend.call(brought) == 1 + 5
+
+
+def test_what_waits_for_a_worker_does_not_hide_when_a_flow_runs_next(
+    backend: LocalBackend,
+) -> None:
+    register(backend, "fares", 600)
+    asked = ops.CreateFlowRun(project="wagoncab project", name="fares", labels=["gpu"])
+    waiting_ms = backend.call(asked).scheduled_ms
+    NOW[0] += 60_000
+
+    def next_ms() -> int | None:
+        (summary,) = backend.call(ops.ListFlows())
+        return summary.next_ms
+
+    computed = next_ms()
+    assert computed is not None
+    assert NOW[0] < computed <= NOW[0] + 600_000
+    backend.call(ops.MaterialiseSchedules())
+    assert next_ms() == computed
+    backend.call(ops.SetScheduleActive(project="wagoncab project", name="fares", active=False))
+    assert next_ms() == waiting_ms

@@ -200,17 +200,19 @@ def list_flows(store: Store, connection: Connection, call: ops.ListFlows) -> lis
 
 
 def _next_ms(connection: Connection, flow_id: int, version: FlowVersion, now_ms: int) -> int | None:
-    due = connection.execute(
-        select(func.min(_run.c.scheduled_ms)).where(
-            _run.c.flow_id == flow_id, _run.c.state == StateKind.SCHEDULED
-        )
+    """Find the next due time; what is due and waits counts only when nothing else comes."""
+    waiting = select(func.min(_run.c.scheduled_ms)).where(
+        _run.c.flow_id == flow_id, _run.c.state == StateKind.SCHEDULED
+    )
+    due: int | None = connection.execute(
+        waiting.where(_run.c.scheduled_ms > now_ms)
     ).scalar_one_or_none()
-    if due is not None or version.schedule is None or not version.schedule_active:
-        return due
-    if version.schedule.own_code:  # Its times are those that a worker has made runs of.
-        return None
-    times = next_times(version.schedule, datetime.fromtimestamp(now_ms / 1000, UTC), 1)
-    return _ms(times[0].at) if times else None
+    schedule = version.schedule
+    # Of a schedule with its user's code the times are those that a worker has made runs of.
+    if due is None and schedule and version.schedule_active and not schedule.own_code:
+        times = next_times(schedule, datetime.fromtimestamp(now_ms / 1000, UTC), 1)
+        due = _ms(times[0].at) if times else None
+    return connection.execute(waiting).scalar_one_or_none() if due is None else due
 
 
 def _ms(at: datetime) -> int:
