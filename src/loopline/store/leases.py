@@ -197,6 +197,16 @@ def release_flow_run(store: Store, connection: Connection, call: ops.ReleaseFlow
             .where(_run.c.flow_run_id == call.flow_run_id)
             .values(state=StateKind.SCHEDULED, message=message, lease_until_ms=0)
         )
+        # Nothing was wrong with what it ran: those attempts count neither as tries nor as deaths.
+        connection.execute(
+            update(_task)
+            .where(
+                _task.c.flow_run_id == call.flow_run_id,
+                _task.c.state == StateKind.RUNNING,
+                _task.c.attempt > 0,
+            )
+            .values(state=StateKind.PENDING, attempt=_task.c.attempt - 1, message=message)
+        )
         add_flow_run_event(
             connection,
             call.flow_run_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 import threading
 from contextlib import suppress
@@ -52,6 +53,9 @@ log = logging.getLogger("loopline.worker")
 #: Time between SIGTERM and SIGKILL for what a cancelled run started.
 _GRACE_S = 2.0
 
+#: How much later than its flow runs a worker may notice that all of them were told to stop.
+_TOLD_S = 2.0
+
 #: How long to wait for output that something outside the process group still holds open.
 _OUTPUT_S = 5.0
 
@@ -94,6 +98,7 @@ class Supervised:
         self._lease_s = lease_s
         self._on_end = on_end
         self._hand_back = threading.Event()
+        self._draining = threading.Event()
         self._cancel = threading.Event()
         self._process: RunProcess | None = None
         self._python = ""
@@ -110,6 +115,10 @@ class Supervised:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def drain(self) -> None:
+        """Let it end; but its worker stops, and whoever told it so may have told this one too."""
+        self._draining.set()
 
     def hand_back(self) -> None:
         """Stop it at once and give it back, for another worker to go on with."""
@@ -294,6 +303,12 @@ class Supervised:
         )
         log.info("Handed back %s", self.flow_run_id)
 
+    def _went_with_its_worker(self, exit_code: int | None) -> bool:
+        """Tell whether a service manager or a shutdown ended it, by telling all of them to stop."""
+        if exit_code != -signal.SIGTERM:
+            return False
+        return self._hand_back.is_set() or self._draining.wait(_TOLD_S)
+
     def _record_end(self, ended: _Ended, exit_code: int | None, last_line: str) -> None:
         run = self._recorder.call(GetFlowRun(flow_run_id=self.flow_run_id))
         if run.token != self.lease.token:
@@ -305,6 +320,9 @@ class Supervised:
         if exit_code == EXIT_UNDELIVERED and ended is not _Ended.CANCELLED:
             # It could not even fetch its code, or not say all it did; nothing is wrong with it.
             self._give_back("the store was away; it goes on from its last finished task")
+            return
+        if ended is not _Ended.CANCELLED and self._went_with_its_worker(exit_code):
+            self._give_back()
             return
         if ended is _Ended.CANCELLED:
             state, message = StateKind.CANCELLED, "cancelled while it ran"

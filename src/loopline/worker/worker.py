@@ -289,6 +289,9 @@ class Worker:
         """Let what runs end, or hand it back when that takes too long for whoever waits."""
         with self._lock:
             left = list(self._running.values())
+        for supervised in left:
+            if isinstance(supervised, Supervised):
+                supervised.drain()
         if left and not stop_now.is_set():
             log.info(
                 "Finishing %s for up to %g s; interrupt again to hand back what runs then",
