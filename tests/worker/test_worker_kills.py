@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reliability.serving import ServerProcess
 from tests.worker.workshop import wait
 
+from loopline.errors import ConflictError
+from loopline.flows.running.results import load_reference
 from loopline.records.flows import StateKind
-from loopline.records.operations import ListFlowRunEvents, ListTaskRuns
+from loopline.records.operations import (
+    GetFlowRun,
+    ListFlowRunEvents,
+    ListTaskRuns,
+    RetryFlowRun,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.worker.workshop import Workshop
 
 TASKS = 100
@@ -64,6 +76,7 @@ def test_no_finished_task_runs_again_wherever_the_worker_is_killed(
     for states in events.values():
         assert states.count(StateKind.SUCCESS) == 1
         assert states[-1] is StateKind.SUCCESS
+    assert outcome(workshop, flow_run_id) == TASKS
 
 
 MANY = """
@@ -115,6 +128,92 @@ def test_no_finished_task_runs_again_on_any_executor(
             succeeded[event.task_slug, event.map_index] += 1
     assert len(succeeded) == 100
     assert set(succeeded.values()) == {1}
+
+
+NOTING_ITS_PROCESS = CHAIN.replace(
+    "time.sleep(0.02)", '(HERE / "pid").write_text(str(os.getpid())); time.sleep(0.08)'
+)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(TRIALS // 2))
+def test_no_finished_task_runs_again_whatever_is_killed_in_whichever_order(
+    workshop: Workshop, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    home = tmp_path / "server"
+    server = ServerProcess(str(workshop.home), home, LOOPLINE_HOME=str(home / ".loopline"))
+    with server:
+        workshop.uri = server.url
+        workshop.register(NOTING_ITS_PROCESS)
+        flow_run_id = workshop.ask_for_run("retrain")
+        worker = workshop.start_worker("worker-0", lease_s=2)
+        hits = 0
+        for turn, victim in enumerate(chance.sample(["worker", "server", "process"], 3), start=1):
+            before = finished(workshop, flow_run_id)
+            wait_for_progress(workshop, flow_run_id)
+            time.sleep(chance.uniform(0.0, 0.4))
+            if victim == "worker":
+                worker.kill()
+                worker = workshop.start_worker(f"worker-{turn}", lease_s=2)
+            elif victim == "server":
+                server.kill()
+                time.sleep(chance.uniform(0.0, 1.0))
+                server.start()
+            else:
+                kill_process(workshop)
+                goes_on_or_retry(workshop, flow_run_id)
+            hits += before < finished(workshop, flow_run_id) < TASKS
+        workshop.wait_for_state(flow_run_id, StateKind.SUCCESS)
+
+        assert hits
+        succeeded: dict[str, int] = defaultdict(int)
+        for event in workshop.backend.call(ListFlowRunEvents(flow_run_id=flow_run_id)):
+            if event.state is StateKind.SUCCESS and event.task_slug:
+                succeeded[event.task_slug] += 1
+        assert len(succeeded) == TASKS
+        assert set(succeeded.values()) == {1}
+        assert outcome(workshop, flow_run_id) == TASKS
+
+
+def wait_for_progress(workshop: Workshop, flow_run_id: str) -> None:
+    before = finished(workshop, flow_run_id)
+    wait(lambda: before < finished(workshop, flow_run_id) or before == TASKS)
+
+
+def kill_process(workshop: Workshop) -> None:
+    """Kill the process that ran the newest task, as soon as there is one that lives."""
+
+    def is_killed() -> bool:
+        try:
+            os.kill(int((workshop.project / "pid").read_text()), signal.SIGKILL)
+        except (ProcessLookupError, ValueError):  # A worker took it along; or it is being written.
+            return False
+        return True
+
+    wait(is_killed)
+
+
+def goes_on_or_retry(workshop: Workshop, flow_run_id: str) -> None:
+    """Retry a run whose process was killed; that of a dead worker is taken over by itself."""
+    before = finished(workshop, flow_run_id)
+
+    def goes_on() -> bool:
+        state = workshop.backend.call(GetFlowRun(flow_run_id=flow_run_id)).state
+        if state is StateKind.FAILED:
+            with suppress(ConflictError):  # It was lost, and has just been taken over.
+                workshop.backend.call(RetryFlowRun(flow_run_id=flow_run_id))
+        return finished(workshop, flow_run_id) > before or state is StateKind.SUCCESS
+
+    wait(goes_on)
+
+
+def outcome(workshop: Workshop, flow_run_id: str) -> object:
+    """Read the result of the chain's last task."""
+    tasks = workshop.backend.call(ListTaskRuns(flow_run_id=flow_run_id))
+    (last,) = [task for task in tasks if task.task_slug == f"add-{TASKS}"]
+    return load_reference(last.result, workshop.backend.open_blob)
 
 
 def finished(workshop: Workshop, flow_run_id: str) -> int:
