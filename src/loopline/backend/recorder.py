@@ -141,7 +141,12 @@ class Recorder:
                     with needing_room(FULL):
                         make_home(self.home)
                 with needing_home(self.home):
-                    sender = Sender(self.home, self.address, lambda: self.backend)
+                    sender = Sender(
+                        self.home,
+                        self.address,
+                        lambda: self.backend,
+                        opened=lambda: self._backend,
+                    )
                 if self._sender is not None:
                     sender.close(0.0)
                     return self._sender.journal

@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from loopline.backend.adopt import adopt_orphans
+from loopline.backend.young import Young
 from loopline.errors import BackendUnavailableError, LooplineError, StorageFullError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import STREAMS, Journal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loopline.backend.protocol import Backend
+    from loopline.journal.drain import Sink
     from loopline.settings import Address
 
 __all__ = ["Sender"]
@@ -53,13 +55,29 @@ class Sender:
         working: Held by the threads while they work, so that a fork can wait for them.
     """
 
-    def __init__(self, home: Path, address: Address, open_backend: Callable[[], Backend]) -> None:
-        """Make a journal in a home for facts meant for an address, and start the threads."""
+    def __init__(
+        self,
+        home: Path,
+        address: Address,
+        open_backend: Callable[[], Backend],
+        *,
+        opened: Callable[[], Backend | None],
+    ) -> None:
+        """Make a journal in a home for facts meant for an address, and start the threads.
+
+        Args:
+            home: Where the journal lies.
+            address: Where the facts go.
+            open_backend: Gives the backend there, opening it at need.
+            opened: Gives it if it is open.
+        """
         self.journal = Journal(home / "journal", address.text)
         self.working = (threading.Lock(), threading.Lock())
         self._home = home
         self._address = address
         self._open_backend = open_backend
+        is_home = address.kind == "home"
+        self._young = Young(home, opened, open_backend) if is_home else None
         self._drains = {
             name: StreamDrain(self.journal.folder, name, self.journal.meta) for name in STREAMS
         }
@@ -156,14 +174,18 @@ class Sender:
     def _send_all(self) -> None:
         if not self._is_urged():
             return
-        backend = self._open_backend()
         # Both streams get their turn, however much the first has to send.
-        while sum(drain.send_some(backend) for drain in self._drains.values()):
+        while sum(drain.send_some(self._sink()) for drain in self._drains.values()):
             self._tell_refused()
             with self._progress:
                 self._progress.notify_all()
             if self._stop.is_set() or not self._is_urged():
                 return
+
+    def _sink(self) -> Sink:
+        if self._young is not None and self._young.lasts:
+            return self._young
+        return self._open_backend()
 
     def _is_urged(self) -> bool:
         """Whether there is something to send that may not wait."""
@@ -178,7 +200,7 @@ class Sender:
         while not self._stop.wait(POLL_S):
             now = time.monotonic()
             # Not before the store has met this writer: a short script is done by then.
-            if now < min(beat_at, adopt_at) or not self._is_known():
+            if now < min(beat_at, adopt_at) or not self._is_known() or self._is_young():
                 continue
             try:
                 with self.working[1]:
@@ -193,6 +215,9 @@ class Sender:
                     adopt_orphans(self._home, self._address, backend)
             except Exception:  # noqa: BLE001, S112 - the sending thread tells of a store that is away
                 continue
+
+    def _is_young(self) -> bool:
+        return self._young is not None and self._young.lasts
 
     def _is_known(self) -> bool:
         return any(drain.acknowledged for drain in self._drains.values())
@@ -232,6 +257,8 @@ class Sender:
         """
         self.journal.facts.close()
         self.journal.logs.close()
+        if self._young is not None:
+            self._young.ends()
         try:
             self._flush_at_the_end(timeout_s)
         except LooplineError as error:
@@ -245,12 +272,12 @@ class Sender:
         self._wake.set()
         for thread in (self._thread, self._keeper):
             thread.join(timeout=5.0)
-        if not self._reached(self._tails()) or self._thread.is_alive():
-            self.journal.close(remove=False)
-            return
-        if self._is_known():
+        is_sent = self._reached(self._tails()) and not self._thread.is_alive()
+        if is_sent and self._is_known():
             self._say_goodbye()
-        self.journal.close(remove=True)
+        if self._young is not None and not self._thread.is_alive():
+            self._young.close()
+        self.journal.close(remove=is_sent)
 
     def _flush_at_the_end(self, timeout_s: float) -> None:
         """Wait for a store that has much to take, and not for one that hangs."""
@@ -272,11 +299,16 @@ class Sender:
     def _say_goodbye(self) -> None:
         """Tell the store that this writer is gone; a run that only it held open is over."""
         reason = "its process ended without ending the run"
+        writer = self.journal.meta.writer
+        if self._young is not None and self._young.say_goodbye(writer, reason):
+            return
         try:
-            self._open_backend().call(CloseLostRuns(writer=self.journal.meta.writer, reason=reason))
+            self._open_backend().call(CloseLostRuns(writer=writer, reason=reason))
         except LooplineError:
             return  # The server's janitor finds out by the silence.
 
     def abandon(self) -> None:
         """Let go in a forked child, without touching what is the parent's."""
         self.journal.abandon()
+        if self._young is not None:
+            self._young.abandon()

@@ -16,7 +16,7 @@ from loopline.records.base import Record
 from loopline.store import schema
 from loopline.store.sealing import count_sealed
 from loopline.store.sqlite import uri_to_read
-from loopline.store.upgrade import VERSION_TABLE
+from loopline.store.version import VERSION_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from loopline.backend.adopt import adopt
+from loopline.backend.local import LocalBackend
 from loopline.backend.open import open_backend
 from loopline.care.progress import silent
 from loopline.errors import InvalidInputError, LooplineError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from loopline.records.operations import Operation
     from loopline.settings import Address
 
-__all__ = ["SentJournal", "SyncReport", "find_journals", "send_journals"]
+__all__ = ["SentJournal", "SyncReport", "find_journals", "send_journals", "settle_home"]
 
 R = TypeVar("R")
 _POINT_BYTES = 8
@@ -117,6 +118,16 @@ def send_journals(
         for each in backends.values():
             each.close()
     return SyncReport(sent=sent, kept=kept)
+
+
+def settle_home(address: Address) -> None:
+    """Put into its place what waits in the store of a home, for who reads its file directly."""
+    if address.kind == "home" and Path(address.text, "loopline.db").is_file():
+        backend = LocalBackend(address)
+        try:
+            backend.store.settle_to_read()
+        finally:
+            backend.close()
 
 
 def _adopt(folder: Path, target: Address, backend: Backend, *, everything: bool) -> list[str]:

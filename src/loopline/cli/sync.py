@@ -31,11 +31,12 @@ __all__ = ["sync"]
 def sync(folder: Path | None, *, keep: bool, uri: str | None, as_json: bool) -> int:
     """Send what is still in journals.
 
-    Without FOLDER: what dead processes of this machine left in the home. With FOLDER, which holds
-    journals or homes copied from other machines: everything in it, to --uri. What was sent before
-    is not taken twice. Exit code 1 says that some journals could not be sent and were kept.
+    Without FOLDER: what dead processes of this machine left in the home; and what short scripts
+    left in its store is put in its place, for who reads loopline.db directly. With FOLDER, which
+    holds journals or homes copied from other machines: everything in it, to --uri. What was sent
+    before is not taken twice. Exit code 1 says that some journals could not be sent and were kept.
     """
-    from loopline.care.sync import find_journals, send_journals
+    from loopline.care.sync import find_journals, send_journals, settle_home
     from loopline.cli.output import print_json
     from loopline.cli.progress import shown_progress
 
@@ -46,6 +47,8 @@ def sync(folder: Path | None, *, keep: bool, uri: str | None, as_json: bool) -> 
     journals = find_journals(folder) if folder else _abandoned(address)
     with shown_progress() as progress:
         report = send_journals(journals, address if folder else None, keep=keep, progress=progress)
+    if folder is None:
+        settle_home(address)
     if as_json:
         print_json(report)
     else:

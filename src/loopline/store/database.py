@@ -104,12 +104,14 @@ class Store:
 
         Args:
             settles: It sees every point that was acknowledged (see ``inbox``). Who asks often, and
-                looks at no points, need not pay for that.
+                looks at no points, need not pay for that. What was handed in everybody sees.
         """
         self._after_fork()
         with self._translated(), self._engine.connect() as plain:
-            if settles and self._has_inbox and sqlite.has_waiting(plain):
-                self.settle_to_read()
+            if self._has_inbox:
+                batches, points = sqlite.waiting_in(plain)
+                if batches or (points and settles):
+                    self.settle_to_read()
             yield plain.execution_options(**self._kind.READING)
 
     @contextmanager
@@ -133,11 +135,21 @@ class Store:
                 around = sqlite.waiting(plain, wait_s, LOCK_WAIT_S)
             with around, connection.begin():
                 self._kind.begin_write(connection, wait_s)
-                if settles and self._has_inbox and sqlite.has_waiting(plain):
-                    from loopline.store.inbox import settle
-
-                    settle(connection, self.clock())
+                if self._has_inbox:
+                    self._take_waiting(connection, settles=settles)
                 yield connection
+
+    def _take_waiting(self, connection: Connection, *, settles: bool) -> None:
+        """Put what waits where it belongs; a run that was handed in comes before its points."""
+        batches, points = sqlite.waiting_in(connection)
+        if batches:
+            from loopline.store.taking_in import take_in
+
+            take_in(self, connection)
+        if points and settles:
+            from loopline.store.inbox import settle
+
+            settle(connection, self.clock())
 
     @contextmanager
     def plain(self) -> Iterator[sqlite3.Connection]:
@@ -166,6 +178,20 @@ class Store:
             self.settle(wait_s=0.0 if in_vain else READ_WAIT_S)
         except (BackendUnavailableError, StorageFullError):
             self._read_on_until = time.monotonic() + READ_ON_S
+
+    def has_taken_in(self) -> bool:
+        """Take in what was handed in; tell whether there was anything.
+
+        For who writes past ``write``, and misses a run.
+        """
+        if not self._has_inbox:
+            return False
+        self._after_fork()
+        with self._translated(), self._engine.connect() as plain:
+            batches, _ = sqlite.waiting_in(plain)
+        if batches:
+            self.settle_to_read()
+        return batches
 
     @contextmanager
     def _queued(self, wait_s: float) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from loopline.errors import InvalidInputError, LooplineError
+from loopline.errors import InvalidInputError, LooplineError, NotFoundError
 from loopline.records import facts as f
 from loopline.records.base import Lifecycle
 from loopline.rules.names import check_id, check_key
@@ -96,7 +96,16 @@ class Inbox:
         return record_together(self._store, calls)
 
     def _take(self, calls: Sequence[ops.RecordFacts]) -> list[LooplineError | None]:
-        """Take points with one row for all.
+        """Take points; a run that is not found may have been handed in just now."""
+        answers = self._put(calls)
+        lost = [index for index, answer in enumerate(answers) if isinstance(answer, NotFoundError)]
+        if lost and self._store.has_taken_in():
+            for index, answer in zip(lost, self._put([calls[i] for i in lost]), strict=True):
+                answers[index] = answer
+        return answers
+
+    def _put(self, calls: Sequence[ops.RecordFacts]) -> list[LooplineError | None]:
+        """Put points into one row for all.
 
         Its insertion is the transaction. A run that is deleted between the look at it and that was
         there when the points came: they are kept, as if they had come just before.

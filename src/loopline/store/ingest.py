@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from loopline.records.identity import Caller
     from loopline.store.database import Store
 
-__all__ = ["ingest", "record_facts", "record_together", "take_acknowledged"]
+__all__ = [
+    "UNFIT",
+    "ingest",
+    "keep_refused",
+    "record_facts",
+    "record_together",
+    "take_acknowledged",
+    "take_batch",
+]
 
 _writer = schema.writer
 #: Facts that automations hear of.
@@ -41,7 +49,7 @@ _STATES = (f.FlowRunState, f.TaskRunState)
 #: Of so many refused facts of a batch the writer is told why.
 REASONS = 3
 #: What the database's driver says of a value that it cannot hold.
-_UNFIT = (IntegrityError, DataError, InterfaceError, ValueError, OverflowError)
+UNFIT = (IntegrityError, DataError, InterfaceError, ValueError, OverflowError)
 
 
 def ingest(store: Store, batch: f.Batch, *, caller: Caller | None = None) -> f.Receipt:
@@ -66,33 +74,50 @@ def ingest(store: Store, batch: f.Batch, *, caller: Caller | None = None) -> f.R
 def _ingest(store: Store, batch: f.Batch, caller: Caller | None, *, careful: bool) -> f.Receipt:
     with store.write() as connection:
         act_for(connection, caller)
-        now_ms = store.clock()
-        acknowledged = _meet_writer(connection, batch, now_ms)
-        if batch.end <= acknowledged or acknowledged > batch.start:
-            return f.Receipt(acknowledged=acknowledged)
-        if batch.start > acknowledged:
-            msg = (
-                f"The journal {batch.writer} is acknowledged up to {acknowledged}, but the batch "
-                f"begins at {batch.start}. Send again from {acknowledged}."
-            )
-            raise ConflictError(msg)
-        ingestion = _Ingestion(connection, batch, now_ms)
-        if not careful:
-            ingestion.expect()
-        for fact in batch.facts:
-            if careful:
-                ingestion.take_carefully(fact)
-            else:
-                ingestion.take(fact)
-        ingestion.finish()
-        if any(isinstance(fact, _STATES) for fact in batch.facts):
-            carry_out_automations(store, connection)
-        connection.execute(
-            update(_writer).where(_writer.c.writer == batch.writer).values(acknowledged=batch.end)
+        return take_batch(store, connection, batch, store.clock(), careful=careful)
+
+
+def take_batch(
+    store: Store,
+    connection: Connection,
+    batch: f.Batch,
+    now_ms: int,
+    *,
+    careful: bool,
+) -> f.Receipt:
+    """Take a batch inside a write transaction.
+
+    Args:
+        store: Where.
+        connection: The transaction.
+        batch: What, of whose journal.
+        now_ms: When it came.
+        careful: What the database itself will not have is refused by itself; else it raises.
+    """
+    acknowledged = _meet_writer(connection, batch, now_ms)
+    if batch.end <= acknowledged or acknowledged > batch.start:
+        return f.Receipt(acknowledged=acknowledged)
+    if batch.start > acknowledged:
+        msg = (
+            f"The journal {batch.writer} is acknowledged up to {acknowledged}, but the batch "
+            f"begins at {batch.start}. Send again from {acknowledged}."
         )
-        return f.Receipt(
-            acknowledged=batch.end, refused=ingestion.refused, reasons=ingestion.reasons
-        )
+        raise ConflictError(msg)
+    ingestion = _Ingestion(connection, batch, now_ms)
+    if not careful:
+        ingestion.expect()
+    for fact in batch.facts:
+        if careful:
+            ingestion.take_carefully(fact)
+        else:
+            ingestion.take(fact)
+    ingestion.finish()
+    if any(isinstance(fact, _STATES) for fact in batch.facts):
+        carry_out_automations(store, connection)
+    connection.execute(
+        update(_writer).where(_writer.c.writer == batch.writer).values(acknowledged=batch.end)
+    )
+    return f.Receipt(acknowledged=batch.end, refused=ingestion.refused, reasons=ingestion.reasons)
 
 
 def _meet_writer(connection: Connection, batch: f.Batch, now_ms: int) -> int:
@@ -135,7 +160,7 @@ def record_together(store: Store, calls: Sequence[ops.RecordFacts]) -> list[Loop
     Raises:
         LooplineError: Nothing was taken of any: the database is locked, full or away.
     """
-    with suppress(InvalidInputError, ConflictError, NotFoundError, *_UNFIT):
+    with suppress(InvalidInputError, ConflictError, NotFoundError, *UNFIT):
         with store.write(settles=False) as connection:
             _record(connection, calls, store.clock())
         return [None] * len(calls)
@@ -149,7 +174,7 @@ def record_together(store: Store, calls: Sequence[ops.RecordFacts]) -> list[Loop
                     _record(connection, [call], store.clock())
             except (InvalidInputError, ConflictError, NotFoundError) as error:
                 answer = error
-            except _UNFIT:
+            except UNFIT:
                 answer = InvalidInputError("The database cannot hold a value of this request.")
             answers.append(answer)
     return answers
@@ -178,7 +203,7 @@ def take_acknowledged(connection: Connection, facts: list[f.Fact], now_ms: int) 
                 with suppress(NotFoundError):
                     ingestion.dispatch(fact)
             ingestion.finish()
-    except (InvalidInputError, ConflictError, *_UNFIT):
+    except (InvalidInputError, ConflictError, *UNFIT):
         ingestion = _Ingestion(connection, batch, now_ms, acknowledged=True)
         for fact in facts:
             ingestion.take_carefully(fact)
@@ -233,7 +258,7 @@ class _Ingestion:
         except (InvalidInputError, ConflictError, NotFoundError) as error:
             self._begin()
             self._refuse(fact, str(error))
-        except _UNFIT as error:
+        except UNFIT as error:
             self._begin()
             self._refuse(fact, f"The database cannot hold it ({type(error).__name__}).")
 
@@ -287,12 +312,19 @@ class _Ingestion:
         self.refused += 1
         if len(self.reasons) < REASONS:
             self.reasons.append(reason)
-        self._connection.execute(
-            insert(schema.refused).values(
-                run_id=getattr(fact, "run_id", None) or getattr(fact, "flow_run_id", ""),
-                writer=self._batch.writer,
-                at_ms=self._now_ms,
-                fact=msgspec.json.encode(fact).decode(),
-                reason=reason,
-            )
+        keep_refused(self._connection, fact, reason, writer=self._batch.writer, at_ms=self._now_ms)
+
+
+def keep_refused(
+    connection: Connection, fact: f.Fact, reason: str, *, writer: str, at_ms: int
+) -> None:
+    """Keep a fact that is never taken, with the reason, beside the run that it is of."""
+    connection.execute(
+        insert(schema.refused).values(
+            run_id=getattr(fact, "run_id", None) or getattr(fact, "flow_run_id", ""),
+            writer=writer,
+            at_ms=at_ms,
+            fact=msgspec.json.encode(fact).decode(),
+            reason=reason,
         )
+    )

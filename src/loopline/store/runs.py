@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "artifacts_below",
     "close_lost_runs",
+    "close_runs_of",
     "delete_run",
     "get_run",
     "heartbeat",
@@ -208,12 +209,23 @@ def _last_sign(row: Row[Any], now_ms: int) -> int:
 def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRuns) -> list[str]:
     """Close as FAILED the running runs whose writers are all gone; answer their ids."""
     now_ms = store.clock()
-    writers = schema.writer
-    gone: ColumnElement[bool]
     if call.writer:
-        gone = writers.c.writer.in_([call.writer, f"{call.writer}/logs"])
-    else:
-        gone = writers.c.last_seen_ms < now_ms - int(call.silent_s * 1000)
+        return close_runs_of(connection, call.writer, call.reason, now_ms)
+    silent = schema.writer.c.last_seen_ms < now_ms - int(call.silent_s * 1000)
+    reason = call.reason or f"lost: its process has not been heard of for {call.silent_s:g} s"
+    return _close_runs(connection, silent, reason, now_ms)
+
+
+def close_runs_of(connection: Connection, writer: str, reason: str, now_ms: int) -> list[str]:
+    """Close what a writer leaves open that is gone; answer the ids of its runs."""
+    gone = schema.writer.c.writer.in_([writer, f"{writer}/logs"])
+    return _close_runs(connection, gone, reason, now_ms)
+
+
+def _close_runs(
+    connection: Connection, gone: ColumnElement[bool], reason: str, now_ms: int
+) -> list[str]:
+    writers = schema.writer
     connection.execute(update(writers).where(gone).values(is_gone=True))
     link = schema.writer_run
     alive = exists().where(
@@ -235,7 +247,6 @@ def close_lost_runs(store: Store, connection: Connection, call: ops.CloseLostRun
             _run.c.status == RunStatus.RUNNING, written, ~alive
         )
     ).all()
-    reason = call.reason or (f"lost: its process has not been heard of for {call.silent_s:g} s")
     for row in lost:
         end_ms = _last_sign(row, now_ms)
         connection.execute(

@@ -222,6 +222,16 @@ inbox = Table(
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("data", LargeBinary, nullable=False),
 )
+#: Batches of journals that are acknowledged and wait to be ingested: `hand_in`.
+handed_in = Table(
+    "ll_handed_in",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("writer", Text, nullable=False),
+    Column("acknowledged", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
 
 artifact = Table(
     "ll_artifact",

@@ -31,7 +31,6 @@ __all__ = [
     "READING",
     "WRITING",
     "begin_write",
-    "has_waiting",
     "is_read_only",
     "locked",
     "make_engine",
@@ -41,11 +40,14 @@ __all__ = [
     "translate",
     "uri_to_read",
     "waiting",
+    "waiting_in",
 ]
 
 #: What a transaction is opened with, to read and to write.
 READING: dict[str, Any] = {}
 WRITING: dict[str, Any] = {"loopline_write": True}
+
+WAITING = "SELECT EXISTS (SELECT 1 FROM ll_handed_in), EXISTS (SELECT 1 FROM ll_inbox)"
 
 #: Pause between two tries to switch a new database to WAL, which no busy handler waits for.
 _PAUSE_S = 0.01
@@ -147,10 +149,13 @@ def begin_write(connection: Connection, wait_s: float) -> None:
     """Nothing: a write transaction takes the only lock there is when it begins."""
 
 
-def has_waiting(connection: Connection) -> bool:
-    """Tell whether points wait in the inbox; past SQLAlchemy, as every read asks it."""
-    row = _plain(connection).execute("SELECT EXISTS (SELECT 1 FROM ll_inbox)").fetchone()
-    return bool(row[0])
+def waiting_in(connection: Connection) -> tuple[bool, bool]:
+    """Tell whether batches that were handed in wait, and points in the inbox.
+
+    Past SQLAlchemy, as every transaction asks it.
+    """
+    batches, points = _plain(connection).execute(WAITING).fetchone()
+    return bool(batches), bool(points)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy import insert, inspect
 from loopline.errors import IntegrityError, StoreVersionError
 from loopline.store import schema
 from loopline.store.sqlite import uri_to_read
+from loopline.store.version import HEAD, VERSION_TABLE
 from loopline.store.views import VIEWS, drop_views, make_views
 
 if TYPE_CHECKING:
@@ -25,13 +26,10 @@ if TYPE_CHECKING:
 
     from loopline.store.database import Store
 
-__all__ = ["HEAD", "bring_up_to_date", "whose_tables"]
+__all__ = ["HEAD", "bring_up_to_date", "check_ours", "whose_tables"]
 
-#: The newest migration, so that an up-to-date store is opened without importing Alembic.
-HEAD = "0001"
 #: Alembic's folder of migrations; none is edited once it was released.
 MIGRATIONS = Path(__file__).parent / "migrations"
-VERSION_TABLE = "ll_schema_version"
 #: What a new store has in it.
 DEFAULT_EXPERIMENT = {"id": 0, "name": "Default", "created_ms": 0, "updated_ms": 0}
 #: Length of the keys that a store makes for itself.

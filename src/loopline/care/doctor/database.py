@@ -12,7 +12,8 @@ from loopline.disk import has_room
 from loopline.rules.words import count_words, distance_words, size_words
 from loopline.store.holders import find_holder
 from loopline.store.sqlite import uri_to_read
-from loopline.store.upgrade import HEAD, VERSION_TABLE, whose_tables
+from loopline.store.upgrade import whose_tables
+from loopline.store.version import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from loopline.care.doctor.server import examine_server
 from loopline.care.progress import silent
 from loopline.errors import LooplineError
 from loopline.settings import HOME_FOLDER, blobs_address, find_home
-from loopline.store.upgrade import HEAD, VERSION_TABLE
+from loopline.store.version import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
