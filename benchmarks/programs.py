@@ -40,6 +40,8 @@ def command(peer: Peer, work: str, folder: Path) -> tuple[list[str], dict[str, s
     """Answer what to start, and in which environment."""
     python = str(peer.python) if peer.environment else sys.executable
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # Else each process would compile all that is not in an environment's folder.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if not peer.environment:
         environment["PYTHONPATH"] = str(ROOT)
     # Whose client asks all servers: the newest of MLflow.

@@ -29,7 +29,7 @@ ARRAY = 500
 COUNTERS = struct.Struct(f"<{THREADS + 3}q")
 
 TRAINING = f"""
-import mmap, struct, sys, threading
+import mmap, sys, threading
 import loopline
 
 home, counters, shown = sys.argv[1:]
@@ -40,7 +40,8 @@ loopline.set_experiment("wagoncab taxifare")
 run = loopline.start_run(run_name="killed")
 
 def returned(place, count):
-    struct.pack_into("<q", shared, 8 * place, count)
+    # In one go: `pack_into` writes zeros first, and a kill may come between.
+    shared[8 * place : 8 * place + 8] = count.to_bytes(8, "little")
 
 def points(thread):
     step = 0

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from loopline.backend.adopt import catch_up
 from loopline.backend.context import current_task
 from loopline.backend.masking import masked
 from loopline.backend.open import open_backend
@@ -278,6 +277,8 @@ class Recorder:
         """
         self.flush()
         if self._sender is None and time.monotonic() >= self._catch_up_at:
+            from loopline.backend.adopt import catch_up
+
             self._catch_up_at = time.monotonic() + CATCH_UP_EVERY_S
             catch_up(self.address, self.backend)
 

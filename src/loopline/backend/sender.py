@@ -12,12 +12,10 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
-from loopline.backend.adopt import adopt_orphans
 from loopline.backend.young import Young
 from loopline.errors import BackendUnavailableError, LooplineError, StorageFullError
 from loopline.journal.drain import StreamDrain
 from loopline.journal.journal import STREAMS, Journal
-from loopline.records.operations import CloseLostRuns, Heartbeat
 from loopline.settings import number
 
 if TYPE_CHECKING:
@@ -196,6 +194,7 @@ class Sender:
         return not self._reached(tails) and (tails != unhurried or time.monotonic() >= until)
 
     def _keep(self) -> None:
+        """Give signs of life and adopt orphans; a short script imports nothing for that."""
         beat_at = adopt_at = time.monotonic()
         while not self._stop.wait(POLL_S):
             now = time.monotonic()
@@ -206,11 +205,15 @@ class Sender:
                 with self.working[1]:
                     backend = self._open_backend()
                     if now >= beat_at:
+                        from loopline.records.operations import Heartbeat
+
                         beat_at = now + HEARTBEAT_S
                         meta = self.journal.meta
                         beat = Heartbeat(writer=meta.writer, host=meta.host, pid=meta.pid)
                         backend.call(beat)
                 if now >= adopt_at:
+                    from loopline.backend.adopt import adopt_orphans
+
                     adopt_at = now + number("LOOPLINE_ADOPT_EVERY_S", 10.0)
                     adopt_orphans(self._home, self._address, backend)
             except Exception:  # noqa: BLE001, S112 - the sending thread tells of a store that is away
@@ -302,6 +305,8 @@ class Sender:
         writer = self.journal.meta.writer
         if self._young is not None and self._young.say_goodbye(writer, reason):
             return
+        from loopline.records.operations import CloseLostRuns
+
         try:
             self._open_backend().call(CloseLostRuns(writer=writer, reason=reason))
         except LooplineError:

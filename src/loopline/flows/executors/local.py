@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from functools import partial
+from typing import TYPE_CHECKING
 
 from loopline.flows.executors.base import Events, Executor, Pool
-from loopline.flows.executors.isolated import IsolatedProcess
 from loopline.flows.running.attempt import Call, Outcome, run_attempt
+
+if TYPE_CHECKING:
+    from loopline.flows.executors.isolated import IsolatedProcess
 
 __all__ = ["LocalExecutor", "LocalPool"]
 
@@ -50,6 +53,8 @@ class LocalPool(Pool):
         call = self._calls.popleft()
         if getattr(call.task, "limits", None) is not None:
             if self._process is None:
+                from loopline.flows.executors.isolated import IsolatedProcess
+
                 self._process = IsolatedProcess(address=self._address)
             return self._process.attempt(call, self._events)
         self._events.started(call)

@@ -5,7 +5,6 @@ This is what executors call, in whatever thread or process they have.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
 import traceback
@@ -162,6 +161,8 @@ def explain(error: BaseException) -> str:
 def _interrupt(thread: threading.Thread) -> None:
     """Raise in a thread that nobody waits for, so that it does not go on recording."""
     if thread.ident is not None:
+        import ctypes
+
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident), ctypes.py_object(TaskTimeoutError)
         )

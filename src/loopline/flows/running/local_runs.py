@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.flows.authoring.order import check_executor, count
 from loopline.flows.running.engine import run_flow
-from loopline.flows.running.scheduled_runs import sleep_until, waited_for
 from loopline.flows.states import Scheduled
 
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ def run_here(
         check_parameters(flow, parameters)
         if not_before is not None:
             not_before = not_before if not_before.tzinfo else not_before.replace(tzinfo=UTC)
+            from loopline.flows.running.scheduled_runs import sleep_until
+
             sleep_until(not_before)
         return run_flow(
             flow,
@@ -81,6 +82,8 @@ def run_here(
             echo=True,
             may_resume=_ask_to_resume,
         )
+    from loopline.flows.running.scheduled_runs import waited_for
+
     state: State | None = None
     for time in waited_for(flow):
         given = {**time.parameters, **parameters}
