@@ -7,8 +7,8 @@ Against: each peer's same few lines; and the limit, a Python that does nothing.
 Fair: compiled modules are in place, for the first process of each is not the only one; sampling of
 the machine and capture of the environment are off for all.
 Does not show: memory of services beside the process (wandb has one); FastTrackML, which needs a
-server besides. Why Loopline misses it: the import of SQLAlchemy alone, with which the drain thread
-opens the store, takes 28 MB and 0.15 seconds of the process.
+server besides. Why Loopline misses it: the first process of a home makes the store, and the import
+of SQLAlchemy alone takes 28 MB and 0.15 seconds. Later ones do without (see a flow of one task).
 """
 
 from __future__ import annotations

@@ -28,6 +28,19 @@ loopline.set_experiment(experiment_name="taxifare")
 with loopline.start_run():
     loopline.log_metrics({"rmse": 3.8125})
 """
+RUN_ONE_TASK = """
+from loopline import Flow, task
+
+@task
+def one():
+    return 1
+
+with Flow("one") as flow:
+    one()
+assert flow.run().is_successful()
+"""
+#: What no script imports that only records.
+HEAVY = {"asyncio", "dask", "numpy", "obstore", "pandas", "sqlalchemy", "starlette"}
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
@@ -66,9 +79,21 @@ def test_importing_loopline_is_light() -> None:
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     new = json.loads(run(sys.executable, "-c", script))
-    heavy = {"dask", "numpy", "obstore", "pandas", "sqlalchemy", "starlette"}
-    assert heavy.isdisjoint(new)
-    assert len(new) <= 150, new
+    assert HEAVY.isdisjoint(new)
+    assert len(new) <= 60, new
+
+
+@pytest.mark.parametrize(("script", "most"), [(LOG_ONE_FARE_ERROR, 260), (RUN_ONE_TASK, 260)])
+def test_a_short_script_is_light(script: str, most: int, tmp_path: Path) -> None:
+    env = os.environ | {"LOOPLINE_URI": str(tmp_path / "home"), "LOOPLINE_NO_CAPTURE": "1"}
+    run(sys.executable, "-c", script, env=env)  # The first process of a home makes the store.
+    told = (
+        "import atexit, json, sys; before = set(sys.modules)\n"
+        "atexit.register(lambda: print(json.dumps(sorted(set(sys.modules) - before))))\n"
+    )
+    new = json.loads(run(sys.executable, "-c", told + script, env=env).splitlines()[-1])
+    assert HEAVY.isdisjoint(new)
+    assert len(new) <= most, new
 
 
 def test_the_core_has_at_most_ten_direct_dependencies() -> None:
