@@ -120,7 +120,7 @@ def test_sync_puts_it_in_its_place_for_who_reads_the_file(home: Path) -> None:
     with closing(sqlite3.connect(home / "loopline.db")) as connection:
         assert connection.execute(query).fetchone() == (0,)
         environment = {**os.environ, "LOOPLINE_URI": str(home)}
-        words = [Path(sys.executable).with_name("loopline"), "sync"]
+        words = [str(Path(sys.executable).with_name("loopline")), "sync"]
         subprocess.run(words, env=environment, check=True, capture_output=True)
         assert connection.execute(query).fetchone() == (1,)
 
