@@ -47,6 +47,7 @@ def test_the_raised_fares_drift_and_the_miles_do_not() -> None:
     calm = drift(spring, winter, columns=["miles", "borough", "fare"])
     assert calm.sentence == "None of 3 columns drifted."
     raised = drift(autumn, winter, columns=["miles", "borough", "fare"])
+    assert 'class="ll-drift"' in str(raised._repr_html_())
     assert [column.column for column in raised.drifted] == ["fare"]
     assert raised.columns[0].words.startswith("its median went from 9.6")
 

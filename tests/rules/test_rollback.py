@@ -29,7 +29,8 @@ def test_a_champion_that_is_worse_all_the_while_is_taken_back() -> None:
     found = judge(live(1.3), live(1.0, since=-9_000))
     assert found.roll_back
     assert found.sentence == "its live rmse is 1.3, and the version before it had 1"
-    assert (found.now, found.before) == (pytest.approx(1.3), pytest.approx(1.0))
+    assert found.now == pytest.approx(1.3)
+    assert found.before == pytest.approx(1.0)
 
 
 def test_a_champion_that_is_worse_by_what_is_allowed_stays() -> None:

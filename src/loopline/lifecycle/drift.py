@@ -10,10 +10,12 @@ from loopline.data.sketches import sketch_of_profile, sketch_tables
 from loopline.data.tables import as_table
 from loopline.errors import InvalidInputError
 from loopline.lifecycle.unseen import trained_on
+from loopline.records.base import DRAWN
 from loopline.records.drift import DriftReport
 from loopline.records.tracking import Dataset
 from loopline.registry import get_version
 from loopline.rules.drift import Numbers, compare_columns
+from loopline.rules.drift_report import report_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from loopline.rules.drift import Column, Thresholds
 
 __all__ = ["drift", "log_drift"]
+
+DRAWN[DriftReport] = report_body
 
 #: Rows of a table that are looked at together.
 TOGETHER = 1 << 16

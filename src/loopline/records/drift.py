@@ -113,9 +113,3 @@ class DriftReport(Record, frozen=True, kw_only=True):
             found[f"drift/distance/{column.column}"] = column.distance
             found[f"drift/missing/{column.column}"] = column.missing_now
         return found
-
-    def _repr_html_(self) -> str:
-        """Show it in a notebook."""
-        from loopline.rules.drift_report import report_body
-
-        return report_body(self)
