@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from loopline.models import infer_signature, load_model
     from loopline.records.tracking import Metric, Param, RunTag
     from loopline.registry import register_model
+    from loopline.reproduce.comparing import diff
     from loopline.tracking.client import Client
     from loopline.tracking.fluent import (
         active_run,
@@ -146,6 +147,7 @@ __all__ = [
     "delete_experiment_tag",
     "delete_run",
     "delete_tag",
+    "diff",
     "disable_system_metrics_logging",
     "download_artifacts",
     "enable_system_metrics_logging",
@@ -252,6 +254,7 @@ _HOMES = {
     "loopline.models": "infer_signature load_model",
     "loopline.records.tracking": "Metric Param RunTag",
     "loopline.registry": "register_model",
+    "loopline.reproduce.comparing": "diff",
     "loopline.tracking.client": "Client",
     "loopline.tracking.fluent": "active_run copy_run create_experiment delete_experiment "
     "delete_experiment_tag delete_run delete_tag download_artifacts end_run flush "

@@ -1,0 +1,7 @@
+"""Reproducing and explaining: run again what was run, compare two, say why one is where it is."""
+
+from __future__ import annotations
+
+from loopline.reproduce.comparing import diff
+
+__all__ = ["diff"]
