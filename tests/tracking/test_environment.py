@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,6 @@ from loopline.tracking.environment.python import read_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: What must be nowhere; each place in a test has a number of its own.
 CANARY = "canary5ecret"
@@ -343,3 +343,39 @@ def test_capturing_can_be_switched_off(tmp_path: Path, home: Path) -> None:
     run_id = run_script(tmp_path, home, LOOPLINE_NO_CAPTURE="1")
     assert loopline.list_artifacts(run_id) == []
     assert "loopline.host" not in loopline.get_run(run_id).tags
+
+
+def test_a_run_tells_which_of_its_process_it_is_and_with_which_random_numbers_it_began(
+    tmp_path: Path, home: Path
+) -> None:
+    script = """
+        import random, sys
+        import loopline
+        random.seed(int(sys.argv[1]))
+        with loopline.start_run() as first:
+            random.random()
+        with loopline.start_run() as second:
+            pass
+        print(first.run_id, second.run_id)
+        """
+    write(tmp_path, {"train.py": script})
+    environment = {**os.environ, "LOOPLINE_URI": str(home)}
+
+    def tags(seed: str) -> list[dict[str, str]]:
+        told = subprocess.run(
+            [sys.executable, "train.py", seed],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        return [loopline.get_run(run_id).tags for run_id in told.split()]
+
+    (first, second), (again, _), (other, _) = tags("7"), tags("7"), tags("8")
+    assert (first["loopline.run_number"], second["loopline.run_number"]) == ("1", "2")
+    assert first["loopline.random_state"].startswith("python:")
+    assert first["loopline.random_state"] == again["loopline.random_state"]
+    assert first["loopline.random_state"] != second["loopline.random_state"]
+    assert first["loopline.random_state"] != other["loopline.random_state"]
+
+
+def test_packages_of_a_folder_are_told_with_it() -> None:
+    folder = Path(read_python().folders["loopline"])
+    assert folder.samefile(Path(__file__).parents[2])

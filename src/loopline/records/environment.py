@@ -90,6 +90,8 @@ class PythonState(Record, frozen=True, kw_only=True):
 
     Attributes:
         packages: Installed distributions with their versions, by normalized name.
+        folders: Of those that were installed from a folder on that machine: which. No index
+            has them.
     """
 
     version: str
@@ -97,6 +99,7 @@ class PythonState(Record, frozen=True, kw_only=True):
     executable: str
     prefix: str
     packages: dict[str, str] = {}
+    folders: dict[str, str] = {}
 
 
 class Environment(Record, frozen=True, kw_only=True):

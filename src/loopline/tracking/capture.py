@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.backend.recorder import before_closing
 from loopline.records.facts import ArtifactLogged, TagsSet
+from loopline.tracking.environment.seeds import random_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -47,6 +48,9 @@ class _Note(NamedTuple):
     recorder: Recorder
     #: Tags that the user has set, which stay.
     given: frozenset[str] = frozenset()
+    #: Which of this process's runs it is, counted from 1, and with which random numbers it began.
+    number: int = 0
+    random: str = ""
     #: The cells run so far; None outside notebooks.
     cells: list[str] | None = None
     only_cells: bool = False
@@ -68,8 +72,15 @@ class _Capturer:
         #: Per journal, hash and size of the snapshot's files that it has already.
         self._staged: weakref.WeakKeyDictionary[Journal, dict[str, tuple[str, int]]]
         self._staged = weakref.WeakKeyDictionary()
+        self._begun = 0
         self._followed: list[_Note] = []
         self._is_following = False
+
+    def next_number(self) -> int:
+        """Count the runs that this process begins."""
+        with self._changed:
+            self._begun += 1
+            return self._begun
 
     def put(self, note: _Note) -> None:
         """Leave a note for the thread, starting it when there is none."""
@@ -154,7 +165,12 @@ class _Capturer:
     def _capture(self, note: _Note) -> None:
         if not note.only_cells:
             snapshot = self._fresh()
-            tags = {key: text for key, text in snapshot.tags.items() if key not in note.given}
+            told = {
+                **snapshot.tags,
+                "loopline.run_number": str(note.number),
+                "loopline.random_state": note.random,
+            }
+            tags = {key: text for key, text in told.items() if text and key not in note.given}
             self._record(note, TagsSet(run_id=note.run.run_id, tags=tags))
             staged = self._staged.setdefault(note.recorder.journal, {})
             for path, data in snapshot.files.items():
@@ -234,7 +250,7 @@ def capture_into(run: ActiveRun, recorder: Recorder, *, given: Collection[str] =
     """
     if os.environ.get("LOOPLINE_NO_CAPTURE") == "1":
         return
-    note = _Note(run, recorder, frozenset(given))
+    note = _Note(run, recorder, frozenset(given), _capturer.next_number(), _random_state())
     if "IPython" in sys.modules:
         from loopline.tracking.environment.notebook import cells_so_far
 
@@ -243,6 +259,14 @@ def capture_into(run: ActiveRun, recorder: Recorder, *, given: Collection[str] =
     if note.cells is not None:
         _capturer.follow(note)
     _finish_with_child()
+
+
+def _random_state() -> str:
+    """Sum up the generators; a run begins also where another library's cannot tell its state."""
+    try:
+        return random_state()
+    except Exception:  # noqa: BLE001 - whatever stands in for a generator
+        return ""
 
 
 def soon(chore: Callable[[], None]) -> None:

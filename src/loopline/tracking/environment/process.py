@@ -30,9 +30,15 @@ __all__ = [
 MAX_SOURCES_BYTES = 2_000_000
 #: Environment variables that change results, and hold nothing secret.
 _TELLING = (
+    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
+    "JAX_ENABLE_X64",
+    "JAX_PLATFORMS",
     "KERAS_BACKEND",
+    "LOKY_MAX_CPU_COUNT",
     "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "PYTHONHASHSEED",
@@ -40,7 +46,9 @@ _TELLING = (
     "LOCAL_RANK",
     "SLURM_JOB_ID",
     "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
     "TZ",
+    "VECLIB_MAXIMUM_THREADS",
     "WORLD_SIZE",
     "XLA_FLAGS",
 )

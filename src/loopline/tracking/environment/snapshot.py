@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from loopline.errors import InvalidInputError
-from loopline.records.environment import Environment, Machine
+from loopline.records.environment import Environment, Machine, PythonState
 from loopline.rules.names import check_artifact_path
 from loopline.rules.redaction import Redactor
 from loopline.rules.secrets import secrets_in
@@ -62,7 +62,7 @@ def take() -> Snapshot:
         working_folder=hide.text(str(process.working_folder() or "")),
         user=user_name(),
         variables=process.variables(hide),
-        python=read_python(),
+        python=_python(hide),
         machine=_machine(),
         git=repository.state if repository else None,
         code=sorted(code),
@@ -79,6 +79,12 @@ def take() -> Snapshot:
 @cache
 def _machine() -> Machine:
     return read_machine()
+
+
+def _python(hide: Redactor) -> PythonState:
+    state = read_python()
+    folders = {name: hide.text(folder) for name, folder in state.folders.items()}
+    return msgspec.structs.replace(state, folders=folders)
 
 
 def _repository(hide: Redactor) -> Repository | None:
