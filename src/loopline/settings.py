@@ -33,6 +33,8 @@ ENVIRONMENT: dict[str, str] = {
     "LOOPLINE_URI": "Where to record: a folder, http(s)://server, or a database URL. "
     "Without it: the nearest .loopline folder at or above the working directory, else ~/.loopline.",
     "LOOPLINE_HOME": "The home folder itself, instead of looking for one.",
+    "LOOPLINE_RECORD_TO": "Where to record whatever else is said, in code, too: so that a run that "
+    "is reproduced touches nothing but a folder of its own.",
     "LOOPLINE_BLOBS": "Where files are kept: a folder, or an s3://, gs:// or az:// prefix.",
     "LOOPLINE_DIRECT_FILES": "0: a server whose files are in a bucket gives MLflow's clients no "
     "addresses of the bucket; all files go through the server.",
@@ -149,8 +151,11 @@ def parse_address(text: str) -> Address:
 
 
 def tracking_address(uri: str | None = None) -> Address:
-    """Decide where to record: ``uri``, else the environment, else the home."""
-    text = uri or _named()
+    """Decide where to record: ``uri``, else the environment, else the home.
+
+    While a run is reproduced all of it goes to one place, whatever the code says.
+    """
+    text = os.environ.get("LOOPLINE_RECORD_TO") or uri or _named()
     if text:
         return parse_address(text)
     return Address("home", str(find_home()))

@@ -64,6 +64,10 @@ TABLE = {
     "vms": ("loopline.cli.vms:vms", "Look at cloud machines that run flow runs, delete strays."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "diff": ("loopline.cli.diff:diff", "Show what differs between two runs or model versions."),
+    "reproduce": (
+        "loopline.cli.reproduce:reproduce",
+        "Run a run again from what was recorded, and compare the metrics.",
+    ),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "users": ("loopline.cli.users:users", "Say who may use a server, and what they may do there."),
     "tokens": ("loopline.cli.tokens:tokens", "Make, list and revoke API tokens of a server."),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
     from loopline.data.sources import Source
 
-__all__ = ["load", "snapshot"]
+__all__ = ["fetch", "load", "snapshot"]
 
 CONTEXT = "snapshot"
 
@@ -87,7 +87,7 @@ def load(which: Any, *, to: str = "") -> Any:  # noqa: ANN401 - whatever was kep
         raise InvalidInputError(msg)
     recorder = get_recorder()
     kept = which if isinstance(which, DatasetSnapshot) else _find(recorder, which)
-    path = _fetch(recorder, kept)
+    path = fetch(recorder, kept)
     if to == "path" or (not to and kept.dataset.kind in {"file", "folder"}):
         return path
     if path.is_dir():
@@ -175,7 +175,7 @@ def _find(recorder: Recorder, which: Any) -> DatasetSnapshot:  # noqa: ANN401
     return kept
 
 
-def _fetch(recorder: Recorder, kept: DatasetSnapshot) -> Path:
+def fetch(recorder: Recorder, kept: DatasetSnapshot) -> Path:
     """Bring the files to the home's cache, once per content; answer the file or the folder."""
     recorder.flush()
     folder = recorder.home / "cache" / "datasets" / kept.dataset.digest

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from loopline.reproduce.comparing import diff
+from loopline.reproduce.reproducing import Wishes, reproduce
 
-__all__ = ["diff"]
+__all__ = ["Wishes", "diff", "reproduce"]
