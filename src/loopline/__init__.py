@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from loopline.records.tracking import Metric, Param, RunTag
     from loopline.registry import register_model
     from loopline.reproduce.comparing import diff
+    from loopline.reproduce.explaining import lineage, why
     from loopline.tracking.client import Client
     from loopline.tracking.fluent import (
         active_run,
@@ -176,6 +177,7 @@ __all__ = [
     "lifecycle",
     "lightgbm",
     "lightning",
+    "lineage",
     "list_artifacts",
     "load_dict",
     "load_image",
@@ -240,6 +242,7 @@ __all__ = [
     "transformers",
     "triggers",
     "unmapped",
+    "why",
     "xgboost",
 ]
 
@@ -255,6 +258,7 @@ _HOMES = {
     "loopline.records.tracking": "Metric Param RunTag",
     "loopline.registry": "register_model",
     "loopline.reproduce.comparing": "diff",
+    "loopline.reproduce.explaining": "lineage why",
     "loopline.tracking.client": "Client",
     "loopline.tracking.fluent": "active_run copy_run create_experiment delete_experiment "
     "delete_experiment_tag delete_run delete_tag download_artifacts end_run flush "

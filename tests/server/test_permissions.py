@@ -265,6 +265,7 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.GetVersion(name=name, version=1),
         ops.GetLatestVersions(names=[name]),
         ops.ResolveModel(name=name, version=1),
+        ops.ExplainVersion(name=name, version=1),
         ops.TransitionStage(name=name, version=1, stage="Staging"),
         ops.TakeFiles(name=name, version=1),
         ops.AddStage(name=name, stage="Shadow"),
@@ -522,6 +523,33 @@ def test_lineage_tells_of_no_run_that_may_not_be_seen(team: Team, ids: dict[str,
     assert uses["run_count"] == 1
     _, datasets = team.call(token, ops.ListDatasets(experiment_ids=[ids[NIGHT], ids[DAY]]))
     assert [each["experiment_id"] for each in datasets] == [ids[DAY]]
+
+
+def test_the_graph_shows_and_crosses_nothing_that_may_not_be_seen(
+    team: Team, ids: dict[str, str]
+) -> None:
+    from loopline.records.tracking import Dataset
+
+    data = Dataset(name="trips", digest="e" * 64)
+    read = [f.InputLogged(run_id=run, dataset=data) for run in (HIDDEN, SHOWN)]
+    team.owner.call(ops.RecordFacts(facts=read))
+    token = team.member("lena")
+    team.grant("lena", "experiment", ids[DAY], "viewer")
+
+    status, graph = team.call(token, ops.GetLineage(node=f"data:{'e' * 64}"))
+    assert status == 200
+    # The model that the run made is another thing, on which nobody gave a role.
+    assert [node["key"] for node in graph["nodes"]] == ["e" * 64, SHOWN]
+    for node in (f"run:{HIDDEN}", f"version:{NIGHT}/1", f"flow-run:{ids[f'{NIGHT} run']}"):
+        status, error = team.call(token, ops.GetLineage(node=node))
+        assert (status, "that you may view" in error["message"]) == (404, True)
+    # Who may view the model alone is told of it, and not of its run.
+    token = team.member("milo")
+    team.grant("milo", "model", DAY, "viewer")
+    _, graph = team.call(token, ops.GetLineage(node=f"version:{DAY}/1"))
+    assert [node["kind"] for node in graph["nodes"]] == ["version"]
+    status, reasons = team.call(token, ops.ExplainVersion(name=DAY, version=1))
+    assert (status, reasons.get("run"), reasons.get("inputs", [])) == (200, None, [])
 
 
 def test_pages_show_only_what_may_be_seen(team: Team, ids: dict[str, str]) -> None:

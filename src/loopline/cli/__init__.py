@@ -64,6 +64,14 @@ TABLE = {
     "vms": ("loopline.cli.vms:vms", "Look at cloud machines that run flow runs, delete strays."),
     "artifacts": ("loopline.cli.artifacts:artifacts", "List and download the files of a run."),
     "diff": ("loopline.cli.diff:diff", "Show what differs between two runs or model versions."),
+    "lineage": (
+        "loopline.cli.lineage:lineage",
+        "Show what led to something and what came of it, as a tree.",
+    ),
+    "why": (
+        "loopline.cli.lineage:why",
+        "Tell why a model version is in its place: who or what decided, and on which data.",
+    ),
     "reproduce": (
         "loopline.cli.reproduce:reproduce",
         "Run a run again from what was recorded, and compare the metrics.",

@@ -294,6 +294,10 @@ models = LazyGroup(
             "Give a stage back to the version that was its champion before.",
         ),
         "history": (f"{__name__}:history", "Tell who moved which version when, and why."),
+        "card": (
+            "loopline.cli.model_card:card",
+            "Write a model card from the facts, for a person to complete.",
+        ),
         "alias": (f"{__name__}:alias", "Point an alias at a version, or take it away."),
         "stage": (
             f"{__name__}:stage",

@@ -1,4 +1,4 @@
-"""Records of lineage: who used a data version, and where its bytes are kept."""
+"""Records of lineage: who used a data version, where its bytes are, and the graph of it all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from loopline.records.base import Record
 from loopline.records.registry import Stage
 from loopline.records.tracking import Artifact, Dataset, RunStatus
 
-__all__ = ["DataUses", "DatasetSnapshot", "ReadDataset", "RunUse", "VersionUse"]
+__all__ = [
+    "DataUses",
+    "DatasetSnapshot",
+    "Lineage",
+    "LineageEdge",
+    "LineageNode",
+    "ReadDataset",
+    "RunUse",
+    "VersionUse",
+]
 
 
 class RunUse(Record, frozen=True, kw_only=True):
@@ -92,3 +101,61 @@ class DatasetSnapshot(Record, frozen=True, kw_only=True):
     def size_bytes(self) -> int:
         """Bytes of all files."""
         return sum(file.size_bytes for file in self.files)
+
+
+class LineageNode(Record, frozen=True, kw_only=True):
+    """Something that came of something, or that something came of.
+
+    Attributes:
+        node: Its name in the graph: kind, colon, key, such as ``"version:taxifare_model/3"``.
+        kind: ``"flow"``, ``"schedule"``, ``"flow run"``, ``"task run"``, ``"run"``, ``"data"``,
+            ``"version"`` or ``"stage"``; more may come.
+        key: Within its kind.
+        title: What people call it.
+        state: How it stands, such as ``"FINISHED"``; empty where there is no such thing.
+        at_ms: Unix time in milliseconds of its beginning; 0: not known.
+        has_more_up: Whether more leads to it than is told here.
+        has_more_down: Whether more comes of it than is told here.
+    """
+
+    node: str
+    kind: str
+    key: str
+    title: str
+    state: str = ""
+    at_ms: int = 0
+    has_more_up: bool = False
+    has_more_down: bool = False
+
+
+class LineageEdge(Record, frozen=True, kw_only=True):
+    """One thing led to another.
+
+    Attributes:
+        source: What led.
+        target: What came of it.
+        label: How, such as ``"training"`` or ``"made"``.
+    """
+
+    source: str
+    target: str
+    label: str = ""
+
+
+class Lineage(Record, frozen=True, kw_only=True):
+    """The part of the graph around a node that the caller may view.
+
+    Attributes:
+        root: The node that was asked for.
+        nodes: The root first, then by distance.
+        edges: Between these nodes, from what led to what came of it.
+    """
+
+    root: str
+    nodes: list[LineageNode]
+    edges: list[LineageEdge] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was left out for depth or number."""
+        return not any(one.has_more_up or one.has_more_down for one in self.nodes)

@@ -99,6 +99,7 @@ from loopline.records.key_values import (
     SetKeyValue,
 )
 from loopline.records.lineage import DatasetSnapshot, DataUses, ReadDataset
+from loopline.records.lineage_operations import ExplainVersion, GetLineage
 from loopline.records.logged_models import (
     CreateLoggedModel,
     DeleteLoggedModel,
@@ -214,12 +215,14 @@ __all__ = [
     "DescribeLoggedModels",
     "DescribeRuns",
     "EnsureExperiment",
+    "ExplainVersion",
     "FindKeyValues",
     "FinishLoggedModel",
     "GetDecision",
     "GetExperiment",
     "GetKeyValue",
     "GetLatestVersions",
+    "GetLineage",
     "GetLoggedModel",
     "GetModel",
     "GetPolicy",

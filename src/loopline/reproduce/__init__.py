@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loopline.reproduce.comparing import diff
+from loopline.reproduce.explaining import lineage, why
 from loopline.reproduce.reproducing import Wishes, reproduce
 
-__all__ = ["Wishes", "diff", "reproduce"]
+__all__ = ["Wishes", "diff", "lineage", "reproduce", "why"]

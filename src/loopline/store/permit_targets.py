@@ -461,6 +461,7 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.AnswerDecision: _decision,
     ops.GetDecision: _decision,
     ops.RollBack: _model,
+    ops.ExplainVersion: _model,
     ops.GetProject: _project_by_name,
     ops.UpdateProject: _project_by_name,
     ops.DeleteProject: _project_by_name,

@@ -51,6 +51,7 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.CountRuns,
         ops.FindSnapshot,
         ops.GetDataUses,
+        ops.GetLineage,
         ops.ListAutomations,
         ops.ListDatasets,
         ops.ListDecisions,
