@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ["README.md", "docs/tracking.md", "docs/flows.md", "docs/schedules.md"]
-GUIDES += ["docs/running-flows.md"]
+GUIDES += ["docs/running-flows.md", "docs/reproduce.md"]
 #: Commands that go on until they are stopped, ask a network, or belong to the next guide.
 NOT_HERE = ("loopline up", "loopline models promote", "loopline flows run", "loopline worker --")
 

@@ -18,6 +18,7 @@ from loopline.records.operations import (
     ResolveModel,
     SearchRuns,
 )
+from loopline.reproduce.code import is_commit
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
@@ -151,6 +152,8 @@ def commits_apart(a: Basis, b: Basis) -> list[FileChange]:
     before = a.environment.git if a.environment else None
     after = b.environment.git if b.environment else None
     if before is None or after is None or before.commit == after.commit:
+        return []
+    if not (is_commit(before.commit) and is_commit(after.commit)):
         return []
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments, no shell

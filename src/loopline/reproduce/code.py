@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from loopline.records.differences import Basis
     from loopline.records.environment import GitState
 
-__all__ = ["Checkout", "check_out", "remove"]
+__all__ = ["Checkout", "check_out", "is_commit", "remove"]
 
 WAIT_S = 300.0
 #: A remote is cloned by these alone: others may run what they are told.
@@ -53,6 +54,9 @@ def check_out(basis: Basis, folder: Path) -> Checkout:
     state = environment.git if environment else None
     if state is None:
         return _write(basis, folder)
+    if not is_commit(state.commit):
+        msg = f"The recorded commit, {state.commit[:80]!r}, is none. Give the code another way."
+        raise UnsupportedError(msg)
     repository = _repository_with(state)
     if repository is not None:
         _git(repository, "worktree", "add", "--detach", "--quiet", str(folder), state.commit)
@@ -75,6 +79,11 @@ def check_out(basis: Basis, folder: Path) -> Checkout:
         repository=repository,
         notes=tuple(notes),
     )
+
+
+def is_commit(text: str) -> bool:
+    """Tell a commit's hash from anything else that git would obey, such as an option."""
+    return re.fullmatch(r"[0-9a-f]{7,64}", text) is not None
 
 
 def remove(checkout: Checkout) -> None:

@@ -57,7 +57,7 @@ def place_data(found: list[DataFound], folders: dict[str, str]) -> dict[str, str
     """
     moved = {}
     for one in found:
-        source = one.source
+        source = posixpath.normpath(one.source)
         if not one.place or not posixpath.isabs(source):
             continue
         for old, new in folders.items():
@@ -68,7 +68,7 @@ def place_data(found: list[DataFound], folders: dict[str, str]) -> dict[str, str
                     target.symlink_to(one.place)
                 break
         else:
-            if one.place != source:
+            if one.place != one.source:
                 moved[source] = one.place
     return moved
 
