@@ -12,6 +12,7 @@ from tests.store.registry_story import NAME, log_model, register
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.records.decisions import Check, Decision
 from loopline.records.flows import StateKind
 from loopline.records.tracking import Dataset, RunStatus
 
@@ -66,8 +67,10 @@ def flow_run(backend: LocalBackend) -> str:
     return flow_run_id
 
 
-def lineage(backend: LocalBackend, node: str, direction: str = "both", **more: int) -> Lineage:
-    return backend.call(ops.GetLineage(node=node, direction=direction, **more))
+def lineage(
+    backend: LocalBackend, node: str, direction: str = "both", *, depth: int = 5, limit: int = 200
+) -> Lineage:
+    return backend.call(ops.GetLineage(node=node, direction=direction, depth=depth, limit=limit))
 
 
 def kinds(found: Lineage) -> list[str]:
@@ -144,9 +147,10 @@ def test_what_is_not_there_and_what_is_no_node_are_told_apart(backend: LocalBack
     for node in ("nothing", "planet:earth", "run:"):
         with pytest.raises(InvalidInputError, match="names no node"):
             lineage(backend, node)
-    for wrong in ({"depth": 21}, {"limit": 0}):
-        with pytest.raises(InvalidInputError, match="must lie between"):
-            lineage(backend, f"run:{'f' * 32}", **wrong)
+    with pytest.raises(InvalidInputError, match="must lie between"):
+        lineage(backend, f"run:{'f' * 32}", depth=21)
+    with pytest.raises(InvalidInputError, match="must lie between"):
+        lineage(backend, f"run:{'f' * 32}", limit=0)
     with pytest.raises(InvalidInputError, match="up, down, both"):
         lineage(backend, f"run:{'f' * 32}", "sideways")
 
@@ -210,3 +214,43 @@ def test_a_version_that_nobody_moved_has_no_decision(backend: LocalBackend) -> N
         backend.call(ops.ExplainVersion(name=NAME))
     with pytest.raises(NotFoundError):
         backend.call(ops.ExplainVersion(name=NAME, stage="Production"))
+
+
+def test_a_decision_on_record_stands_between_the_versions_and_the_stage(
+    backend: LocalBackend,
+) -> None:
+    first = train(backend, TRIPS)
+    register(backend, run_id=first)
+    backend.call(ops.TransitionStage(name=NAME, version=1, stage="Production"))
+    register(backend, run_id=train(backend, LATER))
+    sentence = "promoted v2 over v1: better by 20 %"
+    weighed = Decision(
+        promote=True,
+        rule="better",
+        sentence=sentence,
+        champion=1,
+        challenger=2,
+        data=TRIPS.digest,
+        checks=[Check(gate="gain", passed=True, sentence="better by 20 %")],
+    )
+    kept = backend.call(
+        ops.RecordDecision(name=NAME, decision=weighed, run_id=first, actor="night")
+    )
+    node = f"decision:{kept.decision_id}"
+    up = lineage(backend, f"stage:{NAME}/Production", "up", depth=2)
+    pairs = {(edge.source, edge.target) for edge in up.edges}
+    assert {(of, f"stage:{NAME}/Production") for of in (node, f"version:{NAME}/2")} <= pairs
+    found = lineage(backend, node, depth=1)
+    assert {(edge.source, edge.label) for edge in found.edges if edge.target == node} == {
+        (f"version:{NAME}/1", "was champion"),
+        (f"version:{NAME}/2", "weighed"),
+        (f"data:{TRIPS.digest}", "decided on"),
+        (f"run:{first}", "compared"),
+    }
+    assert (node, f"stage:{NAME}/Production") in {(e.source, e.target) for e in found.edges}
+
+    why = backend.call(ops.ExplainVersion(name=NAME, stage="Production"))
+    assert why.weighed == kept
+    assert why.decided_by == "a gate, run by night"
+    assert [run.run_id for run in why.compared] == [first]
+    assert why.before == 1

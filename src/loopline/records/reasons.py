@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loopline.records.base import Record
+from loopline.records.decisions import KeptDecision
 from loopline.records.lineage import LineageNode
 from loopline.records.registry import ModelVersion, VersionEvent
 from loopline.records.tracking import Run, RunInput
@@ -16,6 +17,7 @@ class Reasons(Record, frozen=True, kw_only=True):
     Attributes:
         version: The version.
         decision: The move that put it into the stage where it stands; None: nothing moved it.
+        weighed: The newest decision on record about whether it takes a place; None: none.
         decided_by: Who or what made that move, in words.
         before: Version that stood there until then; 0: none.
         history: All moves of this version, newest first.
@@ -29,6 +31,7 @@ class Reasons(Record, frozen=True, kw_only=True):
 
     version: ModelVersion
     decision: VersionEvent | None = None
+    weighed: KeptDecision | None = None
     decided_by: str = ""
     before: int = 0
     history: list[VersionEvent] = []

@@ -102,11 +102,14 @@ def facts_of(found: Reasons) -> list[tuple[str, str]]:
     ]
     if decision is None:
         facts.append(("Decided by", "nobody: it was registered and never moved"))
+        if found.weighed is not None:
+            facts.append(("Decision", found.weighed.decision.sentence))
     else:
         facts += [
             ("Since", time_words(decision.at_ms)),
             ("Decided by", found.decided_by),
             ("Reason", decision.reason or "none was given"),
+            ("Gates", _gates(found)),
             ("In the place of", f"v{found.before}" if found.before else "nothing"),
         ]
     facts += [
@@ -126,6 +129,16 @@ def facts_of(found: Reasons) -> list[tuple[str, str]]:
         ("Led to", "\n".join(node_words(node) for node in found.consequences)),
     ]
     return [(name, told) for name, told in facts if told]
+
+
+def _gates(found: Reasons) -> str:
+    if found.weighed is None:
+        return ""
+    checks = found.weighed.decision.checks
+    return "\n".join(
+        f"{check.gate}: {'passed' if check.passed else 'failed'}, {check.sentence}"
+        for check in checks
+    )
 
 
 def _run_words(run: Run) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loopline.records.decisions import KeptDecision
     from loopline.records.registry import ModelVersion, VersionEvent
 
 __all__ = ["decided_by", "decision_of", "version_before"]
@@ -45,11 +46,20 @@ def version_before(decision: VersionEvent | None, events: Sequence[VersionEvent]
     return 0
 
 
-def decided_by(decision: VersionEvent | None) -> str:
-    """Say who or what made a move."""
-    if decision is None:
+def decided_by(move: VersionEvent | None, weighed: KeptDecision | None = None) -> str:
+    """Say who or what made a move.
+
+    Args:
+        move: The move; None: there was none.
+        weighed: A decision on record about the version.
+    """
+    if move is None:
         return ""
-    who = decision.actor or "somebody"
-    if decision.reason.startswith(BY_RULE):
-        return f"a gate, run by {who}"
-    return who
+    who = move.actor or "somebody"
+    if weighed is None or not weighed.is_promoted or weighed.stage != move.after:
+        return f"a gate, run by {who}" if move.reason.startswith(BY_RULE) else who
+    policy = f" of policy {weighed.policy}" if weighed.policy else ""
+    said = f"a gate{policy}, run by {weighed.actor or who}"
+    if weighed.answered_by:
+        said += f", approved by {weighed.answered_by}: {weighed.answer}"
+    return said

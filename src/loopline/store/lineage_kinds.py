@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from sqlalchemy import select, tuple_
 
 from loopline.records.base import Lifecycle
+from loopline.records.decisions import DecisionStatus
 from loopline.records.identity import Thing
 from loopline.records.lineage import LineageNode
 from loopline.store import schema
@@ -30,6 +32,7 @@ _input = schema.run_input
 _dataset = schema.dataset
 _version = schema.model_version
 _champion = schema.champion
+_decision = schema.decision
 _flow = schema.flow
 _flow_run = schema.flow_run
 _task_run = schema.task_run
@@ -304,6 +307,108 @@ def _version_in_stages(connection: Connection, keys: Sequence[str], most: int) -
     ]
 
 
+# --- decisions ----------------------------------------------------------------------------------
+
+DECISION_COLUMNS = (
+    _decision.c.decision_id,
+    _decision.c.name,
+    _decision.c.stage,
+    _decision.c.status,
+    _decision.c.at_ms,
+    _decision.c.run_id,
+    _decision.c.document,
+)
+
+
+class _Weighed(msgspec.Struct):
+    """The part of a decision that leads to other things."""
+
+    sentence: str = ""
+    challenger: int = 0
+    champion: int | None = None
+    data: str = ""
+
+
+def _decisions(connection: Connection) -> Select[Any]:
+    query = select(*DECISION_COLUMNS).order_by(_decision.c.at_ms.desc())
+    return query.where(*only_visible(connection, Thing.MODEL, _decision.c.name))
+
+
+def _weighed(row: Row[Any]) -> _Weighed:
+    return msgspec.json.decode(row.document, type=_Weighed)
+
+
+def _decision_node(row: Row[Any]) -> LineageNode:
+    title = _weighed(row).sentence or row.decision_id[:8]
+    return _node("decision", row.decision_id, title[:200], state=row.status, at_ms=row.at_ms)
+
+
+def _find_decision(connection: Connection, key: str) -> LineageNode | None:
+    row = _first(connection, _decisions(connection), _decision.c.decision_id, key)
+    return None if row is None else _decision_node(row)
+
+
+def _decisions_on_versions(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
+    """From versions to the decisions on whether they take a place: a scan of their models'."""
+    wanted = set(map(_pair, keys))
+    names = sorted({name for name, _ in wanted})
+    links = []
+    for row in _rows(connection, _decisions(connection), _decision.c.name, names, most):
+        number = _weighed(row).challenger
+        if (row.name, number) in wanted:
+            of = node_name("version", f"{row.name}/{number}")
+            links.append(Link(of, _decision_node(row), "weighed"))
+    return links
+
+
+def _weighed_in_decisions(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
+    """From decisions to the versions they weighed, and the data they weighed them on."""
+    links = []
+    for row in _rows(connection, _decisions(connection), _decision.c.decision_id, keys, most):
+        of, weighed = node_name("decision", row.decision_id), _weighed(row)
+        for number, label in ((weighed.challenger, "weighed"), (weighed.champion, "was champion")):
+            node = _find_version(connection, f"{row.name}/{number}") if number else None
+            if node is not None:
+                links.append(Link(of, node, label))
+        data = _find_data(connection, weighed.data) if weighed.data else None
+        if data is not None:
+            links.append(Link(of, data, "decided on"))
+        run = _find_run(connection, row.run_id) if row.run_id else None
+        if run is not None:
+            links.append(Link(of, run, "compared"))
+    return links
+
+
+def _stages_of_decisions(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
+    """From decisions to the stage that a version got by them and still stands in."""
+    links = []
+    for row in _rows(connection, _decisions(connection), _decision.c.decision_id, keys, most):
+        if row.status != DecisionStatus.PROMOTED:
+            continue
+        champion = _champions(connection).where(
+            _champion.c.stage == row.stage, _champion.c.version == _weighed(row).challenger
+        )
+        if _first(connection, champion, _champion.c.name, row.name) is not None:
+            of = node_name("decision", row.decision_id)
+            links.append(Link(of, _stage_node(row.name, row.stage), "promoted"))
+    return links
+
+
+def _decisions_of_stages(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
+    """From stages to the decisions by which their versions stand there."""
+    links = []
+    for link in _version_in_stages(connection, keys, most):
+        name, stage = link.of.partition(":")[2].rsplit("/", 1)
+        query = _decisions(connection).where(
+            _decision.c.stage == stage, _decision.c.status == DecisionStatus.PROMOTED
+        )
+        number = _pair(link.node.key)[1]
+        for row in _rows(connection, query, _decision.c.name, [name], most):
+            if _weighed(row).challenger == number:
+                links.append(Link(link.of, _decision_node(row), "promoted"))
+    return links
+
+
 # --- flows --------------------------------------------------------------------------------------
 
 FLOW_RUN_COLUMNS = (
@@ -508,7 +613,7 @@ def _schedules_of_flows(connection: Connection, keys: Sequence[str], _most: int)
     return found
 
 
-#: Every kind by its name. Feeds, deployments, predictions and decisions add rows of their own,
+#: Every kind by its name. Feeds, deployments and predictions add rows of their own,
 #: and steps to the rows that lead to them.
 KINDS: dict[str, Kind] = {
     "flow": Kind(_find_flow, down=(_schedules_of_flows, _flow_runs_of("flow", is_automatic=False))),
@@ -525,6 +630,9 @@ KINDS: dict[str, Kind] = {
         down=(_versions_of_runs, _children, _reproductions),
     ),
     "data": Kind(_find_data, down=(_runs_of_data,)),
-    "version": Kind(_find_version, up=(_runs_of_versions,), down=(_stages_of_versions,)),
-    "stage": Kind(_find_stage, up=(_version_in_stages,)),
+    "version": Kind(
+        _find_version, up=(_runs_of_versions,), down=(_decisions_on_versions, _stages_of_versions)
+    ),
+    "decision": Kind(_find_decision, up=(_weighed_in_decisions,), down=(_stages_of_decisions,)),
+    "stage": Kind(_find_stage, up=(_decisions_of_stages, _version_in_stages)),
 }

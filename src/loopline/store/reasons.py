@@ -10,13 +10,14 @@ from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records import operations as ops
 from loopline.records.reasons import Reasons
 from loopline.rules.reasons import decided_by, decision_of, version_before
-from loopline.store import registry, runs, schema
+from loopline.store import decisions, registry, runs, schema
 from loopline.store.lineage_graph import get_lineage
 from loopline.store.lineage_kinds import KINDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from loopline.records.decisions import KeptDecision
     from loopline.records.lineage import LineageNode
     from loopline.records.registry import ModelVersion
     from loopline.records.tracking import Run, RunInput
@@ -30,8 +31,8 @@ _param = schema.param
 MOST_COMPARED = 5
 #: Params by which a run says which version it scored, as the lifecycle's tasks write them.
 SCORED = ("challenger", "version")
-#: Runs looked through for those that scored one version.
-MOST_SCORED = 500
+#: Decisions of a model looked through, newest first.
+MOST_DECISIONS = 1000
 
 
 def explain_version(store: Store, connection: Connection, call: ops.ExplainVersion) -> Reasons:
@@ -45,6 +46,7 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
         store, connection, ops.ListVersionEvents(name=version.name)
     )
     decision = decision_of(version, events)
+    weighed = _weighed(store, connection, version)
     run = _run_of(store, connection, version)
     lineage = get_lineage(
         store,
@@ -52,10 +54,15 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
         ops.GetLineage(node=f"version:{version.name}/{version.version}", depth=6),
     )
     compared = _compared(store, connection, version, run)
+    by = weighed.run_id if weighed is not None else ""
+    if by and all(one.run_id != by for one in compared):
+        scored = _get(store, connection, by) if KINDS["run"].find(connection, by) else None
+        compared = [*([scored] if scored else []), *compared]
     return Reasons(
         version=version,
         decision=decision,
-        decided_by=decided_by(decision),
+        weighed=weighed,
+        decided_by=decided_by(decision, weighed),
         before=version_before(decision, events),
         history=[event for event in events if event.version == version.version],
         run=run,
@@ -69,6 +76,18 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
         ],
         consequences=_consequences(lineage.nodes),
     )
+
+
+def _weighed(store: Store, connection: Connection, version: ModelVersion) -> KeptDecision | None:
+    """Find the newest decision on a version: the one by which it stands there, if one is."""
+    asked = ops.ListDecisions(name=version.name, limit=MOST_DECISIONS)
+    of_it = [
+        kept
+        for kept in decisions.list_decisions(store, connection, asked)
+        if kept.decision.challenger == version.version
+    ]
+    by = (kept for kept in of_it if kept.is_promoted and kept.stage == version.stage)
+    return next(by, of_it[0] if of_it else None)
 
 
 def _consequences(nodes: list[LineageNode]) -> list[LineageNode]:
