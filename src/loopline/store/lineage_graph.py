@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.records.lineage import Lineage, LineageEdge
-from loopline.store.lineage_kinds import KINDS, Link
+from loopline.store.lineage_kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from loopline.records import operations as ops
     from loopline.records.lineage import LineageNode
     from loopline.store.database import Store
+    from loopline.store.lineage_links import Link
 
 __all__ = ["get_lineage", "parse_node"]
 

@@ -1,0 +1,84 @@
+"""What all steps of the lineage graph share: links, nodes, and asking by many keys at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from loopline.records.lineage import LineageNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+__all__ = ["Kind", "Link", "first_by", "node_name", "node_of", "rows_by"]
+
+#: Keys asked for with one statement.
+TOGETHER = 400
+
+
+class Link(NamedTuple):
+    """A step from one node to another.
+
+    Attributes:
+        of: Name of the node it goes out from.
+        node: Where it leads.
+        label: How the two are connected.
+    """
+
+    of: str
+    node: LineageNode
+    label: str = ""
+
+
+class Kind(NamedTuple):
+    """A kind of node.
+
+    Attributes:
+        find: Gets a node by its key; None: there is none that the caller may view.
+        up: Steps to what led to nodes of this kind.
+        down: Steps to what came of them.
+    """
+
+    find: Callable[[Connection, str], LineageNode | None]
+    up: tuple[Callable[[Connection, Sequence[str], int], list[Link]], ...] = ()
+    down: tuple[Callable[[Connection, Sequence[str], int], list[Link]], ...] = ()
+
+
+def node_name(kind: str, key: str) -> str:
+    """Name a node in the graph."""
+    return f"{kind.replace(' ', '-')}:{key}"
+
+
+def node_of(kind: str, key: str, title: str, *, state: str = "", at_ms: int = 0) -> LineageNode:
+    """Make a node."""
+    return LineageNode(
+        node=node_name(kind, key), kind=kind, key=key, title=title, state=state, at_ms=at_ms
+    )
+
+
+def rows_by(
+    connection: Connection,
+    query: Select[Any],
+    column: Any,  # noqa: ANN401 - a column or several
+    keys: Sequence[Any],
+    most: int,
+) -> list[Row[Any]]:
+    """Ask for rows by many keys, some hundreds a statement, until there are enough."""
+    found: list[Row[Any]] = []
+    for start in range(0, len(keys), TOGETHER):
+        some = keys[start : start + TOGETHER]
+        found += connection.execute(query.where(column.in_(some)).limit(most - len(found))).all()
+        if len(found) >= most:
+            break
+    return found
+
+
+def first_by(
+    connection: Connection,
+    query: Select[Any],
+    column: Any,  # noqa: ANN401 - a column
+    key: object,
+) -> Row[Any] | None:
+    """Ask for one row by a key."""
+    return connection.execute(query.where(column == key)).first()
