@@ -150,6 +150,52 @@ def test_data_that_changed_are_refused_and_kept_bytes_take_their_place(
 
 
 @pytest.mark.deep
+def test_code_that_loads_kept_data_finds_them_again(tmp_path: Path, home: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    script = """
+        import sys
+        import loopline
+
+        kept = loopline.data.load(sys.argv[1], to="path")
+        with loopline.start_run(run_name="fit"):
+            loopline.log_input(loopline.dataset(kept, source="the warehouse"), context="training")
+            loopline.log_metric("total", sum(map(int, kept.read_text().split())))
+        """
+    write(folder, {"fit.py": script, "trips.csv": "1\n2\n"})
+    digest = loopline.dataset(str(folder / "trips.csv")).snapshot().dataset.digest
+    get_recorder().flush()
+    (folder / "trips.csv").unlink()
+    run_script(folder, home, "fit.py", digest[:8])
+    found = reproduce("fit", SAME)
+    assert found.verdict is Verdict.IDENTICAL
+    assert [one.how for one in found.data] == ["snapshot"]
+
+
+@pytest.mark.deep
+def test_the_cells_of_a_notebook_are_run_as_a_script_when_asked_for(
+    tmp_path: Path, home: Path
+) -> None:
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    cells = [
+        "import loopline",
+        "run = loopline.start_run(run_name='in a notebook')",
+        "loopline.log_metric('rmse', 1 / 3)",
+        "loopline.end_run()",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    variables = {**os.environ, "LOOPLINE_URI": str(home)}
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute(env=variables)
+    with pytest.raises(UnsupportedError, match="--cells"):
+        reproduce("in a notebook", SAME)
+    found = reproduce("in a notebook", Wishes(same_environment=True, cells=True))
+    assert found.verdict is Verdict.IDENTICAL
+    assert [one.after for one in found.metrics] == [1 / 3]
+
+
+@pytest.mark.deep
 def test_a_metric_that_differs_is_told_with_what_differs_first(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

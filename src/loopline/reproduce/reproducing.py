@@ -27,7 +27,7 @@ from loopline.reproduce.basis import CELLS, KEPT, gather
 from loopline.reproduce.code import Checkout, check_out, remove
 from loopline.reproduce.flow_process import ASSIGNMENT, FlowAssignment
 from loopline.reproduce.inputs import check_all_there, find_data, place_data
-from loopline.reproduce.recording import record_in
+from loopline.reproduce.recording import lend_data, record_in
 from loopline.reproduce.running import inherited, run_again
 from loopline.rules.differences import compare, title_of
 from loopline.rules.reproduction import (
@@ -193,6 +193,7 @@ class _Reproduction:
         plan = self._plan(environment, checkout, made, moved, list(imported.values()))
         self._say(f"Command: {shlex.join(plan.command)}")
         store = self._scratch / "store"
+        lend_data(self._recorder, store, self._basis.inputs)
         ran = run_again(
             self._basis.run,
             plan.command,

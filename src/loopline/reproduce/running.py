@@ -12,6 +12,7 @@ from loopline.backend.adopt import catch_up
 from loopline.backend.open import open_backend
 from loopline.errors import LooplineError, UnsupportedError
 from loopline.records.operations import SearchRuns
+from loopline.reproduce.recording import LENT
 from loopline.rules.reproduction import choose_run
 from loopline.settings import parse_address
 
@@ -160,7 +161,7 @@ def _look(original: Run, store: Path) -> Run | None:
 
 def _runs(backend: Backend) -> list[Run]:
     page = backend.call(SearchRuns(order_by=["start_time ASC"], max_results=MOST_RUNS))
-    return page.runs
+    return [run for run in page.runs if LENT not in run.tags]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
