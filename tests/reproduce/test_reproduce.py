@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -124,6 +125,7 @@ def test_a_commit_with_its_uncommitted_changes_is_checked_out_and_the_repository
     assert again.verdict is Verdict.IDENTICAL
     assert len(git(repository, "worktree", "list").splitlines()) == 2  # The kept one is left.
     git(repository, "worktree", "remove", "--force", f"{found.folder}/code")
+    shutil.rmtree(found.folder)
 
 
 @pytest.mark.deep
