@@ -19,6 +19,7 @@ TABLE = {
     "demo": ("loopline.cli.demo:demo", "Show the whole life of a model on taxi fares."),
     "up": ("loopline.cli.up:up", "Run server, worker and scheduler together."),
     "server": ("loopline.cli.server:server", "Serve the API and the web pages."),
+    "serve": ("loopline.cli.serve:serve", "Serve models over HTTP, swapped when one is promoted."),
     "worker": ("loopline.cli.worker:worker", "Run flows that are due."),
     "runs": ("loopline.cli.runs:runs", "Look at runs, delete and restore them."),
     "experiments": ("loopline.cli.experiments:experiments", "Look at experiments."),

@@ -51,6 +51,23 @@ class PyFuncModel:
         Raises:
             InvalidInputError: The data do not fit the signature; the message names the column.
         """
+        return self.predict_checked(*self._checked(data, params))
+
+    def predict_checked(self, data: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - any kind of data
+        """Ask the model without looking at the signature.
+
+        Args:
+            data: As ``enforce_schema`` gives them.
+            options: As ``enforce_params`` gives them.
+        """
+        return self._predict(data, **options)
+
+    def _checked(
+        self,
+        data: Any,  # noqa: ANN401 - any kind of data
+        params: dict[str, Any] | None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Bring data and parameters into the form that the signature asks for."""
         signature = self.signature
         if params and (signature is None or not signature.params):
             msg = (
@@ -59,11 +76,11 @@ class PyFuncModel:
             )
             raise InvalidInputError(msg)
         if signature is None:
-            return self._predict(data)
+            return data, {}
         options = enforce_params(params, signature.params)
         if signature.inputs is not None:
             data = enforce_schema(data, signature.inputs)
-        return self._predict(data, **options)
+        return data, options
 
     def __repr__(self) -> str:
         return f"<PyFuncModel {type(self.native).__name__} {self.metadata.model_uuid}>"

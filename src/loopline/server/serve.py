@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import ipaddress
 import logging
 import re
-import signal
-import socket
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,20 +15,27 @@ from loopline.backend.local import LocalBackend
 from loopline.backend.open import open_backend
 from loopline.backend.recorder import home_of
 from loopline.care.strays import find_strays, remove_strays
-from loopline.errors import ConflictError, ForbiddenError, InvalidInputError, LooplineError
+from loopline.errors import ForbiddenError, InvalidInputError
 from loopline.server import DEFAULT_HOST, DEFAULT_PORT
 from loopline.server.app import create_app
 from loopline.server.gate import host_names
 from loopline.server.identity import Identity
 from loopline.server.janitor import Janitor
+from loopline.server.listening import (
+    StoppableServer,
+    bind,
+    check_tls,
+    is_loopback,
+    is_wildcard,
+    url_of,
+)
 from loopline.server.protocol import protocol_with
 from loopline.server.webhooks import Deliveries
 from loopline.settings import find_home
 from loopline.store.sign_in import make_set_up_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import FrameType
+    from collections.abc import Callable, Iterable
 
     from loopline.backend.protocol import Backend
     from loopline.server.oidc import Oidc
@@ -48,9 +50,6 @@ GRACE_S = 4
 
 #: Seconds an idle connection is kept: longer than a worker's pause between two questions.
 IDLE_S = 75
-
-#: Connections that may wait to be accepted.
-BACKLOG = 2048
 
 
 def serve(  # noqa: PLR0913 - its options
@@ -104,16 +103,16 @@ def serve(  # noqa: PLR0913 - its options
     if not insecure:
         _check_bind(host, auth=auth, named=named)
     if tls:
-        _check_tls(*tls)
+        check_tls(*tls)
     oidc = _outside() if auth else None
-    listener = _bind(host, port)
+    listener = bind(host, port)
     bound = listener.getsockname()[1]
     backend = open_backend(address)
     assert isinstance(backend, LocalBackend)  # noqa: S101 - a server was refused above
     try:
         _try_files(backend)
         # On a wildcard bind nobody can know the names; --insecure takes that too.
-        known = frozenset() if _is_wildcard(host) else host_names(host, bound)
+        known = frozenset() if is_wildcard(host) else host_names(host, bound)
         if auth and named and not known:  # From this machine it is reached by its own names, too.
             known = host_names("127.0.0.1", bound)
         identity = Identity(backend.store) if auth else None
@@ -135,14 +134,14 @@ def serve(  # noqa: PLR0913 - its options
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
         )
-        url = f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{bound}"
+        url = url_of(host, bound, tls=tls is not None)
         link = make_set_up_link(backend.store) if auth else None
         if link is not None and on_set_up is not None:
             reached = url
-            if _is_wildcard(host) and named:
+            if is_wildcard(host) and named:
                 reached = f"http{'s' if tls else ''}://{min(named)}"
             on_set_up(f"{public_url.rstrip('/') or reached}{link}")
-        server = _Server(config, stop=stop or threading.Event(), ready=on_ready, url=url)
+        server = StoppableServer(config, stop=stop or threading.Event(), ready=on_ready, url=url)
         janitor = Janitor(backend, adopt=_adopter(backend), sweep=_sweeper(backend))
         janitor.start()
         deliveries = _deliveries(backend, allow_private=allow_private_webhooks)
@@ -181,28 +180,9 @@ def _netloc(public_url: str) -> str:
     return parts.netloc.lower()
 
 
-def _check_tls(certificate: str, key: str) -> None:
-    """Try the files of a certificate and its key, before anybody is served.
-
-    Raises:
-        InvalidInputError: They are none, do not belong together, or the key has a password.
-    """
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError) as error:
-        msg = (
-            f"--tls: {certificate} and {key} are no certificate and the key of it that can be "
-            f"used ({error}). Give both as PEM files, the key without a password."
-        )
-        raise InvalidInputError(msg) from error
-
-
 def _check_bind(host: str, *, auth: bool, named: frozenset[str]) -> None:
     """Refuse to listen beyond this machine for everybody, or under names that nobody said."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return
     if not auth:
         msg = (
@@ -211,60 +191,13 @@ def _check_bind(host: str, *, auth: bool, named: frozenset[str]) -> None:
             "insist with --insecure."
         )
         raise ForbiddenError(msg)
-    if _is_wildcard(host) and not named:
+    if is_wildcard(host) and not named:
         msg = (
             f"On {host} a server cannot know under which names it is reached. Say them, such as "
             "--allow-host ml.example.com:5050 or --public-url https://ml.example.com, or answer "
             "to every name with --insecure."
         )
         raise ForbiddenError(msg)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, stopped by an event too, that leaves the process alive afterwards."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        *,
-        stop: threading.Event,
-        ready: Callable[[str], None] | None,
-        url: str,
-    ) -> None:
-        super().__init__(config)
-        self._stop = stop
-        self._ready = ready
-        self._url = url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
-        await super().startup(sockets)
-        if self.started and self._ready is not None:
-            self._ready(self._url)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Look, ten times a second, whether somebody wants it to stop."""
-        return await super().on_tick(counter) or self._stop.is_set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM, and do not raise them again: a stop is no failure."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def leave(_signal: int, _frame: FrameType | None) -> None:
-            self.force_exit = self.should_exit
-            self.should_exit = True
-
-        before = {
-            number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _try_files(backend: Backend) -> None:
@@ -309,52 +242,3 @@ def _sweeper(backend: Backend) -> Callable[[], object] | None:
             backend.blobs.sweep()
 
     return sweep
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # The protocol is named for asyncio, which sets TCP_NODELAY only then: without it each
-        # small answer waits some 40 ms for the client's acknowledgement.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise _cannot_listen(host, port, error) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        # Already here, so that a second server on this port fails now and not in its loop.
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from None
-    return listener
-
-
-def _cannot_listen(host: str, port: int, error: Exception) -> LooplineError:
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
-        return ConflictError(
-            f"Port {port} is in use on {host}. Stop what listens there, or choose another: "
-            "--port 0 takes any free one."
-        )
-    if number == errno.EACCES:
-        return ForbiddenError(
-            f"Port {port} is for administrators. Choose one above 1023 with --port."
-        )
-    return InvalidInputError(
-        f"Cannot listen on {host}:{port} ({error}). Give --host an address of this machine."
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return host == ""

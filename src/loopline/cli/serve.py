@@ -1,0 +1,158 @@
+"""``loopline serve``: models that answer over HTTP."""
+
+from __future__ import annotations
+
+import click
+
+from loopline.cli import options
+from loopline.serving import DEFAULT_PORT
+
+__all__ = ["serve"]
+
+
+@click.command(
+    epilog=options.epilog(
+        "loopline serve models:/taxifare_model/Production",
+        "loopline serve models:/taxifare_model@champion --port 8080",
+        "loopline serve fares=models:/taxifare_model/3 ./another/model/folder",
+    )
+)
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+@options.uri
+@options.blobs
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option(
+    "--tls",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="CERTIFICATE KEY",
+    help="Speak TLS with a certificate and its key, in PEM files.",
+)
+@click.option(
+    "--insecure", is_flag=True, help="Listen beyond this machine although anybody may then ask."
+)
+@click.option(
+    "--allow-pickle", is_flag=True, help="Run code from models' files, where their format needs it."
+)
+@click.option(
+    "--batch/--no-batch",
+    "can_batch",
+    default=None,
+    help="Gather rows of several requests into one question; default: for all but models of your "
+    "own Python, or as the model's metadata say (batching: true).",
+)
+@click.option(
+    "--batch-rows",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Rows of one question, at most.",
+)
+@click.option(
+    "--batch-window-ms",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Milliseconds that a free model waits for others, where many ask at a time.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Seconds until a request is told that it takes too long.",
+)
+@click.option(
+    "--max-waiting",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests that may wait for a model; others are told to come again.",
+)
+@click.option(
+    "--max-body-mb", default=64, show_default=True, type=click.IntRange(1), help="Of one request."
+)
+@click.option(
+    "--watch",
+    "watch_every_s",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.05),
+    help="Seconds between two looks for a newly promoted version.",
+)
+@click.option(
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Threads of numerical libraries for one question; more pay for large models only.",
+)
+@options.as_json
+def serve(  # noqa: PLR0913 - its options
+    *,
+    addresses: tuple[str, ...],
+    uri: str | None,
+    host: str,
+    port: int,
+    tls: tuple[str, str] | None,
+    insecure: bool,
+    allow_pickle: bool,
+    can_batch: bool | None,
+    batch_rows: int,
+    batch_window_ms: float,
+    timeout_s: float,
+    max_waiting: int,
+    max_body_mb: int,
+    watch_every_s: float,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Serve models over HTTP, by MLflow's scoring protocol.
+
+    An ADDRESS is models:/NAME/STAGE, models:/NAME/3, models:/NAME@ALIAS, runs:/RUN_ID/model or a
+    folder. Another version that is moved to the stage or alias takes over within a second, and no
+    request fails. Ctrl-C or SIGTERM stops it; requests in hand are finished first.
+    """
+    from loopline.backend.recorder import set_tracking_uri
+    from loopline.cli.logs import log_to_stderr
+    from loopline.cli.output import print_json
+    from loopline.serving.engine import Limits
+    from loopline.serving.serve import serve as run
+
+    log_to_stderr()
+    if uri:
+        set_tracking_uri(uri)
+
+    def ready(url: str) -> None:
+        if as_json:
+            print_json({"url": url, "models": list(addresses)})
+        else:
+            click.echo(f"Loopline serves {', '.join(addresses)} at {url} (Ctrl-C stops it)")
+
+    run(
+        addresses,
+        host=host,
+        port=port,
+        insecure=insecure,
+        tls=tls,
+        allow_pickle=allow_pickle,
+        can_batch=can_batch,
+        limits=Limits(
+            batch_rows=batch_rows,
+            window_s=batch_window_ms / 1000,
+            timeout_s=timeout_s,
+            waiting=max_waiting,
+        ),
+        most_body_bytes=max_body_mb * 1024**2,
+        watch_every_s=watch_every_s,
+        threads=threads,
+        on_ready=ready,
+    )

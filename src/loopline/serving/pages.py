@@ -1,0 +1,97 @@
+"""What a serving process answers beside predictions: health, version, metrics, interface."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from loopline.serving.answers import refusal
+from loopline.serving.openapi import document
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from loopline.serving.answers import Answer
+    from loopline.serving.service import Service
+
+__all__ = ["make_app"]
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def make_app(service: Service) -> Starlette:
+    """Make the application of a service."""
+
+    async def ping(_request: Request) -> Response:
+        return Response("\n", media_type="application/json")
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse(_health(service))
+
+    async def version(_request: Request) -> Response:
+        return Response(importlib.metadata.version("loopline"), media_type="application/json")
+
+    async def metrics(_request: Request) -> Response:
+        return Response(service.meter.text(), headers={"content-type": _PROMETHEUS})
+
+    async def interface(_request: Request) -> Response:
+        return JSONResponse(document(service))
+
+    async def invocations(request: Request) -> Response:
+        return await _invocations(service, request)
+
+    return Starlette(
+        routes=[
+            Route("/ping", ping),
+            Route("/health", health),
+            Route("/version", version),
+            Route("/metrics", metrics),
+            Route("/openapi.json", interface),
+            Route("/invocations", invocations, methods=["POST"]),
+            Route("/models/{name:path}/invocations", invocations, methods=["POST"]),
+        ]
+    )
+
+
+def _health(service: Service) -> dict[str, Any]:
+    models: dict[str, Any] = {}
+    for name, each in service.deployments.items():
+        model = None if each.engine is None else each.engine.model
+        models[name] = {
+            "address": each.address,
+            "version": None if model is None else model.version,
+            "swaps": each.swaps,
+            "waiting": sum(engine.waiting for engine in each.engines),
+            **({"problem": each.problem} if each.problem else {}),
+        }
+    bad = any(each.problem for each in service.deployments.values())
+    return {"status": "warning" if bad else "ok", "models": models}
+
+
+async def _invocations(service: Service, request: Request) -> Response:
+    """Answer a scoring request that did not come the short way."""
+    body = await request.body()
+    came: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def done(answer: Answer) -> None:
+        if not came.done():
+            came.set_result(answer)
+
+    headers = request.headers
+    try:
+        deployment = service.find(request.scope["path"])
+    except LookupError as error:
+        done(refusal(error))
+    else:
+        deployment.ask(body, headers.get("content-type", ""), headers.get("accept", ""), done)
+    answer = await came
+    response = Response(answer.body, answer.status, media_type=answer.media_type.decode())
+    for line in answer.headers.splitlines():
+        name, _, value = line.partition(b": ")
+        response.headers[name.decode()] = value.decode()
+    return response

@@ -1,0 +1,156 @@
+"""Running a serving process: load, listen, follow the registry, and a stop that drops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from loopline.errors import ForbiddenError, InvalidInputError
+from loopline.server.listening import StoppableServer, bind, check_tls, is_loopback, url_of
+from loopline.serving import DEFAULT_PORT
+from loopline.serving.deployment import Deployment
+from loopline.serving.engine import Limits
+from loopline.serving.pages import make_app
+from loopline.serving.protocol import protocol_of
+from loopline.serving.service import Service
+from loopline.serving.source import Source
+from loopline.serving.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["serve"]
+
+log = logging.getLogger("loopline.serving")
+
+#: Seconds that requests in hand have to finish when the process is told to stop.
+GRACE_S = 30
+#: Seconds an idle connection is kept.
+IDLE_S = 75
+#: Seconds between two looks at the registry.
+WATCH_EVERY_S = 1.0
+
+#: What numerical libraries read, when they are first loaded, for how many threads they start.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def serve(  # noqa: PLR0913 - its options
+    addresses: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    insecure: bool = False,
+    tls: tuple[str, str] | None = None,
+    allow_pickle: bool = False,
+    can_batch: bool | None = None,
+    limits: Limits | None = None,
+    most_body_bytes: int = 64 * 1024**2,
+    watch_every_s: float = WATCH_EVERY_S,
+    threads: int = 1,
+    stop: threading.Event | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve models until SIGTERM, Ctrl-C or ``stop``; requests in hand are finished.
+
+    Args:
+        addresses: Such as ``models:/taxifare_model/Production``; ``NAME=ADDRESS`` serves it under
+            another name.
+        host: Address to listen on; any but a loopback one needs ``insecure``.
+        port: Port to listen on; 0 takes any free one.
+        insecure: Listen beyond this machine although anybody may then ask.
+        tls: Files of a certificate chain and of its key, in PEM.
+        allow_pickle: Allow code from models' files to run, where their format needs that.
+        can_batch: Gather rows of several requests; None: as each model's metadata say.
+        limits: Of each model.
+        most_body_bytes: Of one request.
+        watch_every_s: Seconds between two looks for a newly promoted version.
+        threads: That numerical libraries use for one question, unless the environment says.
+        stop: Set it to stop, from any thread.
+        on_ready: Called with the URL once the models are loaded and answer.
+
+    Raises:
+        ForbiddenError: For a bind beyond this machine without ``insecure``.
+        ConflictError: When the port is in use.
+        NotFoundError: There is no such model.
+        LooplineError: A model cannot be loaded.
+    """
+    if not insecure and not is_loopback(host):
+        msg = (
+            f"Listening on {host} lets everyone who reaches this machine ask the models. Put a "
+            "proxy that knows who may in front of 127.0.0.1, or insist with --insecure."
+        )
+        raise ForbiddenError(msg)
+    if tls:
+        check_tls(*tls)
+    sources = _sources(addresses)
+    for name in _THREADS:
+        os.environ.setdefault(name, str(threads))
+    listener = bind(host, port)
+    loop = uvicorn.config.Config("", loop="auto").get_loop_factory()
+    assert loop is not None  # noqa: S101 - "auto" has one
+    runner = asyncio.Runner(loop_factory=loop)
+    watches: list[Watch] = []
+    try:
+        service = Service()
+        running = runner.get_loop()
+        for source in sources:
+            deployment = Deployment(
+                source.name, source.address, limits=limits or Limits(), loop=running,
+                meter=service.meter,
+            )  # fmt: skip
+            watch = Watch(
+                source, deployment, loop=running, every_s=watch_every_s,
+                allow_pickle=allow_pickle, can_batch=can_batch,
+            )  # fmt: skip
+            found, model = watch.load()
+            deployment.put(model)
+            service.add(deployment)
+            watches.append(watch)
+            watch.start(found)
+        config = uvicorn.Config(
+            make_app(service),
+            http=protocol_of(service, most_bytes=most_body_bytes),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
+        url = url_of(host, listener.getsockname()[1], tls=tls is not None)
+        server = StoppableServer(config, stop=stop or threading.Event(), ready=on_ready, url=url)
+        running.call_soon(service.check, running)
+        runner.run(server.serve(sockets=[listener]))
+    finally:
+        for watch in watches:
+            watch.stop()
+        listener.close()
+        runner.close()
+
+
+def _sources(addresses: Sequence[str]) -> list[Source]:
+    """Read the addresses, each with the name that it is served as."""
+    found: dict[str, Source] = {}
+    for text in addresses:
+        name, given, address = text.partition("=")
+        if given and not set("/:@") & set(name):
+            source = Source(address, name=name)
+        else:
+            source = Source(text)
+        if source.name in found:
+            msg = (
+                f"Two models would be served as {source.name!r}. Name one of them: "
+                f"other={source.address}."
+            )
+            raise InvalidInputError(msg)
+        found[source.name] = source
+    return list(found.values())
