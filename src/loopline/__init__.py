@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         sklearn,
         tasks,
         transformers,
+        truth,
         xgboost,
     )
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
         start_run,
     )
     from loopline.tracking.logged_models import get_logged_model, search_logged_models
+    from loopline.tracking.predictions import predictions
     from loopline.tracking.preprocessing import (
         log_preprocessing,
         preprocessing,
@@ -207,6 +209,7 @@ __all__ = [
     "move_runs",
     "onnx",
     "optuna",
+    "predictions",
     "preprocessing",
     "preprocessing_digest",
     "pyfunc",
@@ -241,6 +244,7 @@ __all__ = [
     "tasks",
     "transformers",
     "triggers",
+    "truth",
     "unmapped",
     "why",
     "xgboost",
@@ -270,6 +274,7 @@ _HOMES = {
     "rename_experiment rename_run restore_experiment restore_run search_experiments "
     "set_experiment set_experiment_tag set_experiment_tags set_tag set_tags start_run",
     "loopline.tracking.logged_models": "get_logged_model search_logged_models",
+    "loopline.tracking.predictions": "predictions",
     "loopline.tracking.run": "ActiveRun",
     "loopline.tracking.sql": "sql",
     "loopline.tracking.preprocessing": "log_preprocessing preprocessing preprocessing_digest",
@@ -283,7 +288,10 @@ _MODULES = {
     **{name: f"loopline.{name}" for name in ("data", "errors", "executors", "keras", "models")},
     **{name: f"loopline.{name}" for name in ("lifecycle", "registry", "schedules", "sklearn")},
     **{name: f"loopline.{name}" for name in ("lightgbm", "lightning", "optuna")},
-    **{name: f"loopline.{name}" for name in ("run_configs", "tasks", "transformers", "xgboost")},
+    **{
+        name: f"loopline.{name}"
+        for name in ("run_configs", "tasks", "transformers", "truth", "xgboost")
+    },
     **{name: f"loopline.{name}" for name in ("catboost", "onnx", "pyfunc", "pytorch")},
     **{name: f"loopline.flows.{name}" for name in ("signals", "triggers")},
 }

@@ -17,7 +17,6 @@ import loopline
 from loopline.serving.engine import Limits
 
 if TYPE_CHECKING:
-
     from tests.server.running import Answer
 
 

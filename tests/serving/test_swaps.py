@@ -107,7 +107,9 @@ def test_of_racing_promotions_the_last_one_ends_up_serving(fares: str) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        last = str(registry.get_production("fares").version)
+        champion = registry.get_production("fares")
+        assert champion is not None
+        last = str(champion.version)
         wait_for(lambda: version_of(url) == last)
         time.sleep(10 * WATCH_S)
         assert version_of(url) == last

@@ -10,10 +10,39 @@ from loopline.serving import DEFAULT_PORT
 __all__ = ["serve"]
 
 
+def _share(_context: click.Context, _option: click.Parameter, value: str) -> float:
+    """Read a share: all, none, 0.1 or 10%."""
+    if value in {"all", "none"}:
+        return float(value == "all")
+    try:
+        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        msg = f"{value!r} is no share. Write all, none, 0.1 or 10%."
+        raise click.BadParameter(msg)
+    return share
+
+
+def _split(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[str, float] | None:
+    """Read a challenger and its share."""
+    if value is None:
+        return None
+    address, found, share = value.rpartition("=")
+    if not found:
+        msg = f"{value!r} says no share. Write models:/taxifare_model/Staging=10%."
+        raise click.BadParameter(msg)
+    return address, _share(context, option, share)
+
+
 @click.command(
     epilog=options.epilog(
         "loopline serve models:/taxifare_model/Production",
         "loopline serve models:/taxifare_model@champion --port 8080",
+        "loopline serve models:/taxifare_model/Production --record 0.1",
+        "loopline serve models:/taxifare_model/Production --shadow models:/taxifare_model/Staging",
         "loopline serve fares=models:/taxifare_model/3 ./another/model/folder",
     )
 )
@@ -89,6 +118,27 @@ __all__ = ["serve"]
     help="Seconds between two looks for a newly promoted version.",
 )
 @click.option(
+    "--record",
+    default="none",
+    show_default=True,
+    metavar="SHARE",
+    callback=_share,
+    help="Keep predictions as records: all, none, or a share of the requests such as 0.1.",
+)
+@click.option(
+    "--shadow",
+    default="",
+    metavar="ADDRESS",
+    help="Also ask this challenger, and compare; it answers nobody.",
+)
+@click.option(
+    "--split",
+    metavar="ADDRESS=SHARE",
+    callback=_split,
+    help="Have this challenger answer a share of the requests, such as "
+    "models:/taxifare_model/Staging=10%.",
+)
+@click.option(
     "--threads",
     default=1,
     show_default=True,
@@ -112,6 +162,9 @@ def serve(  # noqa: PLR0913 - its options
     max_waiting: int,
     max_body_mb: int,
     watch_every_s: float,
+    record: float,
+    shadow: str,
+    split: tuple[str, float] | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -153,6 +206,9 @@ def serve(  # noqa: PLR0913 - its options
         ),
         most_body_bytes=max_body_mb * 1024**2,
         watch_every_s=watch_every_s,
+        record=record,
+        shadow=shadow,
+        split=split,
         threads=threads,
         on_ready=ready,
     )

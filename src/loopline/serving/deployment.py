@@ -1,15 +1,19 @@
-"""What is served under one name: the version that answers, and those on their way out."""
+"""What is served under one name: the version that answers, a challenger, those on their way out."""
 
 from __future__ import annotations
 
 import logging
+import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from loopline.errors import LooplineError
+from loopline.models.signature import is_array
 from loopline.serving.answers import answer_to, refusal
 from loopline.serving.arrow import FILE, STREAM
 from loopline.serving.engine import Ask, Engine
-from loopline.serving.errors import NotReadyError
+from loopline.serving.errors import NotReadyError, OverloadedError
+from loopline.serving.meter import DIFFERENCES
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,10 +23,44 @@ if TYPE_CHECKING:
     from loopline.serving.engine import Limits
     from loopline.serving.meter import Meter
     from loopline.serving.model import ServedModel
+    from loopline.serving.recording import Recording
 
-__all__ = ["Deployment"]
+__all__ = ["Challenge", "Deployment", "Question"]
 
 log = logging.getLogger("loopline.serving")
+
+#: Requests that may wait for a challenger that is only asked beside; more are left out.
+MOST_SHADOWS = 256
+
+CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
+
+
+class Question(NamedTuple):
+    """A scoring request as it came.
+
+    Attributes:
+        body: All of it.
+        content_type: Header of that name.
+        accept: Header of that name.
+        prediction_id: Id that the caller gives it; empty: none.
+    """
+
+    body: bytes
+    content_type: str
+    accept: str = ""
+    prediction_id: str = ""
+
+
+class Challenge(NamedTuple):
+    """Another model beside the one that answers.
+
+    Attributes:
+        deployment: The challenger, which follows its own address.
+        share: Of the requests that it answers; None: it is asked beside for all, and answers none.
+    """
+
+    deployment: Deployment
+    share: float | None
 
 
 class Deployment:
@@ -34,6 +72,8 @@ class Deployment:
         engine: The version that answers; None until the first is loaded.
         problem: Why a newer version was not taken; empty when all is well.
         swaps: How often another version has taken over.
+        challenge: Another model beside this one.
+        recording: What keeps the predictions.
     """
 
     def __init__(
@@ -50,18 +90,18 @@ class Deployment:
         self.engine: Engine | None = None
         self.problem = ""
         self.swaps = 0
+        self.challenge: Challenge | None = None
+        self.recording: Recording | None = None
         self._limits = limits
         self._loop = loop
         self._meter = meter
         self._leaving: list[Engine] = []
-        self._headers = b""
 
     def put(self, model: ServedModel) -> None:
         """Have a version answer from now on; what the one before has begun it finishes."""
         before = self.engine
         self.engine = Engine(model, limits=self._limits, loop=self._loop, meter=self._meter)
         self.problem = ""
-        self._headers = b"x-loopline-model-version: %b\r\n" % (model.version or "0").encode()
         if before is not None:
             self.swaps += 1
             self._leaving.append(before)
@@ -82,35 +122,173 @@ class Deployment:
     @property
     def engines(self) -> list[Engine]:
         """All versions that have something to do."""
-        return [*self._leaving, *([self.engine] if self.engine is not None else [])]
+        found = [*self._leaving, *([self.engine] if self.engine is not None else [])]
+        return found + (self.challenge.deployment.engines if self.challenge else [])
 
-    def ask(
-        self, body: bytes, content_type: str, accept: str, done: Callable[[Answer], None]
-    ) -> None:
+    def ask(self, question: Question, done: Callable[[Answer], None]) -> None:
         """Answer a request; ``done`` is called in the event loop, perhaps before this returns."""
-        engine = self.engine
+        engine, role = self._choose()
         if engine is None:
             done(refusal(NotReadyError(f"{self.name} is still loading. Ask again in a second.")))
             return
-        headers, began = self._headers, time.perf_counter()
-        labels = (("model", self.name), ("version", engine.model.version))
-        in_arrow = STREAM in accept or (
-            content_type.startswith((STREAM, FILE)) and "json" not in accept
-        )
+        request = _Request(self, engine, role, question, done, self._meter)
+        request.put()
+        challenger = None if self.challenge is None else self.challenge.deployment.engine
+        if challenger is None or self.challenge is None or self.challenge.share is not None:
+            return
+        if challenger.waiting < MOST_SHADOWS:
+            _Shadow(self, challenger, question, request, self._meter).put()
+        else:
+            self._meter.count("loopline_shadows_left_out_total", (("model", self.name),))
 
-        def answered(found: Any, error: Exception | None) -> None:  # noqa: ANN401 - any answer
-            answer = (
-                answer_to(found, in_arrow=in_arrow, headers=headers)
-                if error is None
-                else refusal(error, headers)
-            )
-            meter = self._meter
-            meter.count("loopline_requests_total", (*labels, ("status", str(answer.status))))
-            meter.observe("loopline_request_seconds", labels, time.perf_counter() - began)
-            done(answer)
+    def _choose(self) -> tuple[Engine | None, str]:
+        """Choose who answers."""
+        challenge = self.challenge
+        if challenge is None or challenge.share is None:
+            return self.engine, CHAMPION
+        challenger = challenge.deployment.engine
+        if challenger is not None and random.random() < challenge.share:  # noqa: S311 - a sample
+            return challenger, CHALLENGER
+        return self.engine, CHAMPION
 
+
+class _Request:
+    """One request on its way to its answer."""
+
+    __slots__ = (
+        "_began", "_deployment", "_done", "_engine", "_labels", "_meter", "_question", "_role",
+        "content", "found", "is_kept", "partner", "prediction_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        engine: Engine,
+        role: str,
+        question: Question,
+        done: Callable[[Answer], None],
+        meter: Meter,
+    ) -> None:
+        self._began = time.perf_counter()
+        self._deployment = deployment
+        self._engine = engine
+        self._role = role
+        self._question = question
+        self._done = done
+        self._meter = meter
+        self._labels = (
+            ("model", deployment.name), ("version", engine.model.version), ("role", role),
+        )  # fmt: skip
+        recording = deployment.recording
+        self.is_kept = recording is not None and recording.sample()
+        self.prediction_id = question.prediction_id
+        if recording is not None and self.is_kept and not self.prediction_id:
+            self.prediction_id = recording.new_id()
+        self.found: Any = None
+        self.partner: _Shadow | None = None
+
+    def put(self) -> None:
+        """Have it answered."""
         try:
-            content = engine.model.read(body, content_type)
-            engine.put(Ask(content, answered))
+            self.content = self._engine.model.read(self._question.body, self._question.content_type)
+            self._engine.put(Ask(self.content, self._answered))
         except Exception as error:  # noqa: BLE001 - each has an answer
-            answered(None, error)
+            self._answered(None, error)
+
+    def _answered(self, found: Any, error: Exception | None) -> None:  # noqa: ANN401 - any answer
+        model, question = self._engine.model, self._question
+        headers = b"x-loopline-model-version: %b\r\n" % (model.version or "0").encode()
+        if self.prediction_id:
+            headers += b"x-loopline-prediction-id: %b\r\n" % self.prediction_id.encode("latin-1")
+        if error is None:
+            in_arrow = STREAM in question.accept or (
+                question.content_type.startswith((STREAM, FILE)) and "json" not in question.accept
+            )
+            answer = answer_to(found, in_arrow=in_arrow, headers=headers)
+        else:
+            answer = refusal(error, headers)
+        took_s = time.perf_counter() - self._began
+        meter = self._meter
+        meter.count("loopline_requests_total", (*self._labels, ("status", str(answer.status))))
+        meter.observe("loopline_request_seconds", self._labels, took_s)
+        self._done(answer)
+        if error is None:
+            self.found = found
+            recording = self._deployment.recording
+            if recording is not None and self.is_kept:
+                recording.keep(
+                    model, self.content, found,
+                    ids=self.prediction_id, latency_s=took_s, role=self._role,
+                )  # fmt: skip
+            if self.partner is not None:
+                self.partner.compare()
+
+
+class _Shadow:
+    """The same request for a challenger whose answer nobody gets."""
+
+    __slots__ = ("_began", "_content", "_deployment", "_engine", "_found", "_meter", "_question",
+                 "_request")  # fmt: skip
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        engine: Engine,
+        question: Question,
+        request: _Request,
+        meter: Meter,
+    ) -> None:
+        self._began = time.perf_counter()
+        self._deployment = deployment
+        self._engine = engine
+        self._question = question
+        self._request = request
+        self._meter = meter
+        self._found: Any = None
+        request.partner = self
+
+    def put(self) -> None:
+        """Ask the challenger; whatever comes of it, the request goes on."""
+        try:
+            self._content = self._engine.model.read(
+                self._question.body, self._question.content_type
+            )
+            self._engine.put(Ask(self._content, self._answered))
+        except (LooplineError, OverloadedError) as error:
+            self._answered(None, error)
+
+    def _answered(self, found: Any, error: Exception | None) -> None:  # noqa: ANN401 - any answer
+        model, request = self._engine.model, self._request
+        labels = (
+            ("model", self._deployment.name), ("version", model.version), ("role", SHADOW),
+        )  # fmt: skip
+        status = "200" if error is None else str(getattr(error, "status", 500))
+        took_s = time.perf_counter() - self._began
+        self._meter.count("loopline_requests_total", (*labels, ("status", status)))
+        self._meter.observe("loopline_request_seconds", labels, took_s)
+        if error is not None:
+            return
+        self._found = found
+        recording = self._deployment.recording
+        if recording is not None and request.is_kept:
+            recording.keep(
+                model, self._content, found,
+                ids=request.prediction_id, latency_s=took_s, role=SHADOW,
+            )  # fmt: skip
+        self.compare()
+
+    def compare(self) -> None:
+        """Once both have answered: how far apart are they, row by row?"""
+        ours, theirs = self._request.found, self._found
+        if ours is None or theirs is None:
+            return
+        labels = (("model", self._deployment.name), ("version", self._engine.model.version))
+        if not (is_array(ours) and is_array(theirs) and ours.shape == theirs.shape):
+            return
+        if ours.dtype.kind in "fiu" and theirs.dtype.kind in "fiu":
+            for difference in abs(ours - theirs).ravel().tolist():
+                self._meter.observe("loopline_shadow_difference", labels, difference, DIFFERENCES)
+        else:
+            same = (ours == theirs).ravel().tolist()
+            self._meter.count("loopline_shadow_same_total", labels, sum(same))
+            self._meter.count("loopline_shadow_other_total", labels, len(same) - sum(same))

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from loopline.serving.answers import refusal
+from loopline.serving.deployment import Question
 from loopline.serving.openapi import document
 
 if TYPE_CHECKING:
@@ -69,7 +70,20 @@ def _health(service: Service) -> dict[str, Any]:
             "waiting": sum(engine.waiting for engine in each.engines),
             **({"problem": each.problem} if each.problem else {}),
         }
-    bad = any(each.problem for each in service.deployments.values())
+        if each.recording is not None:
+            models[name]["recorded"] = each.recording.recorded
+            models[name]["left_out"] = each.recording.left_out
+        if each.challenge is not None:
+            other = each.challenge.deployment
+            models[name]["challenger"] = {
+                "address": other.address,
+                "version": None if other.engine is None else other.engine.model.version,
+                "share": each.challenge.share,
+                **({"problem": other.problem} if other.problem else {}),
+            }
+    bad = any(
+        "problem" in model or "problem" in model.get("challenger", {}) for model in models.values()
+    )
     return {"status": "warning" if bad else "ok", "models": models}
 
 
@@ -88,7 +102,9 @@ async def _invocations(service: Service, request: Request) -> Response:
     except LookupError as error:
         done(refusal(error))
     else:
-        deployment.ask(body, headers.get("content-type", ""), headers.get("accept", ""), done)
+        names = ("content-type", "accept", "x-loopline-prediction-id")
+        content_type, accept, prediction_id = (headers.get(name, "") for name in names)
+        deployment.ask(Question(body, content_type, accept, prediction_id), done)
     answer = await came
     response = Response(answer.body, answer.status, media_type=answer.media_type.decode())
     for line in answer.headers.splitlines():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from loopline.serving.answers import refusal
+from loopline.serving.deployment import Question
 from loopline.serving.errors import BodyTooLongError
 
 if TYPE_CHECKING:
@@ -114,19 +115,21 @@ class ScoringProtocol(HttpToolsProtocol):
             )
             cycle.done(refusal(BodyTooLongError(msg)))
             return
-        content_type = accept = ""
+        content_type = accept = prediction_id = ""
         for name, value in self.headers:
             if name == b"content-type":
                 content_type = value.decode("latin-1")
             elif name == b"accept":
                 accept = value.decode("latin-1")
+            elif name == b"x-loopline-prediction-id":
+                prediction_id = value.decode("latin-1")
         body = held[0] if len(held) == 1 else b"".join(held)
         try:
             deployment = self.service.find(self.scope["path"])
         except LookupError as error:
             cycle.done(refusal(error))
             return
-        deployment.ask(body, content_type, accept, cycle.done)
+        deployment.ask(Question(body, content_type, accept, prediction_id), cycle.done)
 
     def shutdown(self) -> None:
         """Finish what has begun; a request whose body is still coming has."""

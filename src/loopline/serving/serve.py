@@ -13,10 +13,11 @@ import uvicorn
 from loopline.errors import ForbiddenError, InvalidInputError
 from loopline.server.listening import StoppableServer, bind, check_tls, is_loopback, url_of
 from loopline.serving import DEFAULT_PORT
-from loopline.serving.deployment import Deployment
+from loopline.serving.deployment import Challenge, Deployment
 from loopline.serving.engine import Limits
 from loopline.serving.pages import make_app
 from loopline.serving.protocol import protocol_of
+from loopline.serving.recording import Recording
 from loopline.serving.service import Service
 from loopline.serving.source import Source
 from loopline.serving.watch import Watch
@@ -51,6 +52,9 @@ def serve(  # noqa: PLR0913 - its options
     limits: Limits | None = None,
     most_body_bytes: int = 64 * 1024**2,
     watch_every_s: float = WATCH_EVERY_S,
+    record: float = 0.0,
+    shadow: str = "",
+    split: tuple[str, float] | None = None,
     threads: int = 1,
     stop: threading.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
@@ -69,6 +73,9 @@ def serve(  # noqa: PLR0913 - its options
         limits: Of each model.
         most_body_bytes: Of one request.
         watch_every_s: Seconds between two looks for a newly promoted version.
+        record: Share of the requests that are kept as records, 0 to 1.
+        shadow: Address of a challenger that is asked beside for all requests, and answers none.
+        split: Address of a challenger, and the share of requests that it answers.
         threads: That numerical libraries use for one question, unless the environment says.
         stop: Set it to stop, from any thread.
         on_ready: Called with the URL once the models are loaded and answer.
@@ -94,24 +101,20 @@ def serve(  # noqa: PLR0913 - its options
     loop = uvicorn.config.Config("", loop="auto").get_loop_factory()
     assert loop is not None  # noqa: S101 - "auto" has one
     runner = asyncio.Runner(loop_factory=loop)
-    watches: list[Watch] = []
+    service = Service()
+    setting = _Setting(
+        runner.get_loop(), service, limits or Limits(), watch_every_s, allow_pickle, can_batch
+    )
     try:
-        service = Service()
-        running = runner.get_loop()
         for source in sources:
-            deployment = Deployment(
-                source.name, source.address, limits=limits or Limits(), loop=running,
-                meter=service.meter,
-            )  # fmt: skip
-            watch = Watch(
-                source, deployment, loop=running, every_s=watch_every_s,
-                allow_pickle=allow_pickle, can_batch=can_batch,
-            )  # fmt: skip
-            found, model = watch.load()
-            deployment.put(model)
-            service.add(deployment)
-            watches.append(watch)
-            watch.start(found)
+            service.add(setting.deploy(source))
+        if shadow or split is not None:
+            _challenge(setting, sources, shadow, split)
+        if record > 0:
+            for deployment in service.deployments.values():
+                deployment.recording = Recording(
+                    deployment.name, address=deployment.address, share=record
+                )
         config = uvicorn.Config(
             make_app(service),
             http=protocol_of(service, most_bytes=most_body_bytes),
@@ -128,13 +131,77 @@ def serve(  # noqa: PLR0913 - its options
         )
         url = url_of(host, listener.getsockname()[1], tls=tls is not None)
         server = StoppableServer(config, stop=stop or threading.Event(), ready=on_ready, url=url)
-        running.call_soon(service.check, running)
+        setting.loop.call_soon(service.check, setting.loop)
         runner.run(server.serve(sockets=[listener]))
     finally:
-        for watch in watches:
+        for watch in setting.watches:
             watch.stop()
+        for deployment in service.deployments.values():
+            if deployment.recording is not None:
+                deployment.recording.close()
         listener.close()
         runner.close()
+
+
+class _Setting:
+    """What all models of a process share while they are brought up."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        service: Service,
+        limits: Limits,
+        watch_every_s: float,
+        allow_pickle: bool,  # noqa: FBT001 - as above
+        can_batch: bool | None,  # noqa: FBT001 - as above
+    ) -> None:
+        self.loop = loop
+        self.service = service
+        self.watches: list[Watch] = []
+        self._limits = limits
+        self._watch_every_s = watch_every_s
+        self._allow_pickle = allow_pickle
+        self._can_batch = can_batch
+
+    def deploy(self, source: Source) -> Deployment:
+        """Load a model, and follow where it comes from.
+
+        Raises:
+            LooplineError: There is none, or it cannot be loaded.
+        """
+        deployment = Deployment(
+            source.name, source.address,
+            limits=self._limits, loop=self.loop, meter=self.service.meter,
+        )  # fmt: skip
+        watch = Watch(
+            source, deployment, loop=self.loop, every_s=self._watch_every_s,
+            allow_pickle=self._allow_pickle, can_batch=self._can_batch,
+        )  # fmt: skip
+        found, model = watch.load()
+        deployment.put(model)
+        self.watches.append(watch)
+        watch.start(found)
+        return deployment
+
+
+def _challenge(
+    setting: _Setting, sources: list[Source], shadow: str, split: tuple[str, float] | None
+) -> None:
+    """Put a challenger beside the one model that is served.
+
+    Raises:
+        InvalidInputError: Several models are served, or both ways were asked for.
+    """
+    if len(sources) != 1 or (shadow and split is not None):
+        msg = (
+            "A challenger stands beside one model, by --shadow or by --split. Serve the others in "
+            "another process."
+        )
+        raise InvalidInputError(msg)
+    (champion,) = setting.service.deployments.values()
+    address, share = (shadow, None) if split is None else split
+    challenger = setting.deploy(Source(address, name=champion.name))
+    champion.challenge = Challenge(challenger, share)
 
 
 def _sources(addresses: Sequence[str]) -> list[Source]:

@@ -28,6 +28,15 @@ _HELP = {
     "loopline_waiting_requests": ("gauge", "Requests without an answer yet."),
     "loopline_swaps_total": ("counter", "How often another version has taken over."),
     "loopline_swap_failures_total": ("counter", "Versions that were to take over and could not."),
+    "loopline_predictions_recorded_total": ("counter", "Rows kept as records."),
+    "loopline_predictions_left_out_total": ("counter", "Rows that could not be kept."),
+    "loopline_shadow_difference": (
+        "histogram",
+        "How far a challenger's answer lies from the champion's, for each row.",
+    ),
+    "loopline_shadow_same_total": ("counter", "Rows for which both say the same."),
+    "loopline_shadow_other_total": ("counter", "Rows for which they do not."),
+    "loopline_shadows_left_out_total": ("counter", "Requests that a slow challenger was spared."),
     "loopline_model_info": ("gauge", "1 for the version that answers."),
 }
 
@@ -93,6 +102,10 @@ class Service:
             waiting = sum(engine.waiting for engine in each.engines)
             found.append(("loopline_waiting_requests", labels, waiting))
             found.append(("loopline_swaps_total", labels, each.swaps))
+            if each.recording is not None:
+                kept, lost = each.recording.recorded, each.recording.left_out
+                found.append(("loopline_predictions_recorded_total", labels, kept))
+                found.append(("loopline_predictions_left_out_total", labels, lost))
             if each.engine is not None:
                 version = each.engine.model.version
                 found.append(("loopline_model_info", (*labels, ("version", version)), 1))
