@@ -20,6 +20,8 @@ TABLE = {
     "up": ("loopline.cli.up:up", "Run server, worker and scheduler together."),
     "server": ("loopline.cli.server:server", "Serve the API and the web pages."),
     "serve": ("loopline.cli.serve:serve", "Serve models over HTTP, by MLflow's scoring protocol."),
+    "score": ("loopline.cli.score:score", "Score all rows of a table with a model."),
+    "build": ("loopline.cli.build:build", "Make what serves a model with nothing else."),
     "truth": ("loopline.cli.truth:truth", "Tell what really happened after predictions."),
     "predictions": ("loopline.cli.truth:predictions", "Look at what a served model predicted."),
     "worker": ("loopline.cli.worker:worker", "Run flows that are due."),

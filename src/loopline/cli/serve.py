@@ -145,6 +145,7 @@ def _split(
     type=click.IntRange(1),
     help="Threads of numerical libraries for one question; more pay for large models only.",
 )
+@click.option("--as-version", default="", hidden=True, help="Version of a folder's model.")
 @options.as_json
 def serve(  # noqa: PLR0913 - its options
     *,
@@ -166,6 +167,7 @@ def serve(  # noqa: PLR0913 - its options
     shadow: str,
     split: tuple[str, float] | None,
     threads: int,
+    as_version: str,
     as_json: bool,
 ) -> None:
     """Serve models over HTTP, by MLflow's scoring protocol.
@@ -210,5 +212,6 @@ def serve(  # noqa: PLR0913 - its options
         shadow=shadow,
         split=split,
         threads=threads,
+        as_version=as_version,
         on_ready=ready,
     )

@@ -28,8 +28,8 @@ __all__ = ["predictions", "truth"]
 def add(*, file: Path, model: str, id_column: str, uri: str | None, as_json: bool) -> None:
     """Tell what really happened, from a file.
 
-    It is a Parquet or CSV file. Beside the ids of predictions stand one or more columns of what happened. A later word about an
-    id counts.
+    It is a Parquet or CSV file: beside the ids of predictions stand one or more columns of what
+    happened. A later word about an id counts.
     """
     from loopline.backend.recorder import get_recorder, set_tracking_uri
     from loopline.cli.output import print_json

@@ -17,7 +17,6 @@ from loopline.serving.deployment import Challenge, Deployment
 from loopline.serving.engine import Limits
 from loopline.serving.pages import make_app
 from loopline.serving.protocol import protocol_of
-from loopline.serving.recording import Recording
 from loopline.serving.service import Service
 from loopline.serving.source import Source
 from loopline.serving.watch import Watch
@@ -56,6 +55,7 @@ def serve(  # noqa: PLR0913 - its options
     shadow: str = "",
     split: tuple[str, float] | None = None,
     threads: int = 1,
+    as_version: str = "",
     stop: threading.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -77,6 +77,7 @@ def serve(  # noqa: PLR0913 - its options
         shadow: Address of a challenger that is asked beside for all requests, and answers none.
         split: Address of a challenger, and the share of requests that it answers.
         threads: That numerical libraries use for one question, unless the environment says.
+        as_version: What the version of a folder's model is called.
         stop: Set it to stop, from any thread.
         on_ready: Called with the URL once the models are loaded and answer.
 
@@ -94,7 +95,7 @@ def serve(  # noqa: PLR0913 - its options
         raise ForbiddenError(msg)
     if tls:
         check_tls(*tls)
-    sources = _sources(addresses)
+    sources = _sources(addresses, as_version)
     for name in _THREADS:
         os.environ.setdefault(name, str(threads))
     listener = bind(host, port)
@@ -111,6 +112,8 @@ def serve(  # noqa: PLR0913 - its options
         if shadow or split is not None:
             _challenge(setting, sources, shadow, split)
         if record > 0:
+            from loopline.serving.recording import Recording
+
             for deployment in service.deployments.values():
                 deployment.recording = Recording(
                     deployment.name, address=deployment.address, share=record
@@ -204,15 +207,15 @@ def _challenge(
     champion.challenge = Challenge(challenger, share)
 
 
-def _sources(addresses: Sequence[str]) -> list[Source]:
+def _sources(addresses: Sequence[str], version: str = "") -> list[Source]:
     """Read the addresses, each with the name that it is served as."""
     found: dict[str, Source] = {}
     for text in addresses:
         name, given, address = text.partition("=")
         if given and not set("/:@") & set(name):
-            source = Source(address, name=name)
+            source = Source(address, name=name, version=version)
         else:
-            source = Source(text)
+            source = Source(text, version=version)
         if source.name in found:
             msg = (
                 f"Two models would be served as {source.name!r}. Name one of them: "

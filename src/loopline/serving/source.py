@@ -35,14 +35,20 @@ class Source:
         moves: Whether it can come to mean another version.
     """
 
-    def __init__(self, address: str, *, name: str = "") -> None:
+    def __init__(self, address: str, *, name: str = "", version: str = "") -> None:
         """Read the address.
+
+        Args:
+            address: Such as ``models:/taxifare_model/Production``.
+            name: What it is served as; found in the address when empty.
+            version: What a folder's model is called, where one knows.
 
         Raises:
             InvalidInputError: It is no address of a model.
         """
         self.address = address
         self._parsed = parsed = parse_model_address(address)
+        self._version = version
         self.moves = isinstance(parsed, RegistryAddress) and not parsed.version
         if name:
             self.name = name
@@ -62,7 +68,7 @@ class Source:
         """
         parsed = self._parsed
         if not isinstance(parsed, RegistryAddress):
-            return Found("", self.address)
+            return Found(self._version, self.address)
         from loopline.backend.recorder import get_recorder
         from loopline.records.operations import ResolveModel
 

@@ -25,6 +25,7 @@ from loopline.tasks.model import (
     notify,
     promote,
     promote_if_better,
+    score,
     train_challenger,
 )
 from loopline.tasks.notebooks import ExecutedNotebook, ExecuteNotebook
@@ -69,6 +70,7 @@ __all__ = [
     "notify",
     "promote",
     "promote_if_better",
+    "score",
     "train_challenger",
     "wait_for_flow_run",
 ]

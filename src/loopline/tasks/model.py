@@ -8,6 +8,7 @@ from __future__ import annotations
 from loopline import lifecycle
 from loopline.flows.task import task
 from loopline.lifecycle.loop_flow import evaluate_production, promote_if_better, train_challenger
+from loopline.models import scoring
 
 __all__ = [
     "compare",
@@ -17,6 +18,7 @@ __all__ = [
     "notify",
     "promote",
     "promote_if_better",
+    "score",
     "train_challenger",
 ]
 
@@ -25,3 +27,4 @@ compare = task(lifecycle.compare)
 promote = task(lifecycle.promote)
 notify = task(lifecycle.notify)
 drift = task(lifecycle.drift)
+score = task(scoring.score)
