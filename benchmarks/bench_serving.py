@@ -188,7 +188,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="loopline-bench-") as name:
         folder = Path(name)
-        subprocess.run([sys.executable, "-c", MODELS, name, ",".join(COLUMNS)], check=True)
+        subprocess.run(
+            [sys.executable, "-c", MODELS, name, ",".join(COLUMNS)],
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         body = folder / "body.json"
         content = {"columns": COLUMNS, "data": [[1.0, 2.0, 3.0, 1.0]]}
         body.write_text(json.dumps({"dataframe_split": content}), encoding="utf-8")

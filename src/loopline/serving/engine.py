@@ -8,6 +8,7 @@ together last.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from loopline.serving.model import Content, ServedModel
 
 __all__ = ["Ask", "Engine", "Limits"]
+
+log = logging.getLogger("loopline.serving")
 
 
 class Limits(NamedTuple):
@@ -63,9 +66,13 @@ class Ask:
 
     def end(self, found: Any, error: Exception | None = None) -> None:  # noqa: ANN401 - any answer
         """Answer it, unless that was done."""
-        if not self.is_over:
-            self.is_over = True
+        if self.is_over:
+            return
+        self.is_over = True
+        try:
             self.done(found, error)
+        except Exception:  # What goes wrong with one must not befall those of the same batch.
+            log.exception("An answer could not be given")
 
 
 class Engine:
