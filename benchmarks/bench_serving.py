@@ -6,9 +6,9 @@ import and load.
 
 Measured: the same folder with a taxi model (histogram boosting of 150 trees, four columns), asked
 for one row a request over kept connections by a process of its own (`benchmarks/load.py`), for some
-seconds each, ours and the peers' in turn. CPU is that of the serving process, from the kernel.
+seconds each, ours and theirs in turn. CPU is that of the serving process, from the kernel.
 Against: MLflow 3.17.2 (`.venvs/mlflow-3`), as it comes and with one OpenMP thread, which is how
-ours starts; LitServe and BentoML where their Python is named (`LITSERVE_PYTHON`).
+ours starts.
 Fair: one process each, same machine, same body, same client, same seconds.
 Does not show: large batches, where the model's own time is all there is.
 """
