@@ -2,9 +2,9 @@
 
 Measured: eight clients log a point a request. Then, from SIGTERM until the process is gone, and
 from the next start until ``/health`` is answered; from a disk that takes nothing (``RLIMIT_FSIZE``,
-answered with 507, or 503 at its edge) being free again until each of the clients has a point
-taken; and after ``SIGKILL`` from the start until ``/health`` is answered. After each start every
-point that was acknowledged has to be there.
+answered with 507) being free again until each of the clients has a point taken; and after
+``SIGKILL`` from the start until ``/health`` is answered. After each start every point that was
+acknowledged has to be there.
 Against: nobody; seconds are claimed.
 Fair: compiled modules are in place.
 Does not show: requests that take long, such as uploads, which a stop waits for, four seconds at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import tempfile
 from contextlib import contextmanager
@@ -37,11 +38,17 @@ def needing_room(message: str) -> Iterator[None]:
         raise
 
 
-def has_room(folder: Path) -> bool:
+def has_room(folder: Path, *, longest_bytes: int = 0) -> bool:
     """Try whether a little can be written into a folder; True where it fails for other reasons.
 
     For programs that only say that something went wrong with a file, as SQLite does.
+
+    Args:
+        folder: Where the files are.
+        longest_bytes: Length of the longest of them, which must be able to grow, too.
     """
+    if longest_bytes + len(_PROBE) > _longest_allowed():
+        return False
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             written = file.write(_PROBE)
@@ -49,6 +56,16 @@ def has_room(folder: Path) -> bool:
     except OSError as error:
         return error.errno not in NO_ROOM
     return written == len(_PROBE)
+
+
+def _longest_allowed() -> float:
+    """Tell how long this process may make a file (``ulimit -f``)."""
+    try:
+        import resource
+    except ImportError:  # Systems that know no such limit.
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
 
 
 def make_folder(folder: Path) -> None:

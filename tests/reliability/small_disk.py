@@ -45,9 +45,9 @@ class SmallDisk:
         self._of.append(process)
 
     def fill(self, *, leave_bytes: int = 0) -> None:
-        """Leave no room, or as much as said."""
+        """Leave no room, or as much as said: in all, or for each file from its beginning."""
         if not self.is_mounted:
-            self._limit(0)
+            self._limit(leave_bytes)
             return
         with (self.root / "ballast").open("wb", buffering=0) as file, suppress(OSError):
             for size in _WRITES:

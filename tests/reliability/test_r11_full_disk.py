@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,13 +23,14 @@ from tests.server.running import ask
 from loopline.backend.adopt import adopt_orphans
 from loopline.backend.http import HttpBackend
 from loopline.backend.local import LocalBackend
-from loopline.errors import LooplineError, StorageFullError
+from loopline.errors import BackendUnavailableError, LooplineError, StorageFullError
 from loopline.records import facts as f
 from loopline.records import operations as ops
 from loopline.records.tracking import RunStatus
 from loopline.rules.points import Points
 from loopline.server import health
 from loopline.settings import Address
+from loopline.store import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,6 +135,42 @@ def test_a_server_refuses_clearly_reads_on_and_recovers_by_itself(
         client.backend.close()
     with capsys.disabled():
         print(f" recovered in {max(took):.2f} s", end=" ")
+
+
+def test_a_server_says_of_a_quota_what_it_says_of_a_full_disk(tmp_path: Path) -> None:
+    disk = SmallDisk(tmp_path / "disk", "limited")
+    wal = disk.root / "store" / "loopline.db-wal"
+    room = 100_000  # Enough for a new file, and the database's are longer.
+    with ServerProcess(str(disk.root / "store"), tmp_path) as server:
+        assert server.process is not None
+        disk.of(server.process)
+        client = Client(server.url, tmp_path)
+        while not wal.exists() or wal.stat().st_size < 2 * room:
+            client.send()
+            client.make()
+        disk.fill(leave_bytes=room)
+        for attempt in (client.send, client.make):
+            with pytest.raises(StorageFullError, match=r"is full.*ree some space"):
+                _again_and_again(attempt)
+        client.check()
+        disk.free()
+        for attempt in (client.send, client.make):
+            _as_soon_as_there_is_room(attempt)
+        client.check()
+        client.backend.close()
+
+
+def test_a_disk_that_is_free_again_by_the_time_of_the_answer_was_full(tmp_path: Path) -> None:
+    file, other = tmp_path / "loopline.db", tmp_path / "other" / "loopline.db"
+    error = sqlite3.OperationalError("disk I/O error")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        assert isinstance(sqlite.translate(error, str(file), 1), StorageFullError)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(sqlite.translate(error, str(file), 1), StorageFullError)
+    assert isinstance(sqlite.translate(error, str(other), 1), BackendUnavailableError)
 
 
 def _again_and_again(attempt: Callable[[], None]) -> None:

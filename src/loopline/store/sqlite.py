@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,10 @@ WAITING = "SELECT EXISTS (SELECT 1 FROM ll_handed_in), EXISTS (SELECT 1 FROM ll_
 
 #: Pause between two tries to switch a new database to WAL, which no busy handler waits for.
 _PAUSE_S = 0.01
+#: How long a disk that was full counts as full: what failed on it may be told a moment later.
+_FULL_S = 2.0
+#: Until when that of a database does; monotonic clock.
+_full_until: dict[Path, float] = {}
 
 
 def make_engine(url: URL, wait_s: float) -> Engine:
@@ -66,13 +70,13 @@ def make_engine(url: URL, wait_s: float) -> Engine:
         max_overflow=32,
     )
 
-    folder = Path(url.database or "").parent
+    file = Path(url.database or "")
 
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         """Set a new connection up: readers never wait for the writer, commits reach the disk."""
         connection.isolation_level = None  # BEGIN is said by `begin`, not by the driver.
         cursor = connection.cursor()
-        _switch_to_wal(cursor, folder, wait_s)
+        _switch_to_wal(cursor, file, wait_s)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA case_sensitive_like=ON")
@@ -130,7 +134,7 @@ def only_read(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA query_only = ON")
 
 
-def _switch_to_wal(cursor: sqlite3.Cursor, folder: Path, wait_s: float) -> None:
+def _switch_to_wal(cursor: sqlite3.Cursor, file: Path, wait_s: float) -> None:
     """Switch the database to WAL, also while others make it at the same moment."""
     until = time.monotonic() + wait_s
     while True:
@@ -138,7 +142,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor, folder: Path, wait_s: float) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
             is_held = any(word in str(error) for word in ("lock", "busy"))
-            if time.monotonic() > until or not (is_held or has_room(folder)):
+            if time.monotonic() > until or not (is_held or _may_grow(file)):
                 raise
             time.sleep(_PAUSE_S)
         else:
@@ -167,6 +171,18 @@ def waiting(connection: Connection, wait_s: float, usual_s: float) -> Iterator[N
         yield
     finally:
         plain.execute(f"PRAGMA busy_timeout={round(usual_s * 1000)}")
+
+
+def _may_grow(file: Path) -> bool:
+    """Whether there is room for more in a database, and was of late."""
+    longest_bytes = 0
+    for one in (file, file.with_name(f"{file.name}-wal")):
+        with suppress(OSError):
+            longest_bytes = max(longest_bytes, one.stat().st_size)
+    now = time.monotonic()
+    if not has_room(file.parent, longest_bytes=longest_bytes):
+        _full_until[file] = now + _FULL_S
+    return now > _full_until.get(file, 0.0)
 
 
 def _plain(connection: Connection) -> sqlite3.Connection:
@@ -208,7 +224,9 @@ def translate(error: Any, where: str, wait_s: float) -> LooplineError:  # noqa: 
     text = str(error).lower()
     if "locked" in text or "busy" in text:
         return locked(where, wait_s)
-    if "full" in text or ("i/o" in text and not has_room(Path(where).parent)):
+    # It says "full" of a full disk, and no more of a quota or a limit than of a broken disk.
+    is_about_files = "i/o" in text or "unable to open" in text
+    if "full" in text or (is_about_files and not _may_grow(Path(where))):
         return StorageFullError(
             f"The disk of {where} is full. What was acknowledged is safe; free some space "
             "and recording goes on by itself."
