@@ -19,6 +19,7 @@ from loopline.store.documents import RUNS, records_of
 from loopline.store.experiments import get_experiment
 from loopline.store.inserted import inserted_id
 from loopline.store.lifecycle import set_lifecycle_of_run
+from loopline.store.upgrade import DEFAULT_EXPERIMENT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -177,10 +178,18 @@ def _renew_experiment(
     """Bring what an experiment says of itself up to date.
 
     One that was made at the same millisecond is the very one, imported before: the runs that
-    came since have changed its time, which is set right here. A deletion is always followed.
+    came since have changed its time, which is set right here. Each store is made with a Default
+    of its own: that of an older store counts, and any rather than one that nobody has used yet.
+    A deletion is always followed.
     """
     columns: dict[str, Any] = {}
-    if everything or row.created_ms in {0, given.created_ms}:
+    is_unused = row.created_ms == row.updated_ms
+    is_of_its_store = row.id == DEFAULT_EXPERIMENT["id"]
+    if (
+        everything
+        or row.created_ms == given.created_ms
+        or (is_of_its_store and (is_unused or given.created_ms < row.created_ms))
+    ):
         columns |= {"created_ms": given.created_ms, "updated_ms": given.updated_ms}
     if everything or given.lifecycle == Lifecycle.DELETED:
         columns["lifecycle"] = given.lifecycle

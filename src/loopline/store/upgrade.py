@@ -30,8 +30,8 @@ __all__ = ["HEAD", "bring_up_to_date", "check_ours", "whose_tables"]
 
 #: Alembic's folder of migrations; none is edited once it was released.
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: What a new store has in it.
-DEFAULT_EXPERIMENT = {"id": 0, "name": "Default", "created_ms": 0, "updated_ms": 0}
+#: What a new store has in it, from the moment it was made.
+DEFAULT_EXPERIMENT = {"id": 0, "name": "Default"}
 #: Length of the keys that a store makes for itself.
 KEY_BYTES = 32
 #: As Alembic makes it.
@@ -130,7 +130,9 @@ def _is_made(store: Store) -> bool:
             return _version(connection) == HEAD
         _refuse_foreign(connection, store.where)
         schema.metadata.create_all(connection, checkfirst=False)
-        connection.execute(insert(schema.experiment).values(DEFAULT_EXPERIMENT))
+        now_ms = store.clock()
+        default = DEFAULT_EXPERIMENT | {"created_ms": now_ms, "updated_ms": now_ms}
+        connection.execute(insert(schema.experiment).values(default))
         key = {"name": schema.PAGES, "value": secrets.token_bytes(KEY_BYTES)}
         connection.execute(insert(schema.store_key).values(key))
         connection.exec_driver_sql(VERSIONS)

@@ -6,6 +6,7 @@ Longer than 500 lines because it is the whole schema at once, and a migration is
 from __future__ import annotations
 
 import secrets
+import time
 
 import sqlalchemy as sa
 from alembic import op
@@ -1547,9 +1548,12 @@ def upgrade() -> None:
     )
     op.bulk_insert(keys, [{"name": "pages", "value": secrets.token_bytes(32)}])
     # Experiment 0 is where runs go that name none, as MLflow has it.
-    op.execute(
-        "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) VALUES (0, 'Default', 0, 0)"
+    now_ms = time.time_ns() // 1_000_000
+    default = sa.text(
+        "INSERT INTO ll_experiment (id, name, created_ms, updated_ms) "
+        "VALUES (0, 'Default', :now_ms, :now_ms)"
     )
+    op.execute(default.bindparams(now_ms=now_ms))
 
     op.create_table(
         "ll_project",
