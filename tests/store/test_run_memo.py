@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from loopline.records import facts as f
 from loopline.records import operations as ops
+from loopline.rules.points import Points
 from loopline.store import run_memo
 from loopline.store.run_memo import RunMemo
 
@@ -59,6 +62,42 @@ def test_it_forgets_all_when_it_holds_much(
     served: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_memo, "MOST_BYTES", 1)
+    first, second = (served.call(ops.SearchRuns()).runs for _ in range(2))
+    assert first == second
+    assert first[0] is not second[0]
+
+
+def test_it_does_not_grow_with_what_is_logged_to_runs_it_knows(served: LocalBackend) -> None:
+    def size_bytes() -> int:
+        served.call(ops.SearchRuns())
+        tracemalloc.start()
+        for step in range(100):
+            points = Points.from_rows([(step, step, 0.5)]).to_columns()
+            point = f.MetricPoints(
+                run_id="taxi", key="rmse", steps=points[0], timestamps_ms=points[1],
+                values=points[2],
+            )  # fmt: skip
+            served.call(ops.RecordFacts(facts=[point]))
+            served.call(ops.SearchRuns())
+        gc.collect()
+        kept = tracemalloc.take_snapshot()
+        tracemalloc.stop()
+        memos = kept.filter_traces(
+            [tracemalloc.Filter(inclusive=True, filename_pattern=run_memo.__file__)]
+        )
+        return sum(each.size for each in memos.statistics("filename"))
+
+    size_bytes()
+    assert size_bytes() < 10_000
+
+
+def test_runs_of_which_nothing_is_logged_take_room_in_it_too(
+    served: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_memo, "MOST_BYTES", 10 * run_memo.RECORD_BYTES)
+    for number in range(20):
+        run_id = f"bare-{number}"
+        served.call(ops.RecordFacts(facts=[f.RunStarted(run_id=run_id, start_ms=1, name=run_id)]))
     first, second = (served.call(ops.SearchRuns()).runs for _ in range(2))
     assert first == second
     assert first[0] is not second[0]

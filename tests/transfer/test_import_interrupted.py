@@ -34,6 +34,7 @@ RUNS = 80
 def season(tmp_path: Path) -> Mlruns:
     """Write a season of taxi-fare runs, with files and registered versions."""
     store = Mlruns(tmp_path / "season" / "mlruns")
+    store.experiment("0", "Default")
     fares = store.experiment("1", "fares")
     store.meta(store.root / "models" / "fare", creation_timestamp=1, name="fare")
     for number in range(RUNS):

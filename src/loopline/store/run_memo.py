@@ -1,12 +1,13 @@
 """Runs that were read of late, so that a page that is asked for again is not decoded again.
 
-A record is remembered under the whole row that it was made of, document included: what it says is
+A record is remembered with the whole row that it was made of, document included: what it says is
 a function of that, so nothing can be out of date, whoever writes. For a server, whose pages look
 at the same newest runs all day; nobody there changes what is in a record.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["RunMemo"]
 
-#: Bytes of documents that are remembered; their records take some ten times as much.
-MOST_BYTES = 2**20
+#: Bytes of records and their rows that are remembered, about.
+MOST_BYTES = 8 * 2**20
+#: What one of them takes, beside that of its document; and how much that takes, decoded and not.
+RECORD_BYTES = 1024
+DOCUMENT_TIMES = 7
 #: Pages of more runs are an export, which comes once.
 MOST_RUNS = 500
 
 
 class RunMemo:
-    """Remembers records of runs by their rows."""
+    """Remembers records of runs by their rows: of each run the last one."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], Run] = {}
+        self._known: dict[int, tuple[tuple[Any, ...], Run]] = {}
         self._size_bytes = 0
+        self._changing = threading.Lock()
 
     def records(
         self,
@@ -49,18 +54,27 @@ class RunMemo:
         found = []
         for row in rows:
             name = names[row.experiment_id]
-            key = (name, *row)
-            run = self._known.get(key)
-            if run is None:
-                run = make(row, name)
-                self._keep(key, row.document, run)
-            found.append(run)
+            shown = (name, *row)
+            known = self._known.get(row.pk)
+            if known is None or known[0] != shown:
+                known = shown, make(row, name)
+                self._keep(row.pk, known)
+            found.append(known[1])
         return found
 
-    def _keep(self, key: tuple[Any, ...], document: bytes | None, run: Run) -> None:
-        self._size_bytes += len(document or b"")
-        if self._size_bytes > MOST_BYTES:
-            # Two threads may do so at once, which forgets more than need be and does no harm.
-            self._known = {}
-            self._size_bytes = len(document or b"")
-        self._known[key] = run
+    def _keep(self, pk: int, known: tuple[tuple[Any, ...], Run]) -> None:
+        """Remember a record in the place of the run's last one."""
+        with self._changing:
+            self._size_bytes += _size_of(known) - _size_of(self._known.get(pk))
+            if self._size_bytes > MOST_BYTES:
+                self._known = {}
+                self._size_bytes = _size_of(known)
+            self._known[pk] = known
+
+
+def _size_of(known: tuple[tuple[Any, ...], Run] | None) -> int:
+    """Tell about how many bytes a record and its row take."""
+    if known is None:
+        return 0
+    document: bytes | None = known[0][-1]  # The last column of ``documents.RUNS``.
+    return RECORD_BYTES + DOCUMENT_TIMES * len(document or b"")
