@@ -94,6 +94,30 @@ def test_the_latest_point_that_comes_again_adds_nothing_to_what_is_counted(
     assert taxi.call(ops.GetRun(run_id="taxi")).metrics["rmse"].count == 5
 
 
+def test_points_that_come_again_after_a_crash_are_counted_once(taxi: LocalBackend) -> None:
+    taxi.record_together([points("taxi", 1.0, 2.0)])
+    taxi.call(ops.GetRun(run_id="taxi"))
+    sent = points("taxi", 4.0, math.nan, -0.0, 7.0, first=2)
+    taxi.record_together([sent])
+    taxi.call(ops.GetRun(run_id="taxi"))
+    for again in (
+        [sent],
+        [sent, points("taxi", 9.0, first=6)],
+    ):  # And what its client goes on with.
+        taxi.record_together(again)
+        rmse = taxi.call(ops.GetRun(run_id="taxi")).metrics["rmse"]
+        history = taxi.call(ops.GetMetricHistory(run_id="taxi", key="rmse"))
+        assert rmse.count == len(history.steps) == 5 + len(again)
+    assert (rmse.mean, rmse.value, rmse.last_step) == (23 / 6, 9.0, 6)
+
+
+def test_points_that_come_late_are_counted_and_are_the_last_no_more(taxi: LocalBackend) -> None:
+    for first in (20, 10, 30, 0, 5):
+        taxi.record_together([points("taxi", float(first), 1.0, first=first)])
+        rmse = taxi.call(ops.GetRun(run_id="taxi")).metrics["rmse"]
+    assert (rmse.count, rmse.last_step, rmse.first_step) == (10, 31, 0)
+
+
 def test_a_process_that_opens_the_store_later_finds_what_waited(taxi: LocalBackend) -> None:
     taxi.record_together([points("taxi", 4.0)])
     other = LocalBackend(taxi.address, home=taxi.staging.parent)

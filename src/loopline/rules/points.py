@@ -20,7 +20,10 @@ from loopline.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Points", "Summary", "are_apart", "merge", "merge_summaries", "numpy_for", "summarise"]
+__all__ = [
+    "Points", "Summary", "are_apart", "merge", "merge_summaries", "numpy_for", "summarise",
+    "without",
+]  # fmt: skip
 
 #: From here on NumPy is worth its import; below, and without it, plain Python does.
 NUMPY_FROM = 20_000
@@ -141,6 +144,13 @@ def merge(parts: Sequence[Points]) -> Points:
         return joined
     np = numpy_for(len(joined))
     return _sort(joined) if np is None else _sort_many(np, joined)
+
+
+def without(points: Points, known: Points) -> Points:
+    """Leave out points that are known; how they differ is as in ``merge``."""
+    seen = set(map(order_of, known.rows()))
+    kept = [row for row in points.rows() if order_of(row) not in seen]
+    return points if len(kept) == len(points) else Points.from_rows(kept)
 
 
 def _join(parts: Sequence[Points]) -> Points:

@@ -84,9 +84,14 @@ class MetricEntry(msgspec.Struct, array_like=True, gc=False):
         """Return the summary."""
         return Summary(*msgspec.structs.astuple(self)[:-1])
 
+    @property
+    def last(self) -> tuple[int, int, float]:
+        """The latest point: step, timestamp, value."""
+        return self.step, self.timestamp_ms, self.value
+
     def is_last(self, point: tuple[int, int, float]) -> bool:
-        """Tell whether a point (step, timestamp, value) is the latest there is."""
-        return order_of(point) == order_of((self.step, self.timestamp_ms, self.value))
+        """Tell whether a point is the latest there is."""
+        return order_of(point) == order_of(self.last)
 
     def record(self) -> MetricSummary:
         """Return what users see."""

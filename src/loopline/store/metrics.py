@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from loopline.records.tracking import MetricColumns, MetricHistory
 from loopline.rules.blocks import pack, pack_point, reduce_points, unpack, unpack_point
@@ -32,11 +32,14 @@ __all__ = [
     "get_metric_columns",
     "get_metric_history",
     "merge_newest_blocks",
+    "newest_points",
     "summary_columns",
 ]
 
 #: Blocks of one metric past which the small ones are merged.
 MERGE_PAST = 32
+#: Metrics in one statement.
+TOGETHER = 500
 #: Points of a sealed block.
 SEALED = 65_536
 #: From here on a block has a preview, of so many points.
@@ -58,6 +61,32 @@ OUTLINES = (
     .where(_block.c.run_pk == bindparam("pk"), _block.c.key == bindparam("metric"))
     .order_by(_block.c.id)
 )
+
+
+#: The newest block of some metrics of a run. Index scan, cost grows with their blocks.
+NEWEST = select(_block.c.key, _block.c.data).where(
+    _block.c.id.in_(
+        select(func.max(_block.c.id))
+        .where(
+            _block.c.run_pk == bindparam("pk"),
+            _block.c.key.in_(bindparam("metrics", expanding=True)),
+        )
+        .group_by(_block.c.key)
+    )
+)
+
+
+def newest_points(connection: Connection, run_pk: int, keys: Sequence[str]) -> dict[str, Points]:
+    """Read the points of the newest block of each of some metrics.
+
+    A client whose server was killed sends again what was written and not yet answered: these.
+    """
+    found = {}
+    for start in range(0, len(keys), TOGETHER):
+        which = {"pk": run_pk, "metrics": keys[start : start + TOGETHER]}
+        for row in connection.execute(NEWEST, which):
+            found[row.key] = unpack(row.data)
+    return found
 
 
 def block_rows(run_pk: int, key: str, points: Points) -> list[dict[str, Any]]:

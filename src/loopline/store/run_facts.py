@@ -22,7 +22,7 @@ from loopline.rules.names import (
     check_param_value,
     check_tag_value,
 )
-from loopline.rules.points import Points, merge, merge_summaries, summarise
+from loopline.rules.points import Points, are_apart, merge, merge_summaries, summarise, without
 from loopline.store import experiments, schema
 from loopline.store.artifact_paths import ArtifactPaths
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
@@ -34,6 +34,7 @@ from loopline.store.metrics import (
     MERGE_PAST,
     block_rows,
     merge_newest_blocks,
+    newest_points,
     summary_columns,
 )
 from loopline.store.upserts import InsertOrIgnore, InsertOrReplace
@@ -394,14 +395,10 @@ class RunFacts:
         crowded: list[tuple[_Run, str]] = []
         for run in runs:
             assert run.pk is not None  # noqa: S101 - inserted above
-            for key, parts in run.points.items():
-                points = merge(parts)
+            for key, points in self._unseen(run).items():
+                if not len(points):
+                    continue
                 before = run.document.metrics.get(key)
-                if before is not None and before.is_last(points.at(0)):
-                    # Sent again by a client whose answer was lost.
-                    points = points.part(1, len(points))
-                    if not len(points):
-                        continue
                 new = block_rows(run.pk, key, points)
                 blocks += new
                 summary, count = summarise(points), len(new)
@@ -430,6 +427,28 @@ class RunFacts:
                 )
             ),
         )
+
+    def _unseen(self, run: _Run) -> dict[str, Points]:
+        """Order the points of each metric, without those that a client sends again.
+
+        It does when an answer was lost: a single point, which is the last one then; or whatever
+        was written just before the server was killed, which is in the newest blocks.
+        """
+        came = {key: merge(parts) for key, parts in run.points.items()}
+        late = []
+        for key, points in came.items():
+            before = run.document.metrics.get(key)
+            if before is None or are_apart(before.last, points.at(0)):
+                continue  # As nearly all do.
+            if before.is_last(points.at(0)):
+                came[key] = points.part(1, len(points))
+            else:
+                late.append(key)
+        if late:
+            assert run.pk is not None  # noqa: S101 - it has points already
+            for key, known in newest_points(self._connection, run.pk, late).items():
+                came[key] = without(came[key], known)
+        return came
 
     def _write_input(self, run: _Run, fact: f.InputLogged) -> None:
         table, dataset = schema.dataset, fact.dataset
