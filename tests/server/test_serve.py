@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +28,10 @@ from loopline.server.janitor import Janitor
 from loopline.server.serve import serve
 from loopline.settings import Address
 
+JSON = {"Content-Type": "application/json"}
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -53,6 +58,56 @@ def server_process(home: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_its_threads_share_the_memory_that_is_free(tmp_path: Path) -> None:
+    with server_process(tmp_path) as (url, process):
+        askers = [
+            threading.Thread(target=lambda: [ask(url, "GET", "/runs") for _ in range(5)])
+            for _ in range(16)
+        ]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 8
+        # glibc begins an arena beside the process's own at a multiple of 64 MB.
+        maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+        anonymous = [line.split() for line in maps if len(line.split()) == 5]
+        begins = [int(words[0].partition("-")[0], 16) for words in anonymous if "rw" in words[1]]
+        assert sum(begin % (64 * 2**20) == 0 for begin in begins) == 1
+
+
+def test_a_crowd_waits_for_a_store_that_is_locked_for_a_moment(tmp_path: Path) -> None:
+    crowd = 700
+    with server_process(tmp_path) as (url, _), contextlib.ExitStack() as connections:
+        started = json.dumps({"experiment_id": "0", "start_time": 1}).encode()
+        answer = ask(url, "POST", "/api/2.0/mlflow/runs/create", started, JSON)
+        run_id = json.loads(answer.body)["run"]["info"]["run_id"]
+        port = int(url.rpartition(":")[2])
+        opened = [
+            connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            for _ in range(crowd)
+        ]
+        other = connections.enter_context(
+            contextlib.closing(sqlite3.connect(tmp_path / "loopline.db", isolation_level=None))
+        )
+        other.execute("BEGIN IMMEDIATE")
+        for number, connection in enumerate(opened):
+            body = json.dumps(
+                {"run_id": run_id, "key": "rmse", "value": 1.0, "timestamp": 1, "step": number}
+            )
+            connection.sendall(
+                f"POST /api/2.0/mlflow/runs/log-metric HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                f"{body}".encode()
+            )
+        time.sleep(1)
+        other.execute("ROLLBACK")
+        statuses = Counter(connection.recv(65_536)[9:12] for connection in opened)
+        assert statuses == {b"200": crowd}
+        history = f"/api/2.0/mlflow/metrics/get-history?run_id={run_id}&metric_key=rmse"
+        assert len(json.loads(ask(url, "GET", history).body)["metrics"]) == crowd
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -115,8 +115,10 @@ def server(  # noqa: PLR0913 - its options
     """
     from loopline.cli.logs import log_to_stderr
     from loopline.cli.output import print_json
+    from loopline.server.arenas import bound_arenas
     from loopline.server.serve import serve
 
+    bound_arenas()
     address = tracking_address(uri)
     log_to_stderr()
 

@@ -39,8 +39,9 @@ SIGN_IN = (
 #: Bytes that the headers of a request may have in all.
 MOST_HEADER_BYTES = 32 * 1024
 
-#: Requests that may be inside at once; more are told to come back.
-MOST_REQUESTS = 512
+#: Requests that may be inside at once; more are told to come back. A thousand clients that wait
+#: for one slow sync of the disk are no reason to refuse any.
+MOST_REQUESTS = 2048
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
