@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loopline.cli.lazy import LazyGroup
-from loopline.cli.options import as_json, epilog, uri
+from loopline.cli.options import as_json, epilog, uri, with_backend
 from loopline.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from loopline.backend.protocol import Backend
     from loopline.lifecycle.backtest import Backtest, BacktestLine
     from loopline.lifecycle.loop import Loop
 
@@ -81,6 +82,42 @@ def backtest(*, place: str, since: str, until: str, picture: Path | None, as_jso
         print_json(done)
         return
     _print(done)
+
+
+@click.command(
+    epilog=epilog(
+        "loopline lifecycle check taxifare_model",
+        "loopline lifecycle check taxifare_model --every 60",
+        "loopline lifecycle check taxifare_model --dry-run --json",
+    )
+)
+@click.argument("name")
+@with_backend
+@click.option("--stage", default="Production", show_default=True, help="Of this stage.")
+@click.option("--every", type=click.FloatRange(min=1), help="Look again after so many seconds.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+def check(
+    backend: Backend, *, name: str, stage: str, every: float | None, dry_run: bool, as_json: bool
+) -> None:
+    """Look at the champion's live error, and take it back if its policy says so."""
+    import time
+
+    from loopline.backend.recorder import recording_to
+    from loopline.cli.output import print_json
+    from loopline.lifecycle.live import check_live
+    from loopline.records.operations import GetPolicy
+
+    policy = backend.call(GetPolicy(name=name, stage=stage)).policy
+    while True:
+        with recording_to(backend.address.text):
+            found = check_live(policy, dry_run=dry_run)
+        if as_json:
+            print_json(found)
+        else:
+            click.echo(found.sentence)
+        if every is None:
+            return
+        time.sleep(every)
 
 
 def _run(loop: Loop, since: str, until: str) -> Backtest:
@@ -160,6 +197,10 @@ lifecycle = LazyGroup(
         "turn": (
             f"{__name__}:turn",
             "Go around a loop once: evaluate, train, compare, promote, tell.",
+        ),
+        "check": (
+            f"{__name__}:check",
+            "Look at the champion's live error, and take it back if its policy says so.",
         ),
         "backtest": (
             f"{__name__}:backtest",

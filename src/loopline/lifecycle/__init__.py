@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loopline.lifecycle.drift import drift, log_drift
+from loopline.lifecycle.live import LiveCheck, check_live
 from loopline.lifecycle.loop import Loop, Turn, build_flow
 from loopline.lifecycle.notify import notify
 from loopline.lifecycle.policies import delete_policy, get_policy, list_policies, set_policy
@@ -40,6 +41,7 @@ __all__ = [
     "Gain",
     "KeptDecision",
     "Latency",
+    "LiveCheck",
     "Loop",
     "Policy",
     "Rollback",
@@ -49,6 +51,7 @@ __all__ = [
     "Turn",
     "approve",
     "build_flow",
+    "check_live",
     "compare",
     "decide_nothing",
     "delete_policy",
