@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         set_system_metrics_node_id,
         set_system_metrics_sampling_interval,
     )
+    from loopline.warehouses.open import warehouse
 
 __all__ = [
     "ActiveRun",
@@ -246,6 +247,7 @@ __all__ = [
     "triggers",
     "truth",
     "unmapped",
+    "warehouse",
     "why",
     "xgboost",
 ]
@@ -282,6 +284,7 @@ _HOMES = {
     "loopline.tracking.system_metrics": "disable_system_metrics_logging "
     "enable_system_metrics_logging set_system_metrics_node_id "
     "set_system_metrics_sampling_interval",
+    "loopline.warehouses.open": "warehouse",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {

@@ -4,7 +4,9 @@
 
     LooplineError
     ├── InvalidInputError (also ValueError)        400
+    │   ├── BatchRefusedError                      400
     │   ├── FilterError                            400
+    │   ├── TableSchemaError                       400
     │   └── UnsupportedError                       400
     ├── NotFoundError (also LookupError)           404
     ├── ConflictError                              409
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExistsError",
     "BackendUnavailableError",
+    "BatchRefusedError",
     "ConflictError",
     "FilterError",
     "FlowBuildError",
@@ -56,6 +59,7 @@ __all__ = [
     "NotSignedInError",
     "StorageFullError",
     "StoreVersionError",
+    "TableSchemaError",
     "TaskMemoryError",
     "TaskTimeoutError",
     "TaskValueError",
@@ -98,6 +102,44 @@ class FilterError(InvalidInputError):
         super().__init__(
             f"Expected {expected} at character {position + 1} of the filter:\n"
             f"  {text}\n  {' ' * position}^"
+        )
+
+
+class TableSchemaError(InvalidInputError):
+    """Rows do not fit the columns of a table; nothing was written.
+
+    Attributes:
+        table: Name of the table.
+        problems: What is wrong, one sentence a column.
+    """
+
+    def __init__(self, table: str, problems: list[str]) -> None:
+        self.table = table
+        self.problems = problems
+        super().__init__(
+            f"The rows do not fit the table {table!r}, and nothing was written:\n  "
+            + "\n  ".join(problems)
+            + "\nPut the columns right, or begin another table."
+        )
+
+
+class BatchRefusedError(InvalidInputError):
+    """A batch breaks the contract of its feed; nothing of it entered the feed.
+
+    Attributes:
+        feed: Name of the feed.
+        batch: Name under which the batch is kept.
+        problems: What is wrong with it.
+    """
+
+    def __init__(self, feed: str, batch: str, problems: list[str]) -> None:
+        self.feed = feed
+        self.batch = batch
+        self.problems = problems
+        super().__init__(
+            f"The feed {feed!r} refused {batch!r}, and nothing of it entered:\n  "
+            + "\n  ".join(problems)
+            + f"\nThe batch is kept: `loopline feeds refused {feed}`. Put it right, append again."
         )
 
 

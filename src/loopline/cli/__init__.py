@@ -82,6 +82,10 @@ TABLE = {
         "Run a run again from what was recorded, and compare the metrics.",
     ),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
+    "warehouse": (
+        "loopline.cli.warehouse:warehouse",
+        "Ask and fill tables in DuckDB, in files, and in BigQuery.",
+    ),
     "users": ("loopline.cli.users:users", "Say who may use a server, and what they may do there."),
     "tokens": ("loopline.cli.tokens:tokens", "Make, list and revoke API tokens of a server."),
     "webhooks": (
