@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from loopline.backend.recorder import get_tracking_uri, set_tracking_uri
     from loopline.data.versions import dataset
+    from loopline.feeds.feed import Feed
     from loopline.flows import signals, triggers
     from loopline.flows.annotations import flatten, mapped, unmapped
     from loopline.flows.authoring.active import tags
@@ -128,6 +129,7 @@ __all__ = [
     "ActiveRun",
     "Client",
     "DateTimeParameter",
+    "Feed",
     "FilterTask",
     "Flow",
     "Metric",
@@ -256,6 +258,7 @@ __all__ = [
 _HOMES = {
     "loopline.backend.recorder": "get_tracking_uri set_tracking_uri",
     "loopline.data.versions": "dataset",
+    "loopline.feeds.feed": "Feed",
     "loopline.flows": "DateTimeParameter FilterTask Flow Parameter ResourceManager Task apply_map "
     "case context flatten flow get_run_logger ifelse mapped merge resource_manager switch tags "
     "task unmapped",

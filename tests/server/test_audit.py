@@ -18,6 +18,7 @@ from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.base import Lifecycle
 from loopline.records.decisions import Decision
+from loopline.records.feeds import FeedSpec
 from loopline.records.key_values import DeleteKeyValue, SetKeyValue
 from loopline.records.logged_models import LoggedModel
 from loopline.records.operations import OPERATIONS
@@ -117,6 +118,9 @@ def story(team: Team) -> Iterator[tuple[Operation[Any], str]]:  # noqa: PLR0915 
         model_id="m-" + "2" * 32, experiment_id="1", name="gbm", created_ms=1, updated_ms=1
     )
     yield ops.ImportLoggedModel(model=model_record), f"logged-model/{model_record.model_id}"
+    spec = FeedSpec(source="duckdb:///taxi", table="trips", own=True)
+    yield ops.EnsureFeed(name="taxi", spec=spec), "feed/taxi"
+    yield ops.DeleteFeed(name="taxi"), "feed/taxi"
     yield ops.CreateProject(name="q"), "project/q"
     yield ops.UpdateProject(name="q", description="x"), "project/q"
     yield ops.DeleteProject(name="q"), "project/q"

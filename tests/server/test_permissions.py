@@ -15,6 +15,7 @@ from loopline.records import flows
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
 from loopline.records.decisions import Decision
+from loopline.records.feeds import Arrival, FeedSpec, RefusedBatch
 from loopline.records.flow_artifacts import ListFlowArtifacts
 from loopline.records.identity import Access, Caller, Role, Scope
 from loopline.records.key_values import (
@@ -71,6 +72,8 @@ def fill(backend: LocalBackend) -> dict[str, str]:
         automation = ops.CreateAutomation(
             name=name, project=name, when=When(event=EventKind.LATE), then=Then(action=Action.LOG)
         )
+        feed = FeedSpec(source="duckdb:///taxi", table="trips", own=True)
+        backend.call(ops.EnsureFeed(name=name, project=name, spec=feed))
         ids[f"{name} automation"] = backend.call(automation).automation_id
         ids[f"{name} model"] = backend.call(model).model_id
         decided = Decision(promote=False, rule="unsure", sentence="kept", challenger=1)
@@ -290,6 +293,13 @@ def about(name: str, run: str, ids: dict[str, str]) -> list[Operation[Any]]:
         ops.SetAutomationActive(automation_id=ids[f"{name} automation"], active=False),
         ops.ListFirings(automation_id=ids[f"{name} automation"]),
         ops.DeleteAutomation(automation_id=ids[f"{name} automation"]),
+        ops.EnsureFeed(name=name, spec=FeedSpec(source="s", table="t", own=True)),
+        ops.GetFeed(name=name),
+        ops.DeleteFeed(name=name),
+        ops.AddArrival(name=name, arrival=Arrival(first=0, rows=1)),
+        ops.ListArrivals(name=name),
+        ops.RefuseBatch(name=name, refused=RefusedBatch(batch="b", rows=1, problems=["x"])),
+        ops.ListRefusals(name=name),
         ops.GetProject(name=name),
         ops.UpdateProject(name=name, description="x"),
         ops.DeleteProject(name=name),

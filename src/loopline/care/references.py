@@ -25,6 +25,7 @@ __all__ = ["COLUMNS", "DOCUMENTS", "References", "read_references", "still_refer
 #: Columns that hold the SHA-256 of a blob, among other things (a small result is kept inline).
 COLUMNS: tuple[Column[str], ...] = (
     schema.artifact.c.sha256,
+    schema.feed_arrival.c.keys_sha256,
     schema.logged_model_file.c.sha256,
     schema.model_version_file.c.sha256,
     schema.task_run.c.result,

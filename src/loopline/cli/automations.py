@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["automations"]
 
-EVENTS = ("flow_run", "task", "late", "model_version", "stage")
+EVENTS = ("flow_run", "task", "late", "model_version", "stage", "feed.new_data")
 ACTIONS = ("run", "cancel", "pause_schedule", "webhook", "log")
 
 automation_argument = click.argument("automation", metavar="NAME")
@@ -63,6 +63,7 @@ def list_(backend: Backend, *, as_json: bool) -> None:
 @click.option("--late", "late_s", default=60.0, help="Seconds since it was due.")
 @click.option("--model", default="", help="The registered model; without: any.")
 @click.option("--stage", default="", help="The stage a version is moved to; without: any.")
+@click.option("--feed", default="", help="The feed with new rows; without: any.")
 @click.option("--then", "action", type=click.Choice(ACTIONS), required=True, help="What is done.")
 @click.option("--flow", default="", help="The flow to run or pause; without: the event's own.")
 @click.option(
@@ -86,6 +87,7 @@ def create(  # noqa: PLR0913 - its options
     late_s: float,
     model: str,
     stage: str,
+    feed: str,
     action: str,
     flow: str,
     params: tuple[str, ...],
@@ -108,6 +110,7 @@ def create(  # noqa: PLR0913 - its options
         late_s=late_s,
         model=model,
         stage=stage,
+        feed=feed,
     )
     then = Then(
         action=Action(action),
@@ -212,6 +215,7 @@ def when_words(when: When) -> str:
         "late": f"a run {of_flow} is {when.late_s:g} s late",
         "model_version": f"a version {model} is made",
         "stage": f"a version {model} is moved to {when.stage or 'a stage'}",
+        "feed.new_data": f"the feed {when.feed or '(any)'} has new rows",
     }[when.event.value]
 
 

@@ -111,6 +111,8 @@ def dataset(
 
 def as_dataset(data: Any, *, name: str = "") -> Dataset:  # noqa: ANN401
     """Take a data version as it is; make one of anything else that ``dataset`` takes."""
+    if hasattr(data, "region") and hasattr(data, "dataset"):  # Rows of a feed.
+        data = data.dataset()
     return data if isinstance(data, Dataset) else dataset(data, name=name)
 
 

@@ -33,6 +33,7 @@ class EventKind(StrEnum):
     LATE = "late"
     MODEL_VERSION = "model_version"
     STAGE = "stage"
+    NEW_DATA = "feed.new_data"
 
 
 class Action(StrEnum):
@@ -57,14 +58,15 @@ class When(Record, frozen=True, kw_only=True):
     """What an automation waits for; an empty field stands for any.
 
     Attributes:
-        event: A flow run or task enters a state, a flow run is late, a model version is made, or
-            a version is moved to a stage.
+        event: A flow run or task enters a state, a flow run is late, a model version is made,
+            a version is moved to a stage, or a feed has new rows.
         states: Of a flow run or task, such as ``["Failed"]``.
         flow: Name of the flow.
         task: Slug or name of the task.
         late_s: A flow run is late when nobody has taken it for so many seconds since it was due.
         model: Name of the model.
         stage: The stage a version is moved to.
+        feed: Name of the feed.
     """
 
     event: EventKind
@@ -75,6 +77,7 @@ class When(Record, frozen=True, kw_only=True):
     late_s: float = 60.0
     model: str = ""
     stage: str = ""
+    feed: str = ""
 
 
 class Then(Record, frozen=True, kw_only=True):
@@ -87,7 +90,7 @@ class Then(Record, frozen=True, kw_only=True):
         flow: Which flow to run or to pause; empty: the event's.
         parameters: Of the run. ``"{version}"`` stands for the event's own value; there are
             ``flow_run_id``, ``flow``, ``project``, ``state``, ``task``, ``message``, ``model``,
-            ``version`` and ``stage``.
+            ``version``, ``stage``, ``feed`` and ``rows``.
         webhook: Name or id of the webhook.
         message: For the log, with the same names.
     """

@@ -46,6 +46,16 @@ from loopline.records.experiment_operations import (
     SetExperimentTags,
 )
 from loopline.records.facts import Fact
+from loopline.records.feeds import (
+    AddArrival,
+    DeleteFeed,
+    EnsureFeed,
+    GetFeed,
+    ListArrivals,
+    ListFeeds,
+    ListRefusals,
+    RefuseBatch,
+)
 from loopline.records.flow_artifacts import ListFlowArtifacts
 from loopline.records.flow_operations import (
     CheckWork,
@@ -185,6 +195,7 @@ from loopline.records.webhooks import (
 
 __all__ = [
     "OPERATIONS",
+    "AddArrival",
     "AddDueTimes",
     "AddStage",
     "AddUser",
@@ -204,6 +215,7 @@ __all__ = [
     "DeleteArtifacts",
     "DeleteAutomation",
     "DeleteExperiment",
+    "DeleteFeed",
     "DeleteKeyValue",
     "DeleteLoggedModel",
     "DeleteModel",
@@ -215,11 +227,13 @@ __all__ = [
     "DescribeLoggedModels",
     "DescribeRuns",
     "EnsureExperiment",
+    "EnsureFeed",
     "ExplainVersion",
     "FindKeyValues",
     "FinishLoggedModel",
     "GetDecision",
     "GetExperiment",
+    "GetFeed",
     "GetKeyValue",
     "GetLatestVersions",
     "GetLineage",
@@ -236,10 +250,12 @@ __all__ = [
     "ImportModel",
     "ImportVersion",
     "InviteUser",
+    "ListArrivals",
     "ListAudit",
     "ListAutomations",
     "ListDecisions",
     "ListExperiments",
+    "ListFeeds",
     "ListFirings",
     "ListFlowArtifacts",
     "ListFlowVersions",
@@ -249,6 +265,7 @@ __all__ = [
     "ListOwnSchedules",
     "ListPolicies",
     "ListProjects",
+    "ListRefusals",
     "ListRunModels",
     "ListRunUses",
     "ListSecrets",
@@ -265,6 +282,7 @@ __all__ = [
     "Operation",
     "PauseFlowRun",
     "RecordDecision",
+    "RefuseBatch",
     "RegisterVersion",
     "RemoveAlias",
     "RemoveExperimentTag",

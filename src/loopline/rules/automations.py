@@ -45,6 +45,8 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     version: int = 0
     stage: str = ""
+    feed: str = ""
+    rows: int = 0
 
 
 def check_automation(project: str, when: When, then: Then) -> None:
@@ -67,7 +69,7 @@ def check_automation(project: str, when: When, then: Then) -> None:
         msg = "Only what happens to a flow run or task says which flow run to cancel."
         raise InvalidInputError(msg)
     if then.action in {Action.RUN, Action.PAUSE_SCHEDULE} and not (then.flow or of_flows):
-        msg = "Say which flow: what happens to a model has none of its own."
+        msg = "Say which flow: what happens to a model or a feed has none of its own."
         raise InvalidInputError(msg)
     if then.action is Action.RUN and when.event in _OF_STATES and not when.states:
         # Each state of a run would start another, whose states start more: thousands in a minute.
@@ -90,6 +92,8 @@ def fits(project: str, when: When, happening: Happening) -> bool:
     """Tell whether an event is one that an automation waits for."""
     if when.event is not happening.event:
         return False
+    if when.event is EventKind.NEW_DATA:
+        return when.feed in {"", happening.feed}
     if when.event not in _OF_FLOWS:
         return when.model in {"", happening.model} and when.stage in {"", happening.stage}
     name = happening.task.rpartition("-")[0]

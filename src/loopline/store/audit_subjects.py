@@ -18,6 +18,7 @@ from loopline.store import schema
 from loopline.store.automations import automation_record
 from loopline.store.decisions import decision_record
 from loopline.store.experiments import parse_id
+from loopline.store.feeds import feed_record
 from loopline.store.find import run_row
 from loopline.store.logged_models import logged_model_files, logged_model_row
 from loopline.store.policies import find_policy
@@ -41,6 +42,7 @@ __all__ = ["QUIET", "Subject", "is_audited", "look_at", "subject_of"]
 #: Commands that are not in the log.
 QUIET: frozenset[type[Operation[Any]]] = frozenset(
     {
+        ops.AddArrival,
         ops.ClaimFlowRun,
         ops.CloseLostFlowRuns,
         ops.CloseLostRuns,
@@ -52,6 +54,7 @@ QUIET: frozenset[type[Operation[Any]]] = frozenset(
         ops.AddDueTimes,
         ops.MaterialiseSchedules,
         ops.RecordFacts,
+        ops.RefuseBatch,
         ops.ReleaseFlowRun,
         ops.RenewLease,
         ops.ReportWorker,
@@ -59,7 +62,7 @@ QUIET: frozenset[type[Operation[Any]]] = frozenset(
     }
 )
 #: Commands that mostly find what they would make: they are in the log when they made it.
-ONLY_CHANGES = frozenset({ops.EnsureExperiment, ops.RegisterFlow})
+ONLY_CHANGES = frozenset({ops.EnsureExperiment, ops.EnsureFeed, ops.RegisterFlow})
 #: Runs whose place before a move is told, and files that were there before they were deleted.
 MOST_RUNS, MOST_FILES = 100, 1_000
 
@@ -199,6 +202,11 @@ def _project(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa
     return Subject("project", (call.name,))
 
 
+def _feed(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
+    del connection, answer
+    return Subject("feed", (call.name,))
+
+
 def _flow(connection: Connection, call: Any, answer: Any) -> Subject:  # noqa: ANN401
     del connection, answer
     return Subject("flow", (call.project, call.name))
@@ -303,6 +311,8 @@ _SUBJECTS: dict[type[Operation[Any]], Callable[[Connection, Any, Any], Subject]]
     ops.CreateProject: _project,
     ops.UpdateProject: _project,
     ops.DeleteProject: _project,
+    ops.EnsureFeed: _feed,
+    ops.DeleteFeed: _feed,
     ops.RegisterFlow: _flow,
     ops.SetScheduleActive: _flow,
     ops.CreateFlowRun: _flow_run,
@@ -441,6 +451,7 @@ _LOOKS: dict[str, Callable[[Connection, tuple[str, ...]], object]] = {
     "decision": lambda connection, name: decision_record(connection, name[0]) if name[0] else None,
     "automation": lambda connection, name: automation_record(connection, name[0]),
     "project": lambda connection, name: project_record(connection, name[0], 0),
+    "feed": lambda connection, name: feed_record(connection, name[0]),
     "flow": _flow_now,
     "flow-run": _flow_run_now,
     "tag-limit": _tag_limit_now,

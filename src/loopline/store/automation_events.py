@@ -1,8 +1,8 @@
 """Carrying out automations: in the transaction of what happened, once for each event.
 
 Events are rows that are there already: changes of state of flow runs and tasks, and of model
-versions. Each automation has the number of the last one that it has seen, and moves it in the
-transaction that acts on the ones after it; a unique key holds the two together.
+versions, and arrivals of feeds. Each automation has the number of the last one that it has seen,
+and moves it in the transaction that acts on the ones after it; a unique key holds the two together.
 
 Automations may set off each other. That ends after ``MOST_DEPTH`` of them, and each does at most
 ``MOST_AN_HOUR``; what is held back is written down with the reason.
@@ -34,7 +34,7 @@ from loopline.store.upserts import InsertOrIgnore
 from loopline.store.webhooks import body_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Table
 
     from loopline.store.database import Store
 
@@ -47,6 +47,7 @@ _firing = schema.automation_firing
 _run = schema.flow_run
 _flow_event = schema.flow_run_event
 _version_event = schema.version_event
+_arrival = schema.feed_arrival
 
 MOST_DEPTH = 10
 MOST_AN_HOUR = 1_000
@@ -64,6 +65,7 @@ MADE_BY = (
 
 _FLOW_EVENTS = (EventKind.FLOW_RUN, EventKind.TASK)
 _MODEL_EVENTS = (EventKind.MODEL_VERSION, EventKind.STAGE)
+_FEED_EVENTS = (EventKind.NEW_DATA,)
 
 
 def carry_out_automations(store: Store, connection: Connection) -> None:
@@ -75,6 +77,7 @@ def carry_out_automations(store: Store, connection: Connection) -> None:
     for _ in range(MOST_DEPTH + 2):
         done = _look(store, connection, [row for row in rows if row.event in _FLOW_EVENTS])
         done += _look(store, connection, [row for row in rows if row.event in _MODEL_EVENTS])
+        done += _look(store, connection, [row for row in rows if row.event in _FEED_EVENTS])
         done += _look_for_late(store, connection, [r for r in rows if r.event == EventKind.LATE])
         if not done:
             return
@@ -95,7 +98,7 @@ def _look(store: Store, connection: Connection, rows: list[Row[Any]]) -> int:
     """Act on events of one table that came after what each automation has seen."""
     if not rows:
         return 0
-    table = _flow_event if rows[0].event in _FLOW_EVENTS else _version_event
+    table = _table_of(rows[0].event)
     newest = connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
     first = min(row.seen for row in rows)
     if newest == first == max(row.seen for row in rows):
@@ -122,10 +125,19 @@ def _look(store: Store, connection: Connection, rows: list[Row[Any]]) -> int:
     return done
 
 
+def _table_of(event: str) -> Table:
+    """Tell which table has the events of a kind."""
+    if event in _FEED_EVENTS:
+        return _arrival
+    return _flow_event if event in _FLOW_EVENTS else _version_event
+
+
 def _happening(
     connection: Connection, event: Row[Any], runs: dict[str, Row[Any] | None], wanted: set[str]
 ) -> Happening | None:
     """Tell what an event is; None: nothing that automations hear of."""
+    if hasattr(event, "keys_sha256"):
+        return _new_data(connection, event)
     if hasattr(event, "flow_run_id"):
         kind = EventKind.TASK if event.task_slug else EventKind.FLOW_RUN
         if kind not in wanted:
@@ -157,6 +169,23 @@ def _happening(
         model=event.name,
         version=event.version,
         stage=event.after if event.kind == "stage" else "",
+    )
+
+
+def _new_data(connection: Connection, event: Row[Any]) -> Happening:
+    feed = schema.feed
+    project = select(feed.c.project).where(feed.c.name == event.feed)
+    depth = select(_run.c.depth).where(_run.c.flow_run_id == event.flow_run_id)
+    return Happening(
+        event=EventKind.NEW_DATA,
+        key=f"feed-arrival/{event.id}/{event.at_ms}",
+        subject=f"feed/{event.feed}",
+        at_ms=event.at_ms,
+        depth=int(connection.execute(depth).scalar() or 0) if event.flow_run_id else 0,
+        project=connection.execute(project).scalar() or "",
+        feed=event.feed,
+        rows=event.rows,
+        message=f"{event.rows:,} new rows",
     )
 
 

@@ -59,8 +59,12 @@ class AutomationDocument(msgspec.Struct):
 
 def newest_event(connection: Connection, kind: EventKind) -> int:
     """Number the newest event of the kind there is: what comes after it is news."""
-    of_models = kind in {EventKind.MODEL_VERSION, EventKind.STAGE}
-    table = schema.version_event if of_models else schema.flow_run_event
+    tables = {
+        EventKind.MODEL_VERSION: schema.version_event,
+        EventKind.STAGE: schema.version_event,
+        EventKind.NEW_DATA: schema.feed_arrival,
+    }
+    table = tables.get(kind, schema.flow_run_event)
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one())
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from loopline.records.automations import When
     from loopline.records.facts import Fact
     from loopline.records.operations import Operation
 
@@ -325,7 +326,8 @@ def _project(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa:
 
 def _register_flow(connection: Connection, call: ops.RegisterFlow, role: Role) -> _Needs:
     models = [each.when.model for each in call.triggers if each.when.event in _OF_MODELS]
-    return _about(connection, call.project, models, role)
+    needs = _about(connection, call.project, models, role)
+    return _and_feeds(connection, needs, [each.when for each in call.triggers])
 
 
 def _about(_connection: Connection, project: str, models: Iterable[str], role: Role) -> _Needs:
@@ -342,7 +344,20 @@ def _create_automation(connection: Connection, call: ops.CreateAutomation, role:
     if not call.project:
         return None
     models = [call.when.model] if call.when.event in _OF_MODELS else []
-    return _about(connection, call.project, models, role)
+    return _and_feeds(connection, _about(connection, call.project, models, role), [call.when])
+
+
+def _and_feeds(connection: Connection, needs: _Needs, events: Iterable[When]) -> _Needs:
+    """Add the feeds that an automation hears of; without a name these are all."""
+    for when in events:
+        if when.event is not EventKind.NEW_DATA or needs is None:
+            continue
+        query = select(schema.feed.c.project).where(schema.feed.c.name == when.feed)
+        project = connection.execute(query).scalar_one_or_none()
+        if not when.feed or project == "":
+            return None
+        needs.append(Need(Thing.PROJECT, project, Role.VIEWER, f"feed {when.feed!r}"))
+    return needs
 
 
 def _automation(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
@@ -352,6 +367,24 @@ def _automation(connection: Connection, call: Any, role: Role) -> _Needs:  # noq
     if project == "":
         return None
     return [Need(Thing.PROJECT, project, role, f"automation {call.automation_id}")]
+
+
+def _ensure_feed(connection: Connection, call: ops.EnsureFeed, role: Role) -> _Needs:
+    query = select(schema.feed.c.name).where(schema.feed.c.name == call.name)
+    if connection.execute(query).first() is not None:
+        return _feed(connection, call, role)
+    if not call.project:
+        return None
+    return [Need(Thing.PROJECT, call.project, role, f"project {call.project!r}")]
+
+
+def _feed(connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
+    """The project that a feed belongs to; one of no project is about the whole store."""
+    query = select(schema.feed.c.project).where(schema.feed.c.name == call.name)
+    project = connection.execute(query).scalar_one_or_none()
+    if project == "":
+        return None
+    return [Need(Thing.PROJECT, project, role, f"feed {call.name!r}")]
 
 
 def _project_by_name(_connection: Connection, call: Any, role: Role) -> _Needs:  # noqa: ANN401
@@ -462,6 +495,13 @@ TARGETS: dict[type[Operation[Any]], Callable[[Connection, Any, Role], _Needs]] =
     ops.GetDecision: _decision,
     ops.RollBack: _model,
     ops.ExplainVersion: _model,
+    ops.EnsureFeed: _ensure_feed,
+    ops.GetFeed: _feed,
+    ops.DeleteFeed: _feed,
+    ops.AddArrival: _feed,
+    ops.ListArrivals: _feed,
+    ops.RefuseBatch: _feed,
+    ops.ListRefusals: _feed,
     ops.GetProject: _project_by_name,
     ops.UpdateProject: _project_by_name,
     ops.DeleteProject: _project_by_name,

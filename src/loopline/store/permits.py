@@ -56,6 +56,7 @@ FILTERED: frozenset[type[Operation[Any]]] = frozenset(
         ops.ListDatasets,
         ops.ListDecisions,
         ops.ListExperiments,
+        ops.ListFeeds,
         ops.ListFlowRuns,
         ops.ListFlows,
         ops.ListModels,
@@ -162,7 +163,7 @@ def _too_weak(where: str, needed: Role, role: Role) -> ForbiddenError:
 
 
 def may_read_blob(connection: Connection, caller: Caller, sha256: str) -> bool:
-    """Tell whether bytes belong to anything that a caller may view. Three index look-ups."""
+    """Tell whether bytes belong to anything that a caller may view. Four index look-ups."""
     access = caller.access
     if access is None or may_do(role_on_everything(access), Role.VIEWER):
         return True
@@ -183,9 +184,15 @@ def may_read_blob(connection: Connection, caller: Caller, sha256: str) -> bool:
             logged_file.c.sha256 == sha256, logged.c.experiment_id.in_(_seen(access.experiments))
         )
     )
+    feed, arrival = schema.feed, schema.feed_arrival
+    of_feeds = (
+        select(feed.c.name)
+        .join(arrival, arrival.c.feed == feed.c.name)
+        .where(arrival.c.keys_sha256 == sha256, feed.c.project.in_(_seen(access.projects)))
+    )
     return any(
         connection.execute(query.limit(1)).first() is not None
-        for query in (of_runs, of_models, of_logged_models)
+        for query in (of_runs, of_models, of_logged_models, of_feeds)
     )
 
 

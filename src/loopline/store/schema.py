@@ -978,3 +978,47 @@ decision = Table(
     Index("ix_ll_decision_of", "name", "at_ms"),
     Index("ix_ll_decision_status", "status", "at_ms"),
 )
+
+#: Data that grow: where from, and how new rows are told.
+feed = Table(
+    "ll_feed",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("project", Text, nullable=False, server_default=Empty, index=True),
+    Column("document", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    # How many rows have arrived: the number of the next one.
+    Column("rows", BigInteger, nullable=False, server_default=Zero),
+    # JSON: the greatest place in the feed's order so far; empty: none.
+    Column("order_until", Text, nullable=False, server_default=Empty),
+)
+
+#: Rows that came into a feed together: events that automations hear of.
+feed_arrival = Table(
+    "ll_feed_arrival",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("feed", ForeignKey("ll_feed.name"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("keys_sha256", Text, nullable=False, server_default=Empty, index=True),
+    Column("flow_run_id", Text, nullable=False, server_default=Empty),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("feed", "number"),
+    # Automations remember the number of the last one they saw: it is never used again.
+    sqlite_autoincrement=True,
+)
+
+#: Batches that broke a feed's contract.
+feed_refusal = Table(
+    "ll_feed_refusal",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("feed", ForeignKey("ll_feed.name"), nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    # Digest of the batch, a data version.
+    Column("content", Text, nullable=False, server_default=Empty),
+    Column("document", Text, nullable=False),
+)

@@ -22,6 +22,8 @@ def as_dataset(data: Any, name: str = "") -> Dataset:  # noqa: ANN401 - told apa
     Raises:
         InvalidInputError: It is nothing that can be described.
     """
+    if hasattr(data, "region") and hasattr(data, "dataset"):  # Rows of a feed.
+        data = data.dataset()
     if isinstance(data, Dataset):
         found = data
     elif isinstance(getattr(data, "digest", None), str) and hasattr(data, "name"):

@@ -162,6 +162,11 @@ class Warehouse(ABC):
         return {field.name: str(field.type) for field in found}
 
     @contextmanager
+    def reading(self) -> Iterator[Warehouse]:
+        """Keep the warehouse open, for several questions that follow each other."""
+        yield self
+
+    @contextmanager
     def writing(self) -> Iterator[Warehouse]:
         """Keep the warehouse open for writing: to append to it while reading from it."""
         yield self

@@ -129,6 +129,12 @@ class DuckDBWarehouse(Engine):
             yield connection
 
     @contextmanager
+    def reading(self) -> Iterator[DuckDBWarehouse]:
+        """Hold the file open for reading; other processes may read meanwhile."""
+        with self.connection():
+            yield self
+
+    @contextmanager
     def writing(self) -> Iterator[DuckDBWarehouse]:
         """Hold the file open for writing: no other process reads or writes meanwhile."""
         with self.connection(write=True):

@@ -1855,3 +1855,94 @@ def upgrade() -> None:
     )
     op.create_index("ix_ll_decision_of", "ll_decision", ["name", "at_ms"], unique=False)
     op.create_index("ix_ll_decision_status", "ll_decision", ["status", "at_ms"], unique=False)
+
+    op.create_table(
+        "ll_feed",
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "project",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "order_until",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ll_feed")),
+    )
+    op.create_index(op.f("ix_ll_feed_project"), "ll_feed", ["project"], unique=False)
+
+    op.create_table(
+        "ll_feed_arrival",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "feed", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "keys_sha256",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "flow_run_id",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["feed"], ["ll_feed.name"], name=op.f("fk_ll_feed_arrival_feed")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_feed_arrival")),
+        sa.UniqueConstraint("feed", "number", name=op.f("uq_ll_feed_arrival_feed_number")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_ll_feed_arrival_keys_sha256"), "ll_feed_arrival", ["keys_sha256"], unique=False
+    )
+
+    op.create_table(
+        "ll_feed_refusal",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "feed", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "content",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("''"),
+            nullable=False,
+        ),
+        sa.Column(
+            "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["feed"], ["ll_feed.name"], name=op.f("fk_ll_feed_refusal_feed")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_feed_refusal")),
+    )
+    op.create_index(op.f("ix_ll_feed_refusal_feed"), "ll_feed_refusal", ["feed"], unique=False)
