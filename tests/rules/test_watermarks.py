@@ -100,6 +100,9 @@ def test_the_lineage_of_production_is_what_came_before_it() -> None:
     assert production_lineage(back, 2) == [1, 2], "version 3 taught version 2 nothing"
     assert production_lineage([*back, *moved((3, "Production"))], 3) == [1, 2, 3]
     assert production_lineage([], 7) == [7]
+    gone = VersionEvent(name="taxifare", version=0, at_ms=9, kind="deleted")
+    anew = [*back, gone, *moved((2, "Production"))]
+    assert production_lineage(anew, 2) == [2], "another model had the numbers before"
 
 
 def test_who_says_nothing_is_taken_to_train() -> None:

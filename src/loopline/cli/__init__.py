@@ -82,6 +82,10 @@ TABLE = {
         "Run a run again from what was recorded, and compare the metrics.",
     ),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
+    "feeds": (
+        "loopline.cli.feeds:feeds",
+        "Look at data that grow: what arrived, what is new for a model, what was refused.",
+    ),
     "warehouse": (
         "loopline.cli.warehouse:warehouse",
         "Ask and fill tables in DuckDB, in files, and in BigQuery.",

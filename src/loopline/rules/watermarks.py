@@ -117,57 +117,49 @@ def _without(box: Box, away: Box) -> list[Box]:
 def _joined(boxes: Sequence[Box]) -> Region:
     """Make one box of two that share a whole side, as long as there are such."""
     left = list(boxes)
-    again = True
-    while again:
-        again = False
-        for along_numbers in (True, False):
-            left, joined = _join(left, along_numbers=along_numbers)
-            again = again or joined
-    return tuple(
-        sorted(left, key=lambda box: (box.first, box.stop, box.since is not None, str(box.since)))
-    )
+    while True:
+        joined = _join_places(_join_numbers(left))
+        if len(joined) == len(left):
+            return tuple(sorted(joined, key=lambda box: (box.first, box.stop, _place_key(box))))
+        left = joined
 
 
-def _join(boxes: list[Box], *, along_numbers: bool) -> tuple[list[Box], bool]:
-    """Join boxes that lie end to end in one direction and are as wide in the other."""
+def _join_numbers(boxes: list[Box]) -> list[Box]:
+    """Join boxes of the same places whose numbers follow each other."""
     found: list[Box] = []
-    starts: dict[tuple[object, ...], Box] = {}
-    for box in boxes:
-        starts[_start(box, along_numbers=along_numbers)] = box
-    taken: set[int] = set()
-    joined = False
-    for box in boxes:
-        if id(box) in taken:
-            continue
-        whole = box
-        while True:
-            after = starts.get(_end(whole, along_numbers=along_numbers))
-            if after is None or after is box or id(after) in taken:
-                break
-            taken.add(id(after))
-            if after in found:
-                found.remove(after)
-            whole = (
-                Box(first=whole.first, stop=after.stop, since=whole.since, until=whole.until)
-                if along_numbers
-                else Box(first=whole.first, stop=whole.stop, since=whole.since, until=after.until)
-            )
-            joined = True
-        found.append(whole)
-    return found, joined
+    for box in sorted(boxes, key=lambda box: (repr(box.since), repr(box.until), box.first)):
+        last = found[-1] if found else None
+        if last is not None and (last.since, last.until, last.stop) == (
+            box.since,
+            box.until,
+            box.first,
+        ):
+            found[-1] = Box(first=last.first, stop=box.stop, since=box.since, until=box.until)
+        else:
+            found.append(box)
+    return found
 
 
-def _start(box: Box, *, along_numbers: bool) -> tuple[object, ...]:
-    if along_numbers:
-        return (box.first, box.since, box.until)
-    return (box.first, box.stop, box.since)
+def _join_places(boxes: list[Box]) -> list[Box]:
+    """Join boxes of the same numbers whose places follow each other."""
+    found: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box.first, box.stop, _place_key(box))):
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and (last.first, last.stop) == (box.first, box.stop)
+            and last.until is not None
+            and last.until == box.since
+        ):
+            found[-1] = Box(first=box.first, stop=box.stop, since=last.since, until=box.until)
+        else:
+            found.append(box)
+    return found
 
 
-def _end(box: Box, *, along_numbers: bool) -> tuple[object, ...]:
-    if along_numbers:
-        return (box.stop, box.since, box.until)
-    # Nothing comes after the end, and the beginning after nothing.
-    return (box.first, box.stop, ("end",) if box.until is None else box.until)
+def _place_key(box: Box) -> tuple[bool, bool, Bound]:
+    """Sort boxes by where they begin: without a beginning first, numbers apart from text."""
+    return box.since is not None, isinstance(box.since, str), 0 if box.since is None else box.since
 
 
 def _before(one: Bound, other: Bound) -> bool:
@@ -247,8 +239,10 @@ def production_lineage(events: Iterable[VersionEvent], champion: int) -> list[in
     """
     found: list[int] = []
     for event in events:
+        if event.kind == "deleted" and event.version == 0:
+            found.clear()  # Another model had the name, and its numbers.
         if event.kind == "stage" and event.after == PRODUCTION and event.version not in found:
             found.append(event.version)
-        if event.version == champion and champion in found:
-            return sorted(found)
+    if champion in found:
+        return sorted(found[: found.index(champion) + 1])
     return [champion]
