@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-PEERS := $(patsubst locks/%.txt,%,$(wildcard locks/mlflow-*.txt))
+PEERS := $(patsubst locks/%.txt,%,$(wildcard locks/mlflow-*.txt locks/bigquery-emulator.txt))
 ARGS ?=
 
 # Names are tried, not only looked up: a version manager may list a Python that it does not run.

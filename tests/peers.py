@@ -1,4 +1,4 @@
-"""Environments with a real MLflow, beside ours: each `locks/mlflow-*.txt` has one.
+"""Environments beside ours, with a real MLflow (`locks/mlflow-*.txt`) or an emulator of BigQuery.
 
 One more: a dependency group in `pyproject.toml`, `make lock`, and `python_of` with its name.
 """

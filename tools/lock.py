@@ -5,7 +5,8 @@
 - ``keras.txt``, ``torch.txt``: what these libraries add to ``base.txt``; torch with the other heavy
   ones, CatBoost and ONNX.
 - ``torch-gpu.txt``: what torch needs besides, unless its build is for CPUs alone.
-- ``audit.txt``, ``mlflow-*.txt``: a whole environment for each dependency group of that name.
+- ``audit.txt``, ``bigquery-emulator.txt``, ``mlflow-*.txt``: a whole environment for each
+  dependency group of that name.
 
 Each file fits every platform and Python that the project supports, and names nothing that has to
 be built. Versions stay as they are while they fit; with ``--upgrade`` the newest are taken. The
@@ -35,7 +36,7 @@ BASE += ["--group=dev"]
 TORCH = [f"--extra={extra}" for extra in ("catboost", "lightning", "onnx", "torch", "transformers")]
 TORCH += ["--group=torch"]
 #: Groups with an environment of their own.
-APART = ("mlflow-", "audit")
+APART = ("mlflow-", "audit", "bigquery-emulator")
 FOR_GPUS = ("cuda-", "nvidia-", "triton==")
 
 

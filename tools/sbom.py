@@ -97,7 +97,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for lock in sorted((ROOT / "locks").glob("*.txt")):
-        if lock.stem.startswith(("mlflow-", "audit")):
+        if lock.stem.startswith(("mlflow-", "audit", "bigquery-emulator")):
             continue
         bill = bill_of(project, lock.read_text(), lock.stem)
         target = folder / f"{project['name']}-{project['version']}-{lock.stem}.cdx.json"

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ["README.md", "docs/tracking.md", "docs/flows.md", "docs/schedules.md"]
 GUIDES += ["docs/running-flows.md", "docs/reproduce.md"]
+GUIDES += ["docs/data-feeds.md"]
 #: Commands that go on until they are stopped, ask a network, or belong to the next guide.
 NOT_HERE = ("loopline up", "loopline models promote", "loopline flows run", "loopline worker --")
 

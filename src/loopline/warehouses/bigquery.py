@@ -17,7 +17,7 @@ from loopline.warehouses.dialects import to_bigquery
 from loopline.warehouses.given import fitting, given_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -33,7 +33,7 @@ class BigQueryWarehouse(Warehouse):
         Args:
             url: Which project pays, and which dataset's tables need no other name.
             client: Of google-cloud-bigquery, instead of one made here.
-            storage: A BigQueryReadClient, instead of one made here.
+            storage: A BigQueryReadClient, instead of one made here; False: read by REST, slowly.
 
         Raises:
             InvalidInputError: The URL does not name a project and a dataset.
@@ -58,19 +58,48 @@ class BigQueryWarehouse(Warehouse):
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> Answer:
         """Ask one statement that answers rows; see ``Warehouse.query``."""
-        table = self._ask(sql, params).to_arrow(bqstorage_client=self._reading())
+        table = self._ask(sql, params).to_arrow(**self._reading())
         return Answer(table, source=f"{self.url}: {sql.strip()}")
 
     def stream(
         self, sql: str, params: Mapping[str, Any] | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> Iterator[pa.RecordBatch]:
         """Ask, and give the rows in batches and in order: they come over one stream."""
+        return self._chunked(self._ask(sql, params), chunk_size)
+
+    def read(
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        where: str = "",
+        *,
+        params: Mapping[str, Any] | None = None,
+        index: str | Sequence[str] = (),
+        chunk_size: int = CHUNK_SIZE,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read a table; without an order or condition no query is made, nor billed."""
+        if where or index or chunk_size < 1:
+            return super().read(
+                table, columns, where, params=params, index=index, chunk_size=chunk_size
+            )
+        known = self.arrow_schema(table)
+        unknown = sorted(set(columns or ()) - set(known.names))
+        if unknown:
+            hint = f"{table} has {', '.join(known.names)}."
+            raise NotFoundError.among("column", unknown[0], known.names, hint=hint)
+        with _telling(table):
+            there = self._client.get_table(self._named(table))
+            chosen = [each for each in there.schema if not columns or each.name in columns]
+            found = self._client.list_rows(there, chosen)
+        return self._chunked(found, chunk_size)
+
+    def _chunked(self, found: Any, chunk_size: int) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
+        """Give rows of Google's in batches of one length; one stream keeps their order."""
         import pyarrow as pa
 
-        found = self._ask(sql, params)
         held: list[pa.RecordBatch] = []
         rows = 0
-        for came in found.to_arrow_iterable(bqstorage_client=self._reading(), max_stream_count=1):
+        for came in self._batches(found):
             held.append(came)
             rows += came.num_rows
             while rows >= chunk_size:
@@ -147,7 +176,17 @@ class BigQueryWarehouse(Warehouse):
         with _telling(sql):
             return self._client.query(to_bigquery(sql), job_config=settings).result()
 
-    def _reading(self) -> Any:  # noqa: ANN401 - Google's
+    def _batches(self, found: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - Google's
+        if self._storage is False:
+            for page in found.pages:
+                yield from _table_of(found.schema, page).to_batches()
+        else:
+            yield from found.to_arrow_iterable(**self._reading(), max_stream_count=1)
+
+    def _reading(self) -> dict[str, Any]:
+        """Say how rows are read: through the Storage API, unless told otherwise."""
+        if self._storage is False:
+            return {"create_bqstorage_client": False}
         if self._storage is None:
             try:
                 from google.cloud.bigquery_storage import BigQueryReadClient
@@ -155,8 +194,9 @@ class BigQueryWarehouse(Warehouse):
                 raise MissingExtraError(
                     "google-cloud-bigquery-storage", extra="bigquery", purpose="Reading BigQuery"
                 ) from None
-            self._storage = BigQueryReadClient(credentials=self._client._credentials)  # noqa: SLF001 - as its own to_arrow does
-        return self._storage
+            # With the client's own credentials, as its ``to_arrow`` does.
+            self._storage = BigQueryReadClient(credentials=self._client._credentials)  # noqa: SLF001
+        return {"bqstorage_client": self._storage}
 
     def _named(self, table: str) -> Any:  # noqa: ANN401 - Google's
         from google.cloud import bigquery
@@ -187,6 +227,13 @@ class _telling:  # noqa: N801 - used as a statement
         if isinstance(error, exceptions.ServerError | exceptions.RetryError):
             msg = f"BigQuery did not answer {self._about!r}: {error}. Try again later."
             raise BackendUnavailableError(msg) from None
+
+
+def _table_of(schema: Any, page: Any) -> pa.Table:  # noqa: ANN401 - Google's
+    import pyarrow as pa
+
+    rows = [dict(row.items()) for row in page]
+    return pa.Table.from_pylist(rows, pa.schema([_arrow_field(field) for field in schema]))
 
 
 #: BigQuery's types in Arrow's words.

@@ -109,10 +109,10 @@ def main() -> None:
         measure("  reading these rows", lambda: keyed.new_for("by key", check=False).table)
         print(f"{'  finding and numbering them, once':44}{found:8.3f} s")
         with loopline.warehouse().reading() as home:
-            sql = f"SELECT count(*) FROM own WHERE _loopline_row >= {ROWS}"
+            sql = f"SELECT count(*) FROM own WHERE _loopline_row >= {ROWS}"  # noqa: S608
             measure("limit: bare count behind a number", lambda: home.query(sql))
         with source.writing():
-            source.append("known", source.query(f"SELECT trip_id FROM trips LIMIT {ROWS}"))
+            source.append("known", source.query(f"FROM trips SELECT trip_id LIMIT {ROWS}"))
             bare = "SELECT count(*) FROM trips ANTI JOIN known USING (trip_id)"
             measure("limit: bare anti join", lambda: source.query(bare))
         close_recorders()
