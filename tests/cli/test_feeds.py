@@ -45,8 +45,9 @@ def test_a_feed_is_looked_at_checked_and_forgotten(tmp_path: Path) -> None:
     warehouse = loopline.warehouse()
     warehouse.append("trips", trips(2))
     rules = {"fare": {"min": 0}}
-    options = {"order_by": "pickup", "key": "trip_id", "contract": rules}
-    taxi = loopline.Feed("taxi", warehouse, table="trips", **options)
+    taxi = loopline.Feed(
+        "taxi", warehouse, table="trips", order_by="pickup", key="trip_id", contract=rules
+    )
 
     assert json.loads(run("feeds", "check", "--json")) == [{"feed": "taxi", "rows": 3, "error": ""}]
     assert "taxi: 0 new rows" in run("feeds", "check", "taxi", code=3)

@@ -70,8 +70,9 @@ class Story:
         elif what == "all":
             read, expected = self.feed.all(), set(self.rows)
         else:
+            assert isinstance(what, tuple)
             since, until = what
-            read, expected = self.feed.window(at(since), at(until)), self.within(since, until)  # type: ignore[arg-type]
+            read, expected = self.feed.window(at(since), at(until)), self.within(since, until)
         if not expected:
             return
         assert trips_of(read) == expected

@@ -135,9 +135,8 @@ def test_what_breaks_the_contract_is_kept_named_and_shown() -> None:
     taxi = Feed("taxi", order_by="pickup_datetime", contract=rules)
     taxi.append(trips(1))
     broken = trips(2)
-    broken.loc[0, "fare_amount"] = -120098.84
-    broken.loc[1, "trip_id"] = broken.loc[2, "trip_id"]
-    broken.loc[3, "trip_id"] = "x"
+    broken["fare_amount"] = [-120098.84, 3.5, 4.5, 5.5, 6.5]
+    broken["trip_id"] = ["02-00", "02-02", "02-02", "x", "02-04"]
     for _ in range(2):
         with pytest.raises(BatchRefusedError) as told:
             Feed("taxi").append(broken, name="trips of 2 March")

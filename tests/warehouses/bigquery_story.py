@@ -24,7 +24,7 @@ def main(rest: str, rpc: str) -> dict[str, object]:
     """Fill, ask and read a table."""
     client = bigquery.Client(
         project="wagoncab",
-        credentials=google.auth.credentials.AnonymousCredentials(),
+        credentials=google.auth.credentials.AnonymousCredentials(),  # type: ignore[no-untyped-call]
         client_options=ClientOptions(api_endpoint=f"http://127.0.0.1:{rest}"),
     )
     client.create_dataset("taxi", exists_ok=True)
