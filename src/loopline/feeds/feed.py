@@ -190,7 +190,11 @@ class Feed:
         while (arrival := self.check(content=(first, count, content))) is not None:
             if arrival.first + arrival.rows >= first + count:
                 return arrival
-        return next(each for each in self._arrivals if each.first + each.rows >= first + count)
+        for each in self._arrivals:
+            if each.first + each.rows >= first + count:
+                return each
+        msg = f"The rows are in {self.name!r}, and could not be found yet. Look: feed.check()"
+        raise ConflictError(msg)
 
     def check(self, *, content: tuple[int, int, str] | None = None) -> Arrival | None:
         """Look for new rows, and tell the store of them: automations hear of it.
