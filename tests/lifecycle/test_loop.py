@@ -9,9 +9,10 @@ import pytest
 from tests.lifecycle import city
 from tests.lifecycle.city import NAME, loop, train, trips
 
+import loopline
 from loopline.backend.recorder import close_recorders, get_tracking_uri, set_tracking_uri
 from loopline.errors import InvalidInputError, NotFoundError
-from loopline.lifecycle import Approval, Gain, Loop, Policy, list_decisions
+from loopline.lifecycle import Approval, Gain, Loop, Policy, compare, list_decisions
 from loopline.records.decisions import DecisionStatus
 from loopline.registry import get_production, list_versions
 
@@ -128,6 +129,25 @@ def test_a_loop_takes_rows_from_a_function_and_text_times() -> None:
         )
         assert one.evaluate_production(one.spans("2022-02")[0]) is None
         assert len(one.part(one.spans("2022-02")[0]).to_pandas()) == city.TRIPS_A_MONTH
+
+
+def test_a_loop_over_a_feed_knows_to_the_row_what_was_seen() -> None:
+    feed = loopline.Feed("city", order_by="at")
+    feed.append(trips())
+    one = Loop(city.policy(), rows=feed, train=train)
+    first, august = one.turn("2022-03"), one.turn("2022-09")
+    assert first.version == 1
+    assert august.decision is not None
+    assert (bool(august.decision), august.decision.decision.unseen) == (True, "feed")
+
+    # The same version over rows of which it has seen one day.
+    rows = feed.window("2022-07-31", "2022-08-15")
+    frame = rows.to_pandas()
+    seen = compare(
+        NAME, 1, frame[["miles"]], frame["fare"], policy=city.policy(), data=rows.dataset()
+    )
+    assert (seen.promote, seen.rule) == (False, "seen")
+    assert seen.sentence.startswith("kept v2: v2 was trained on some of these rows (")
 
 
 def test_what_a_loop_lacks_is_said() -> None:

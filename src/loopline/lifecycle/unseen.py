@@ -1,7 +1,8 @@
 """Whether a version was trained on the rows that it is to be scored on.
 
 A score on rows that a model has seen says nothing. What a run read for training is on record, as
-data versions; a version's run, and the runs inside which it was made, tell what it has seen.
+data versions. Those of one feed say which of its rows they are, so that a single row that both have
+is found; of others it is known whether they are the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loopline.backend.recorder import get_recorder
 from loopline.errors import NotFoundError
 from loopline.records.operations import ListInputs
+from loopline.rules.watermarks import intersect, parse_source, region_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +55,8 @@ def check_unseen(data: Dataset | None, versions: Sequence[ModelVersion]) -> Seen
     """Look up whether versions were trained on a data version."""
     if data is None:
         return Seen()
-    is_known = True
+    places = parse_source(data.source)
+    is_known, by_places = True, places is not None
     for version in versions:
         learnt = trained_on(version)
         is_known = is_known and bool(learnt)
@@ -61,4 +64,12 @@ def check_unseen(data: Dataset | None, versions: Sequence[ModelVersion]) -> Seen
             if each.dataset.digest == data.digest:
                 why = f"v{version.version} was trained on these very rows ({each.dataset.name})"
                 return Seen(by=version.version, why=why)
-    return Seen(how="digest" if is_known else "")
+            others = parse_source(each.dataset.source)
+            if places is None or others is None or others[0] != places[0]:
+                by_places = False
+            elif both := intersect(places[1], others[1]):
+                why = f"v{version.version} was trained on some of these rows ({region_words(both)})"
+                return Seen(by=version.version, why=why)
+    if not is_known:
+        return Seen()
+    return Seen(how="feed" if by_places else "digest")
