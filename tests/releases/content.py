@@ -14,9 +14,12 @@ from loopline.backend.local import LocalBackend
 from loopline.records import facts
 from loopline.records import operations as ops
 from loopline.records.automations import Action, EventKind, Then, When
+from loopline.records.decisions import Decision
+from loopline.records.feeds import Arrival, FeedSpec, RefusedBatch
 from loopline.records.flows import StateKind
 from loopline.records.identity import Caller
 from loopline.records.logged_models import LoggedModelPoint, ModelRole
+from loopline.records.policies import Approval, Gain, Policy
 from loopline.store.ingest import ingest
 from loopline.store.sign_in import start_session
 
@@ -69,8 +72,23 @@ def fill(backend: Backend, folder: Path) -> None:
     _log_model(backend)
     asked = backend.call(ops.CreateFlowRun(project=story.PROJECT, name=story.FLOW))
     backend.call(ops.CancelFlowRun(flow_run_id=asked.flow_run_id, reason="not tonight"))
+    _decide(backend)
     _work(backend)
     _let_in(backend)
+
+
+def _decide(backend: Backend) -> None:
+    """Have a policy, a decision that waits, and a feed with an arrival and a refused batch."""
+    backend.call(ops.SetPolicy(policy=Policy(model=story.MODEL, gates=[Gain(), Approval()])))
+    decision = Decision(
+        promote=True, rule="better", sentence="may be", challenger=5, decision_id="d" * 32
+    )
+    backend.call(ops.RecordDecision(name=story.MODEL, decision=decision, actor="nightly"))
+    spec = FeedSpec(source="folder:trips", table="files", key=["id"], order_by="at")
+    backend.call(ops.EnsureFeed(name="taxi", spec=spec))
+    backend.call(ops.AddArrival(name="taxi", arrival=Arrival(first=0, rows=3, late=1)))
+    refused = RefusedBatch(batch="april", rows=2, problems=["fare is missing"], content="c" * 64)
+    backend.call(ops.RefuseBatch(name="taxi", refused=refused))
 
 
 def _work(backend: Backend) -> None:
@@ -187,6 +205,11 @@ def content_of(backend: Backend) -> dict[str, Any]:
             }
             for model in models
         },
+        "policies": call(ops.ListPolicies()),
+        "decisions": call(ops.ListDecisions()),
+        "feeds": call(ops.ListFeeds()),
+        "arrivals": call(ops.ListArrivals(name="taxi")),
+        "refusals": call(ops.ListRefusals(name="taxi")),
         "logged_models": call(ops.SearchLoggedModels()),
         "users": call(ops.ListUsers()),
         "tokens": call(ops.ListTokens(everybody=True)),

@@ -26,6 +26,8 @@ from loopline.tracking.capture import wait_for_captures
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loopline.records.tracking import Run
+
 SAME = Wishes(same_environment=True)
 WHEELS = Path(os.environ["XDG_CACHE_HOME"]) / "loopline" / "wheels"
 
@@ -69,6 +71,11 @@ def run_script(folder: Path, home: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _runs() -> list[Run]:
+    """All runs, in whatever experiment another test of this process left."""
+    return list(loopline.search_runs(search_all_experiments=True, output_format="list"))
+
+
 def test_a_script_is_run_again_and_its_metrics_are_the_same_to_the_last_digit(
     tmp_path: Path, home: Path
 ) -> None:
@@ -76,7 +83,7 @@ def test_a_script_is_run_again_and_its_metrics_are_the_same_to_the_last_digit(
     folder.mkdir()
     write(folder, FILES)
     run_script(folder, home)
-    original = loopline.get_run(loopline.search_runs(output_format="list")[0].run_id)
+    original = loopline.get_run(_runs()[0].run_id)
     assert original.name == "train"
     for path in ("train.py", "fares.py"):  # What was kept with the run is enough.
         (folder / path).unlink()
@@ -96,7 +103,7 @@ def test_a_script_is_run_again_and_its_metrics_are_the_same_to_the_last_digit(
     assert made.params == {"depth": "5"}
     assert loopline.get_metric_history(made.run_id, "loss").values[-1] == loss.before
     # Nothing else came of it: no other run, and no second version.
-    assert len(loopline.search_runs(output_format="list")) == 3
+    assert len(_runs()) == 3
     (model,) = get_recorder().call(ListModels())
     assert model.latest_version == 1
     assert not list(Path(found.folder or "/nowhere").glob("*"))

@@ -2,6 +2,8 @@
 
 An operation that is not in the table is about the whole store, and so is one whose function answers
 None, such as a run that starts in an experiment which nobody has made.
+
+Longer than 500 lines because it is one table, whose rows are read beside each other.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from loopline.errors import InvalidInputError, NotFoundError
@@ -27,7 +26,6 @@ from loopline.store import experiments, schema
 from loopline.store.artifact_paths import ArtifactPaths
 from loopline.store.documents import RUNS, MetricEntry, RunDocument, decode, encode
 from loopline.store.find import deleted_run, no_run
-from loopline.store.inserted import inserted_id
 from loopline.store.long_texts import split
 from loopline.store.metrics import (
     ADD_BLOCK,
@@ -37,6 +35,7 @@ from loopline.store.metrics import (
     newest_points,
     summary_columns,
 )
+from loopline.store.run_inputs import write_input
 from loopline.store.upserts import InsertOrIgnore, InsertOrReplace
 
 if TYPE_CHECKING:
@@ -342,7 +341,7 @@ class RunFacts:
         )
         for run in runs:
             for read in run.inputs:
-                self._write_input(run, read)
+                write_input(self._connection, run.pk, read)
         self._execute(
             PUT_MODEL,
             (
@@ -449,27 +448,6 @@ class RunFacts:
             for key, known in newest_points(self._connection, run.pk, late).items():
                 came[key] = without(came[key], known)
         return came
-
-    def _write_input(self, run: _Run, fact: f.InputLogged) -> None:
-        table, dataset = schema.dataset, fact.dataset
-        dataset_id = self._connection.execute(
-            select(table.c.id).where(table.c.name == dataset.name, table.c.digest == dataset.digest)
-        ).scalar_one_or_none()
-        if dataset_id is None:
-            made = self._connection.execute(
-                insert(table).values(
-                    name=dataset.name,
-                    digest=dataset.digest,
-                    document=msgspec.json.encode(dataset).decode(),
-                )
-            )
-            dataset_id = inserted_id(made)
-        values = {"run_pk": run.pk, "dataset_id": dataset_id, "context": fact.context}
-        if fact.tags:  # The last ones count; to say it again without any takes none away.
-            tags = msgspec.json.encode(fact.tags).decode()
-            self._connection.execute(InsertOrReplace(schema.run_input).values(**values, tags=tags))
-        else:
-            self._connection.execute(InsertOrIgnore(schema.run_input).values(**values))
 
     def _write_updated(self) -> None:
         table = schema.experiment
