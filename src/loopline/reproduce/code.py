@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loopline.records.differences import Basis
     from loopline.records.environment import GitState
 
-__all__ = ["Checkout", "check_out", "is_commit", "remove"]
+__all__ = ["Checkout", "check_out", "is_commit", "remove", "without_binaries"]
 
 WAIT_S = 300.0
 #: A remote is cloned by these alone: others may run what they are told.
@@ -66,7 +66,12 @@ def check_out(basis: Basis, folder: Path) -> Checkout:
         place = state.remote
     notes = []
     if basis.uncommitted:
-        _apply(basis.uncommitted, folder)
+        text, binaries = without_binaries(basis.uncommitted)
+        if text:
+            _apply(text, folder)
+        if binaries:
+            names = ", ".join(binaries[:5]) + (" and more" if len(binaries) > 5 else "")  # noqa: PLR2004
+            notes.append(f"Changes of files that are no text were not recorded: {names}.")
         if HIDDEN in basis.uncommitted:
             notes.append("Secrets in uncommitted changes were not recorded; they are missing.")
     elif state.is_dirty:
@@ -142,6 +147,23 @@ def _clone(state: GitState, folder: Path) -> None:
         raise UnsupportedError(msg)
     _git(Path.cwd(), "clone", "--quiet", "--no-checkout", "--", state.remote, str(folder))
     _git(folder, "checkout", "--quiet", "--detach", state.commit)
+
+
+def without_binaries(difference: str) -> tuple[str, list[str]]:
+    """Take out of a difference the files that are no text: of those only the names were recorded.
+
+    Returns:
+        The rest, and their names.
+    """
+    parts = re.split(r"^(?=diff --git )", difference, flags=re.MULTILINE)
+    kept, names = [], []
+    for part in parts:
+        found = re.search(r"^Binary files (?:a/)?(.*) and (?:b/)?(.*) differ$", part, re.MULTILINE)
+        if found is None:
+            kept.append(part)
+        else:
+            names.append(found[1] if found[2] == "/dev/null" else found[2])
+    return "".join(kept), names
 
 
 def _apply(difference: str, folder: Path) -> None:
