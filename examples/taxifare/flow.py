@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from loopline import Flow, Parameter, lifecycle, registry, task
 from taxifare import params
+from taxifare.interface import drift
 from taxifare.interface import main as interface
 from taxifare.ml_logic.data import chunk_of, chunks, load, source
+from taxifare.policy import ALARM
 
 if TYPE_CHECKING:
-    from loopline.lifecycle import Decision
+    from loopline.lifecycle import Decision, DriftReport
 
 __all__ = ["build_flow"]
 
@@ -21,6 +23,28 @@ def evaluate_production(month: str, name: str, data: str | None) -> float | None
     chunk = chunk_of(month, data)
     print(f"{month} ({source(data).origin}): {load(chunk, data).report}")
     return interface.evaluate(chunk.first_row, name=name, data=data)
+
+
+@task(log_stdout=True)
+def watch_drift(month: str, name: str, data: str | None) -> DriftReport | None:
+    """Compare the month, errors included, with what the model in Production learned from."""
+    return drift.watch_drift(chunk_of(month, data).first_row, name=name, data=data)
+
+
+@task(log_stdout=True)
+def sound_alarm(past_perf: float | None, report: DriftReport | None, name: str) -> dict[str, Any]:
+    """Tell whether the model went stale: its error rose, and the errors are others than before."""
+    worse = drift.worse_by(past_perf, name=name)
+    drifted = [] if report is None else [column.column for column in report.drifted]
+    is_stale = worse is not None and worse > ALARM and "error" in drifted
+    if is_stale:
+        print(f"The model is {worse:.0%} worse than when it was promoted, and its error drifted.")
+    return {
+        "drift": None if report is None else report.sentence,
+        "drifted": drifted,
+        "worse_by": worse,
+        "alarm": is_stale,
+    }
 
 
 @task(log_stdout=True)
@@ -50,7 +74,12 @@ def promote_if_better(decision: Decision | None, name: str) -> bool:
 
 @task(log_stdout=True)
 def notify(
-    month: str, past_perf: float | None, decision: Decision | None, name: str, data: str | None
+    month: str,
+    past_perf: float | None,
+    watched: dict[str, Any],
+    decision: Decision | None,
+    name: str,
+    data: str | None,
 ) -> dict[str, Any]:
     """Tell people what happened; return the month's line of the story."""
     if decision is None:
@@ -74,6 +103,7 @@ def notify(
         "decision": sentence,
         "promoted": decision is not None and decision.promote,
         "version": now.version if now else None,
+        **watched,
     }
 
 
@@ -86,8 +116,10 @@ def build_flow() -> Flow:
         data = Parameter("data", default=None)
 
         past_perf = evaluate_production(month, name, data)
-        version = train_challenger(month, model, name, data, upstream_tasks=[past_perf])
+        report = watch_drift(month, name, data, upstream_tasks=[past_perf])
+        watched = sound_alarm(past_perf, report, name)
+        version = train_challenger(month, model, name, data, upstream_tasks=[watched])
         decision = compare(month, version, name, data)
         moved = promote_if_better(decision, name)
-        notify(month, past_perf, decision, name, data, upstream_tasks=[moved])
+        notify(month, past_perf, watched, decision, name, data, upstream_tasks=[moved])
     return flow

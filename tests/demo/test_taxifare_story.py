@@ -18,6 +18,7 @@ import pytest
 from loopline.backend.open import open_backend
 from loopline.records.operations import (
     ListArtifacts,
+    ListDecisions,
     ListFlowRuns,
     ListVersionEvents,
     ListVersions,
@@ -84,9 +85,23 @@ def check_decisions(story: Told) -> dict[str, Told]:
     assert [line["version"] for line in months.values()] == [None, 1, 1, 1, 4, 5, 5]
     for month in ("2022-03", "2023-01", "2023-04"):
         assert months[month]["decision"].startswith("kept v")
+    check_drift(months)
     stale, retrained = months["2023-02"]["production"], months["2023-02"]["challenger"]
     assert retrained <= 0.85 * stale
     return months
+
+
+def check_drift(months: dict[str, Told]) -> None:
+    """Check that the alarm sounds when the fares have risen, and at no other time."""
+    assert [month for month, line in months.items() if line["alarm"]] == ["2023-01", "2023-02"]
+    for month in ("2022-01", "2022-02"):
+        assert months[month]["drift"] is None
+    for month in ("2022-03", "2023-04"):  # The month of control, and one after all is well again.
+        assert months[month]["drifted"] == []
+        assert abs(months[month]["worse_by"]) < 0.1
+    for month in ("2023-01", "2023-02"):
+        assert months[month]["drifted"] == ["error", "fare"]
+        assert months[month]["worse_by"] > 0.4
 
 
 def check_simulated(story: Told) -> None:
@@ -135,6 +150,11 @@ def test_everything_of_the_story_is_on_record(story: Told) -> None:
         assert [line["decision"] in reasons for line in story["months"]] == [
             line["promoted"] for line in story["months"]
         ]
+        for kept in backend.call(ListDecisions(name="taxifare_model")):
+            assert kept.policy == 1
+            if kept.decision.comparison is not None:
+                assert [check.gate for check in kept.decision.checks] == ["gain", *["slices"] * 2]
+                assert kept.decision.unseen == "digest"  # By the months that the two learned from.
         flow_runs = backend.call(ListFlowRuns()).flow_runs
         assert len(flow_runs) == 7
         assert {run.state for run in flow_runs} == {"Success"}
@@ -147,8 +167,8 @@ def test_everything_of_the_story_is_on_record(story: Told) -> None:
         assert errors.data.metrics["production_rmse"] == story["months"][-1]["production"]
         files = backend.call(ListArtifacts(run_id=errors.run_id))
         assert Path(story["picture"]).name in {file.path for file in files}
-        # Six trainings, six comparisons and the errors over time.
-        assert len(runs) == 6 + 6 + 1
+        # Six trainings, six comparisons, five looks for drift and the errors over time.
+        assert len(runs) == 6 + 6 + 5 + 1
         trained = runs[versions[4].run_id]
         assert trained.flow_run_id in {run.flow_run_id for run in flow_runs}
         assert trained.task_slug == "train_challenger-1"

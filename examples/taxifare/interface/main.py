@@ -16,6 +16,7 @@ from taxifare import params
 from taxifare.ml_logic.data import Chunk, chunk_at, chunks, chunks_from, load, source
 from taxifare.ml_logic.models import model_module
 from taxifare.ml_logic.preprocess import CleaningReport, make_features, sum_reports
+from taxifare.policy import make_policy, make_slices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +49,9 @@ def train(
 
     Args:
         first_row: Where the first of them begins.
-        stage: Where the new version goes if the gate lets it: it must be at least 5 % better than
-            the version there on the month that follows. Without a version there it goes by rule.
+        stage: Where the new version goes if the gates of ``policy.py`` let it: among others it
+            must be at least 5 % better than the version there on the month that follows. Without
+            a version there it goes by rule.
         model: ``"sklearn"`` or ``"keras"``.
         name: In the registry.
         data: Folder of the trips; found by itself when not given.
@@ -168,8 +170,18 @@ def compare(
 
     loopline.set_experiment(params.EXPERIMENT)
     with loopline.start_run(run_name=f"compare on {chunk.month}"):
-        loopline.log_input(source(data).dataset(chunk.month), context="evaluation")
-        decision = lifecycle.compare(name, version, trips.features, trips.fares, stage=stage)
+        evaluated = source(data).dataset(chunk.month)
+        loopline.log_input(evaluated, context="evaluation")
+        decision = lifecycle.compare(
+            name,
+            version,
+            trips.features,
+            trips.fares,
+            stage=stage,
+            policy=lifecycle.set_policy(make_policy(name, stage)).policy,
+            slices=make_slices(trips.features),
+            data=evaluated,
+        )
         loopline.set_tags(
             {
                 "data.origin": source(data).origin,

@@ -97,7 +97,7 @@ def _tell(data: Path | None, model: str, home: Path | None, *, as_json: bool) ->
 
     check_extras(model)
     out = sys.stderr if as_json else sys.stdout
-    width = None if out.isatty() else 132  # Nobody knows how wide a file is.
+    width = None if out.isatty() else 150  # Nobody knows how wide a file is.
     console = Console(file=out, highlight=False, width=width)
     with contextlib.redirect_stdout(out), _show_download(console) as on_progress:
         trips = find_taxi_data(data, announce=console.print, on_progress=on_progress)

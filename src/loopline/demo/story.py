@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from loopline.records.base import Record
 from loopline.rules.charts import Mark, Series, line_chart
 from loopline.rules.text_charts import text_chart
@@ -31,6 +33,11 @@ class MonthLine(Record, frozen=True, kw_only=True):
         decision: What was decided, and why, in words.
         promoted: Whether the new model went to Production.
         version: The version in Production afterwards.
+        drift: How the month differs from what the model in Production learned, in words; None:
+            there was no such model.
+        drifted: What differs, of the trips, fares, predictions and errors.
+        worse_by: Part by which the Production model's error lies above that of its promotion.
+        alarm: The model went stale: its error rose by more than a fifth, and drifted.
     """
 
     month: str
@@ -42,6 +49,10 @@ class MonthLine(Record, frozen=True, kw_only=True):
     decision: str
     promoted: bool = False
     version: int | None = None
+    drift: str | None = None
+    drifted: list[str] = msgspec.field(default_factory=list)
+    worse_by: float | None = None
+    alarm: bool = False
 
 
 class Story(Record, frozen=True, kw_only=True):
@@ -88,6 +99,7 @@ def make_table(story: Story) -> Table:
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("Production", justify="right", no_wrap=True)
     table.add_column("challenger", justify="right", no_wrap=True)
+    table.add_column("drift")
     table.add_column("decision")
     table.add_column("version", justify="right", no_wrap=True)
     for line in story.months:
@@ -96,6 +108,7 @@ def make_table(story: Story) -> Table:
             f"{line.rows:,}",
             _dollars(line.production),
             _dollars(line.challenger),
+            _drift(line),
             line.decision,
             f"v{line.version}" if line.version else "none",
             style="green" if line.promoted else None,
@@ -161,6 +174,14 @@ def _lines(story: Story) -> list[Series]:
         Series(label=PRODUCTION, values=production),
         Series(label=CHALLENGER, values=challenger),
     ]
+
+
+def _drift(line: MonthLine) -> str:
+    """Say in a cell's few words what drifted."""
+    if line.drift is None:
+        return "-"
+    names = ", ".join(line.drifted[:3]) + (", …" if len(line.drifted) > 3 else "")  # noqa: PLR2004
+    return f"ALARM: {names}" if line.alarm else names or "none"
 
 
 def _dollars(value: float | None) -> str:

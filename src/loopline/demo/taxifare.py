@@ -29,6 +29,8 @@ __all__ = ["STEPS", "check_extras", "make_demo_home", "run_taxifare"]
 #: Tasks of a month's flow run, in the order they run, and what a person sees meanwhile.
 STEPS = {
     "evaluate_production": "scoring the Production model",
+    "watch_drift": "looking for drift",
+    "sound_alarm": "judging the drift",
     "train_challenger": "training a challenger",
     "compare": "comparing the two",
     "promote_if_better": "deciding",

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from loopline.errors import InvalidInputError
 from loopline.records.decisions import Check, Comparison, Decision, DecisionStatus, SliceCheck
 from loopline.records.policies import Approval, Bound, Gain, Latency, Size, Slices
-from loopline.rules.paired import Gained, check_gain, gained
-from loopline.rules.scores import metric_named
+from loopline.rules.paired import Gained, check_gain, gain_of, gained
+from loopline.rules.scores import error_of, metric_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -339,13 +339,16 @@ def _slices(gate: Slices, evidence: Evidence, challenger: int) -> tuple[Check, _
         old, new = evidence.champion.part(which), evidence.challenger.part(which)
         rows = int(np.count_nonzero(which))
         is_judged = rows >= gate.min_rows
-        wanted = Gain(confidence=gate.confidence, resamples=resamples if is_judged else 100)
-        got = gained(old, new, wanted, allowed=gate.at_most_worse)
+        gain = gain_of(error_of(old.metric, old.score), error_of(new.metric, new.score))
+        p_worse = 1.0  # No resamples are drawn to learn how surely it is worse when it is not.
+        if is_judged and not gain >= -gate.at_most_worse:
+            wanted = Gain(confidence=gate.confidence, resamples=resamples)
+            p_worse = gained(old, new, wanted, allowed=gate.at_most_worse).p_worse
         check = SliceCheck(
             value=str(value), rows=rows, champion=old.score, challenger=new.score,
-            gain=got.gain, is_judged=is_judged,
+            gain=gain, is_judged=is_judged,
         )  # fmt: skip
-        found.append((got.p_worse if is_judged else math.nan, check))
+        found.append((p_worse if is_judged else math.nan, check))
     judged = sorted((p, index) for index, (p, _) in enumerate(found) if not math.isnan(p))
     worse: set[int] = set()
     for rank, (p, index) in enumerate(judged):

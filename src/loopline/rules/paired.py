@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loopline.records.policies import Gain
     from loopline.rules.scores import Scored
 
-__all__ = ["Gained", "check_gain", "gained"]
+__all__ = ["Gained", "check_gain", "gain_of", "gained"]
 
 TESTS = ("auto", "bootstrap", "mcnemar", "delong")
 #: Up to so many rows that only one of the two has right, the binomial is summed up exactly.
