@@ -38,7 +38,8 @@ def sound_alarm(past_perf: float | None, report: DriftReport | None, name: str) 
     drifted = [] if report is None else [column.column for column in report.drifted]
     is_stale = worse is not None and worse > ALARM and "error" in drifted
     if is_stale:
-        print(f"The model is {worse:.0%} worse than when it was promoted, and its error drifted.")
+        percent = f"{100 * worse:.0f} %"
+        print(f"The model is {percent} worse than when it was promoted, and its error drifted.")
     return {
         "drift": None if report is None else report.sentence,
         "drifted": drifted,

@@ -8,20 +8,29 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+import pandas as pd
 import pytest
 from pyarrow import parquet
+from sklearn.linear_model import LinearRegression
 
+import loopline
+import loopline.sklearn
 from loopline.backend.open import open_backend
+from loopline.backend.recorder import close_recorders
 from loopline.demo import TAXI_MONTHS
+from loopline.demo.endings import say_alarm, say_served
+from loopline.demo.live import LiveModel, Trip, make_trips
 from loopline.demo.simulated_city import make_month
 from loopline.demo.story import MonthLine, Story, draw_picture, draw_text, make_table, sum_up
 from loopline.demo.taxifare import check_extras, make_demo_home
-from loopline.errors import MissingExtraError
+from loopline.errors import LooplineError, MissingExtraError
 from loopline.records.operations import ListVersions, SearchRuns
 from loopline.settings import parse_address
 
@@ -72,6 +81,12 @@ def test_ctrl_c_in_the_middle_ends_cleanly_with_130(interrupted: tuple[Path, int
     assert "Stopped. Run it again to begin anew." in stderr
 
 
+def test_ctrl_c_ends_the_serving_process_too(interrupted: tuple[Path, int, str]) -> None:
+    home, _, _ = interrupted
+    assert (home / "serving.log").exists()  # There was one.
+    assert str(home) not in _commands()
+
+
 def test_a_second_run_in_one_home_tells_its_own_story_and_leaves_a_server(
     interrupted: tuple[Path, int, str], small_months: Path
 ) -> None:
@@ -100,6 +115,77 @@ def test_a_second_run_in_one_home_tells_its_own_story_and_leaves_a_server(
     assert "2022-02: no Production model of taxifare_model_2 yet" in shown
     assert story["months"][1]["decision"].startswith("promoted v1: there was no champion")
     check_labels(story, page, shown)
+
+
+def test_sigterm_ends_the_serving_process_too(small_months: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    options = ["--data", str(small_months), "--home", str(home), "--exit"]
+    with subprocess.Popen(
+        [*DEMO, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as demo:  # fmt: skip
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if line.startswith("2023-01"):
+                break
+        assert str(home) in _commands()
+        demo.send_signal(signal.SIGTERM)
+        _, stderr = demo.communicate()
+    assert demo.returncode == 130
+    assert "Traceback" not in stderr
+    assert str(home) not in _commands()
+
+
+def test_without_serving_the_bad_model_is_rolled_back_all_the_same(
+    small_months: Path, tmp_path: Path
+) -> None:
+    options = ["--data", str(small_months), "--home", str(tmp_path / "home"), "--exit"]
+    done = subprocess.run(
+        [*DEMO, *options, "--no-serve", "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    story = json.loads(done.stdout)
+    assert story["served"] is None
+    assert story["incident"]["live_error"] is None
+    assert "was rolled back" in story["summary"]
+    assert not (tmp_path / "home" / "serving.log").exists()
+
+
+def test_a_serving_process_that_cannot_begin_says_why_and_how_to_do_without(
+    tmp_path: Path,
+) -> None:
+    with (
+        LiveModel("no_such_model", tmp_path, []) as live,
+        pytest.raises(LooplineError, match=r"no_such_model.*--no-serve"),
+    ):
+        live.wait_for(1)
+    assert live.stop().requests == 0
+
+
+def test_what_is_not_answered_is_counted_as_a_failure(tmp_path: Path) -> None:
+    loopline.set_tracking_uri(tmp_path)
+    try:
+        trips = pd.DataFrame({"miles": [1.0, 2.0, 3.0]})
+        fares = 3 + 2 * trips["miles"]
+        with loopline.start_run():
+            loopline.sklearn.log_model(
+                LinearRegression().fit(trips, fares), "model",
+                registered_model_name="fares", input_example=trips,
+            )  # fmt: skip
+        loopline.registry.transition_stage("fares", 1, "Production")
+        with LiveModel("fares", tmp_path, make_trips(trips, fares)) as live:
+            live.wait_for(1, answers=10)
+            assert live.rmse(1) == pytest.approx(0, abs=1e-9)
+            live.ask_about([Trip(b'{"inputs": {"minutes": [1]}}', 5.0)])
+            time.sleep(1)
+            served = live.stop()
+    finally:
+        close_recorders()
+        loopline.set_tracking_uri(None)
+    assert served.failures > 0
+    assert served.requests == served.failures + served.versions[0].requests
+    assert served.first_failure.startswith("ValueError: 400")
+    assert f"{served.failures:,} failed. The first: ValueError: 400" in say_served(served)
 
 
 def check_labels(story: dict[str, Any], page: str, shown: str) -> None:
@@ -206,6 +292,17 @@ def test_the_summary_is_told_from_the_numbers() -> None:
     )
 
 
+def test_no_alarm_is_told_where_there_was_none() -> None:
+    assert say_alarm(LINES) == ""
+    alarmed = msgspec.structs.replace(
+        LINES[2], alarm=True, worse_by=0.56, drifted=["error", "fare"]
+    )
+    assert say_alarm([*LINES[:2], alarmed]) == (
+        "The alarm sounded in 2023-01: 56 % worse than when it was promoted, and error and fare "
+        "drifted. v2, trained on months before that, was refused."
+    )
+
+
 @pytest.mark.parametrize("is_simulated", [False, True])
 def test_the_picture_and_the_table_say_what_the_trips_are(*, is_simulated: bool) -> None:
     story = _story(is_simulated=is_simulated)
@@ -213,6 +310,14 @@ def test_the_picture_and_the_table_say_what_the_trips_are(*, is_simulated: bool)
     assert "v1 promoted" in draw_picture(story)
     assert story.origin in str(make_table(story).title)
     assert story.origin in draw_text(story, width=78)
+
+
+def _commands() -> str:
+    """List what runs on this machine."""
+    done = subprocess.run(
+        ["/bin/ps", "-eo", "args", "-ww"], capture_output=True, text=True, check=True
+    )
+    return done.stdout
 
 
 def _get(url: str) -> str:

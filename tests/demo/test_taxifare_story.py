@@ -144,7 +144,7 @@ def test_everything_of_the_story_is_on_record(story: Told) -> None:
         versions = {v.version: v for v in backend.call(ListVersions(name="taxifare_model"))}
         assert {n: v.stage for n, v in versions.items()} == {
             1: Stage.ARCHIVED, 2: Stage.NONE, 3: Stage.NONE, 4: Stage.ARCHIVED,
-            5: Stage.PRODUCTION, 6: Stage.NONE,
+            5: Stage.PRODUCTION, 6: Stage.NONE, 7: Stage.ARCHIVED,
         }  # fmt: skip
         reasons = [event.reason for event in backend.call(ListVersionEvents(name="taxifare_model"))]
         assert [line["decision"] in reasons for line in story["months"]] == [
@@ -167,13 +167,55 @@ def test_everything_of_the_story_is_on_record(story: Told) -> None:
         assert errors.data.metrics["production_rmse"] == story["months"][-1]["production"]
         files = backend.call(ListArtifacts(run_id=errors.run_id))
         assert Path(story["picture"]).name in {file.path for file in files}
-        # Six trainings, six comparisons, five looks for drift and the errors over time.
-        assert len(runs) == 6 + 6 + 5 + 1
+        # Six trainings and the mistaken one, six comparisons, five looks for drift, and the errors
+        # over time.
+        assert len(runs) == 7 + 6 + 5 + 1
         trained = runs[versions[4].run_id]
         assert trained.flow_run_id in {run.flow_run_id for run in flow_runs}
         assert trained.task_slug == "train_challenger-1"
     finally:
         backend.close()
+
+
+def test_every_promotion_is_live_and_no_request_fails(story: Told) -> None:
+    served = story["served"]
+    assert served["failures"] == 0, served["first_failure"]
+    # The first, two that won, the bad one, and back: each answered, and nobody else.
+    assert [version["version"] for version in served["versions"]] == [1, 4, 5, 7]
+    assert served["swaps"] == 4
+    assert served["requests"] == sum(version["requests"] for version in served["versions"])
+    assert all(version["requests"] >= 2 for version in served["versions"])
+    assert f"{served['requests']:,} requests were sent" in story["summary"]
+    assert "none failed" in story["summary"]
+    for version in (4, 5):
+        assert f"v{version} is live: it answers every rider" in story["stderr"]
+
+
+def test_the_alarm_the_refusal_and_the_winner_are_told(story: Told) -> None:
+    months = {line["month"]: line for line in story["months"]}
+    worse = f"{100 * months['2023-01']['worse_by']:.0f} % worse"
+    assert f"The alarm sounded in 2023-01: {worse}" in story["summary"]
+    assert "v3, trained on months before that, was refused" in story["summary"]
+    assert "v4, which had seen that month, won in 2023-02" in story["summary"]
+
+
+def test_a_bad_model_that_is_forced_in_is_rolled_back(story: Told) -> None:
+    incident = story["incident"]
+    assert (incident["version"], incident["back_to"]) == (7, 5)
+    assert incident["error"] > 1.2 * incident["usual"]
+    assert incident["usual"] == pytest.approx(story["months"][-1]["production"])
+    assert incident["answers"] >= 50
+    assert incident["live_error"] > 0
+    backend = open_backend(parse_address(story["home"]))
+    try:
+        events = backend.call(ListVersionEvents(name="taxifare_model"))
+    finally:
+        backend.close()
+    reasons = [event.reason for event in events]
+    assert "forced in" in reasons
+    assert any(incident["reason"] in reason for reason in reasons)
+    assert "v7, trained on kilometres by mistake, was forced in by hand" in story["summary"]
+    assert "It was rolled back, and v5 answers again." in story["summary"]
 
 
 def test_the_terminal_gets_the_table_the_picture_and_the_sentence(story: Told) -> None:

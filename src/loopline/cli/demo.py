@@ -51,6 +51,11 @@ def demo() -> None:
     help="What to train: histogram boosting, or a small network.",
 )
 @click.option("--exit", "leave", is_flag=True, help="Do not serve the result at the end.")
+@click.option(
+    "--no-serve",
+    is_flag=True,
+    help="Do not serve the model while the months pass, which opens a port of this machine.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the server; 0 takes any free one.")
 @click.option(
     "--home",
@@ -64,21 +69,25 @@ def taxifare(
     data: Path | None,
     model: str,
     leave: bool,  # noqa: FBT001 - a flag
+    no_serve: bool,  # noqa: FBT001 - a flag
     port: int | None,
     home: Path | None,
     as_json: bool,  # noqa: FBT001 - a flag
 ) -> None:
     """Predict taxi fares month after month, while the fares change.
 
-    For each month of trips a flow scores the Production model on the new rows, trains a
-    challenger on the two months before, compares both, and promotes the challenger only if it is
-    really better: by at least 5 %, and beyond a 95 % paired bootstrap. At the end it shows the
-    table and the picture, and serves everything in the browser.
+    For each month of trips a flow scores the Production model on the new rows, looks for drift,
+    trains a challenger on the two months before, compares both, and promotes the challenger only
+    if it is really better: by at least 5 %, beyond a 95 % paired bootstrap, and worse in no hour
+    and no borough. Meanwhile a serving process answers riders, and follows each promotion. Then a
+    bad model is forced in, and rolled back. At the end it shows the table and the picture, and
+    serves everything in the browser.
 
     Exits with 0 when the story was told, 1 when something failed and 130 when interrupted.
     """
     try:
-        story = _tell(data, model, home, as_json=as_json)
+        with _stopped_by_sigterm():
+            story = _tell(data, model, home, serve=not no_serve, as_json=as_json)
         if as_json:
             print_json(story)
         if not leave:
@@ -88,7 +97,7 @@ def taxifare(
         context.exit(INTERRUPTED)
 
 
-def _tell(data: Path | None, model: str, home: Path | None, *, as_json: bool) -> Story:
+def _tell(data: Path | None, model: str, home: Path | None, *, serve: bool, as_json: bool) -> Story:
     """Run the months, showing how far it is, and show the end."""
     from rich.console import Console
 
@@ -111,11 +120,24 @@ def _tell(data: Path | None, model: str, home: Path | None, *, as_json: bool) ->
             home=place,
             pictures=pictures,
             model=model,
+            serve=serve,
             on_step=on_step,
             on_month=on_month,
         )
     _show(console, story)
     return story
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Stop as by Ctrl-C when told to end, so that the serving process ends, too."""
+    import signal
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -148,7 +170,7 @@ def _show_months(
     console: Console, trips: TaxiData
 ) -> Iterator[tuple[Callable[[str, str], None], Callable[[MonthLine], None]]]:
     """Show a bar over all months on a terminal; elsewhere what the tasks print is enough."""
-    from loopline.demo.taxifare import STEPS
+    from loopline.demo.taxifare import INCIDENT_STEPS, STEPS
 
     if not console.is_terminal:
         yield lambda _month, _step: None, lambda _line: None
@@ -165,6 +187,9 @@ def _show_months(
         bar = progress.add_task("starting", total=len(trips.months) * len(STEPS))
 
         def on_step(month: str, step: str) -> None:
+            if step in INCIDENT_STEPS:
+                progress.update(bar, description=f"{month}: {INCIDENT_STEPS[step]}")
+                return
             done = trips.months.index(month) * len(STEPS) + list(STEPS).index(step)
             progress.update(bar, completed=done, description=f"{month}: {STEPS[step]}")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loopline.demo.incident import Incident
+from loopline.demo.live import Served
 from loopline.records.base import Record
 from loopline.rules.charts import Mark, Series, line_chart
 from loopline.rules.text_charts import text_chart
@@ -69,6 +71,8 @@ class Story(Record, frozen=True, kw_only=True):
         seconds: How long it took.
         summary: The story in a sentence or two.
         months: In order.
+        served: What came of serving meanwhile; None: nothing was served.
+        incident: The bad model that was forced in and rolled back; None: there was none.
     """
 
     origin: str
@@ -81,6 +85,8 @@ class Story(Record, frozen=True, kw_only=True):
     seconds: float = 0.0
     summary: str = ""
     months: list[MonthLine]
+    served: Served | None = None
+    incident: Incident | None = None
 
 
 def make_table(story: Story) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loopline.backend.recorder import get_recorder, set_tracking_uri
+from loopline.demo.endings import say_alarm, say_served
+from loopline.demo.incident import force_and_roll_back
+from loopline.demo.live import LiveModel, make_trips
 from loopline.demo.story import MonthLine, Story, draw_picture, sum_up
 from loopline.demo.watched import WatchedExecutor
 from loopline.errors import MissingExtraError, NotFoundError
@@ -20,11 +24,13 @@ from loopline.registry import list_models
 from loopline.tracking import fluent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from loopline.demo.data_source import TaxiData
+    from loopline.demo.incident import Incident
+    from loopline.demo.live import Served, Trip
 
-__all__ = ["STEPS", "check_extras", "make_demo_home", "run_taxifare"]
+__all__ = ["INCIDENT_STEPS", "STEPS", "check_extras", "make_demo_home", "run_taxifare"]
 
 #: Tasks of a month's flow run, in the order they run, and what a person sees meanwhile.
 STEPS = {
@@ -36,6 +42,12 @@ STEPS = {
     "promote_if_better": "deciding",
     "notify": "telling",
 }
+
+#: What happens after the last month, and what a person sees meanwhile.
+INCIDENT_STEPS = {"forced": "forcing a bad model in", "rolled back": "rolling it back"}
+
+#: Of a month's trips, so many are asked about while the model is served.
+TRIPS_ASKED = 500
 
 DEMO_FOLDER = ".loopline-demo"
 MODEL_NAME = "taxifare_model"
@@ -91,6 +103,7 @@ def run_taxifare(
     home: Path,
     pictures: Path,
     model: str = "sklearn",
+    serve: bool = True,
     on_step: Callable[[str, str], None] = lambda _month, _step: None,
     on_month: Callable[[MonthLine], None] = lambda _line: None,
 ) -> Story:
@@ -101,32 +114,37 @@ def run_taxifare(
         home: Where everything is recorded.
         pictures: Folder for the picture.
         model: ``"sklearn"`` or ``"keras"``.
+        serve: Serve the model in Production, under a small load, from the first promotion on.
         on_step: Told the month and the task that begins.
         on_month: Told each month's line.
 
     Raises:
         FlowError: A month's flow run failed; its log says why.
+        LooplineError: The serving process did not begin, or did not follow a promotion.
     """
     began = time.monotonic()
     set_tracking_uri(home)
     name = _free_model_name()
     example = _import_example()
-    month = [data.months[0]]
-    executor = WatchedExecutor(lambda task: on_step(month[0], task))
-    lines = []
-    folder = str(data.folder)
-    for line in example.run_months(model=model, name=name, data=folder, executor=executor):
-        lines.append(msgspec.convert(line, MonthLine))
-        on_month(lines[-1])
-        month[0] = data.months[min(len(lines), len(data.months) - 1)]
+    lines: list[MonthLine] = []
+    with contextlib.ExitStack() as stack:
+        months = _run_months(example, data, name, model, on_step)
+        live = _follow(months, data, name, home if serve else None, stack, lines, on_month)
+        incident = force_and_roll_back(
+            data.months[-1], model=model, name=name, data=str(data.folder), live=live,
+            on_step=on_step,
+        )  # fmt: skip
+        served = live.stop() if live is not None else None
     story = Story(
         origin=data.origin,
         is_simulated=data.is_simulated,
         model=model,
         model_name=name,
         home=str(home),
-        summary=sum_up(lines, data.origin),
+        summary=_sum_up(lines, data.origin, served, incident),
         months=lines,
+        served=served,
+        incident=incident,
     )
     picture = pictures / ("fare-error-simulated.svg" if data.is_simulated else "fare-error.svg")
     picture.write_text(draw_picture(story), encoding="utf-8")
@@ -137,6 +155,81 @@ def run_taxifare(
     return msgspec.structs.replace(
         story, run_id=run_id, picture=str(picture), seconds=round(time.monotonic() - began, 1)
     )
+
+
+def _run_months(
+    example: Any,  # noqa: ANN401 - the module of ``_import_example``
+    data: TaxiData,
+    name: str,
+    model: str,
+    on_step: Callable[[str, str], None],
+) -> Iterator[MonthLine]:
+    """Run the months' flows one after the other, and yield each one's line."""
+    month = iter(data.months)
+    now = [next(month)]
+    executor = WatchedExecutor(lambda task: on_step(now[0], task))
+    folder = str(data.folder)
+    for line in example.run_months(model=model, name=name, data=folder, executor=executor):
+        yield msgspec.convert(line, MonthLine)
+        now[0] = next(month, now[0])
+
+
+def _follow(
+    months: Iterator[MonthLine],
+    data: TaxiData,
+    name: str,
+    home: Path | None,
+    stack: contextlib.ExitStack,
+    lines: list[MonthLine],
+    on_month: Callable[[MonthLine], None],
+    say: Callable[[str], None] = print,
+) -> LiveModel | None:
+    """Go through the months; serve from the first promotion on, and see each next one through.
+
+    Args:
+        months: Lines of the months, each of which is run when it is asked for.
+        data: The months of trips; riders ask about those of the month that passed.
+        name: Of the registered model.
+        home: Where it is registered; None: serve nothing.
+        stack: Ends the serving process.
+        lines: Gets each line.
+        on_month: Told each line.
+        say: Told in a line when a promoted version answers.
+    """
+    live = None
+    for line in months:
+        if home is not None and line.version is not None:
+            trips = _trips(line.month, data)
+            if live is None:
+                # It starts while the next month is worked on.
+                live = stack.enter_context(LiveModel(name, home, trips))
+            else:
+                live.wait_for(line.version)
+                live.ask_about(trips)
+                if line.promoted:
+                    say(f"v{line.version} is live: it answers every rider")
+        lines.append(line)
+        on_month(line)
+    return live
+
+
+def _trips(month: str, data: TaxiData) -> list[Trip]:
+    """Take some trips of a month, always the same."""
+    from taxifare.ml_logic.data import chunk_of, load
+
+    folder = str(data.folder)
+    trips = load(chunk_of(month, folder), folder)
+    features = trips.features.sample(min(TRIPS_ASKED, len(trips.features)), random_state=0)
+    return make_trips(features, trips.fares.loc[features.index])
+
+
+def _sum_up(
+    lines: list[MonthLine], origin: str, served: Served | None, incident: Incident | None
+) -> str:
+    parts = [sum_up(lines, origin), say_alarm(lines), say_served(served)]
+    if incident is not None:
+        parts.append(incident.sentence)
+    return " ".join(part for part in parts if part)
 
 
 def _record(story: Story, picture: Path) -> str:
@@ -151,6 +244,9 @@ def _record(story: Story, picture: Path) -> str:
                 fluent.log_metric("production_rmse", line.production, step=step)
             if line.challenger is not None:
                 fluent.log_metric("challenger_rmse", line.challenger, step=step)
+        if story.served is not None:
+            fluent.log_metric("served_requests", story.served.requests)
+            fluent.log_metric("served_failures", story.served.failures)
         fluent.log_artifact(picture)
         return run.info.run_id
 
