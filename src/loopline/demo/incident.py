@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from loopline import lifecycle, registry
@@ -91,7 +92,7 @@ def force_and_roll_back(
     say(f"v{bad} was forced into Production by hand")
     if live is not None:
         live.wait_for(bad, answers=LIVE_ANSWERS)
-    error = interface.evaluate(first_row, name=name, data=data)
+    error = interface.evaluate(first_row, name=name, data=data) or math.nan
     reason = f"v{bad} is off by {error:.2f} dollars where v{champion.version} is off by {usual:.2f}"
     on_step(month, "rolled back")
     lifecycle.roll_back(name, reason=reason, only_from=bad)
