@@ -36,8 +36,9 @@ def sound_alarm(past_perf: float | None, report: DriftReport | None, name: str) 
     """Tell whether the model went stale: its error rose, and the errors are others than before."""
     worse = drift.worse_by(past_perf, name=name)
     drifted = [] if report is None else [column.column for column in report.drifted]
-    is_stale = worse is not None and worse > ALARM and "error" in drifted
-    if is_stale:
+    is_stale = False
+    if worse is not None and worse > ALARM and "error" in drifted:
+        is_stale = True
         percent = f"{100 * worse:.0f} %"
         print(f"The model is {percent} worse than when it was promoted, and its error drifted.")
     return {

@@ -48,6 +48,6 @@ def trips() -> pd.DataFrame:
 @pytest.fixture
 def taxi_month() -> Path:
     """A month of trips: real ones where they are, else those of the simulated city."""
-    from loopline.demo.data_source import find_taxi_data
+    from loopline.demo.data_source import find_files
 
-    return find_taxi_data(announce=lambda _: None).path("2022-01")
+    return find_files(announce=lambda _: None).path("2022-01")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from loopline.demo import TAXI_MONTHS, find_taxi_data
-from loopline.demo.data_source import SIMULATED_KEY
+from loopline.demo import TAXI_MONTHS
+from loopline.demo.data_source import SIMULATED_KEY, find_files
 from loopline.demo.download import DownloadError, download, is_reachable
 from loopline.demo.simulated_city import make_month
 from loopline.errors import LooplineError, NotFoundError
@@ -123,7 +123,7 @@ def test_a_folder_may_hold_the_months_itself_or_in_green(
     months: Path, tmp_path: Path, below: str
 ) -> None:
     shutil.copytree(months, tmp_path / "taxi" / below)
-    data = find_taxi_data(tmp_path / "taxi")
+    data = find_files(tmp_path / "taxi")
     assert not data.is_simulated
     assert data.origin == "TLC green-taxi trips"
     assert data.count_rows("2022-03") == 2000
@@ -131,14 +131,14 @@ def test_a_folder_may_hold_the_months_itself_or_in_green(
 
 def test_the_environment_names_a_folder_too(months: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPLINE_TAXI_DATA", str(months))
-    assert find_taxi_data().folder == months
+    assert find_files().folder == months
 
 
 def test_a_missing_month_is_named(months: Path, tmp_path: Path) -> None:
     shutil.copytree(months, tmp_path / "taxi")
     (tmp_path / "taxi" / "green_tripdata_2023-02.parquet").unlink()
     with pytest.raises(NotFoundError, match=r"green_tripdata_2023-02.parquet is missing") as error:
-        find_taxi_data(tmp_path / "taxi")
+        find_files(tmp_path / "taxi")
     assert "2022-01.parquet is" not in str(error.value)
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_parquet_is_named(months: Path, tmp_path: Path) -> Non
     shutil.copytree(months, tmp_path / "taxi")
     (tmp_path / "taxi" / "green_tripdata_2023-02.parquet").write_text("<html>Not found</html>")
     with pytest.raises(NotFoundError, match=r"2023-02.parquet is not a Parquet file"):
-        find_taxi_data(tmp_path / "taxi")
+        find_files(tmp_path / "taxi")
 
 
 def test_a_table_of_something_else_is_named(months: Path, tmp_path: Path) -> None:
@@ -154,12 +154,12 @@ def test_a_table_of_something_else_is_named(months: Path, tmp_path: Path) -> Non
     yellow = pa.table({"tpep_pickup_datetime": [1], "fare_amount": [2.0]})
     parquet.write_table(yellow, tmp_path / "taxi" / "green_tripdata_2022-01.parquet")
     with pytest.raises(NotFoundError, match=r"2022-01.parquet has no column DOLocationID"):
-        find_taxi_data(tmp_path / "taxi")
+        find_files(tmp_path / "taxi")
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="There is no folder"):
-        find_taxi_data(tmp_path / "nowhere")
+        find_files(tmp_path / "nowhere")
 
 
 # --- TLC's site and the cache -----------------------------------------------------------------
@@ -168,13 +168,13 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_the_months_are_fetched_once_and_then_in_the_cache(site: Site, cache: Path) -> None:
     said: list[str] = []
     heard: list[tuple[str, int, int]] = []
-    data = find_taxi_data(announce=said.append, on_progress=lambda *at: heard.append(at))
+    data = find_files(announce=said.append, on_progress=lambda *at: heard.append(at))
     assert data == (cache, False, TAXI_MONTHS)
     assert said == ["Fetching 7 months of green-taxi trips from 127.0.0.1"]
     name, done, total = heard[-1]
     assert (name, done, total) == ("green_tripdata_2023-04.parquet", len(site.files[name]), done)
 
-    find_taxi_data(announce=said.append)
+    find_files(announce=said.append)
     assert len(site.requests) == 7
     assert len(said) == 1
 
@@ -219,7 +219,7 @@ def test_a_month_that_is_not_there_makes_the_city_simulated_and_says_why(
 ) -> None:
     del site.files["green_tripdata_2022-03.parquet"]
     said: list[str] = []
-    data = find_taxi_data(announce=said.append)
+    data = find_files(announce=said.append)
     assert data.is_simulated
     assert "green_tripdata_2022-03.parquet: 404 Not Found" in said[1]
     assert "simulated city" in said[1]
@@ -231,16 +231,16 @@ def test_a_month_that_is_not_there_makes_the_city_simulated_and_says_why(
 def test_a_page_instead_of_a_file_is_not_taken(site: Site, cache: Path) -> None:
     site.files["green_tripdata_2022-01.parquet"] = b"<html>Please log in to the hotel</html>"
     said: list[str] = []
-    assert find_taxi_data(announce=said.append).is_simulated
+    assert find_files(announce=said.append).is_simulated
     assert "green_tripdata_2022-01.parquet is not a Parquet file" in said[1]
     assert not list(cache.glob("*.parquet"))
 
 
 def test_a_broken_file_in_the_cache_is_fetched_again(site: Site, cache: Path) -> None:
-    find_taxi_data(announce=lambda _line: None)
+    find_files(announce=lambda _line: None)
     broken = cache / "green_tripdata_2023-01.parquet"
     broken.write_bytes(broken.read_bytes()[:-100])
-    data = find_taxi_data(announce=lambda _line: None)
+    data = find_files(announce=lambda _line: None)
     assert not data.is_simulated
     assert site.requests[7:] == [broken.name]
 
@@ -253,7 +253,7 @@ def test_without_a_network_the_city_is_simulated_and_every_file_says_so(
 ) -> None:
     monkeypatch.setenv("LOOPLINE_TAXI_URL", "http://no-such-host.invalid/trip-data")
     said: list[str] = []
-    data = find_taxi_data(announce=said.append)
+    data = find_files(announce=said.append)
     assert data.origin == "simulated city"
     assert len(said) == 2
     assert said[0].startswith("No trips from no-such-host.invalid")
@@ -262,9 +262,9 @@ def test_without_a_network_the_city_is_simulated_and_every_file_says_so(
 
     # Moved somewhere else they still do not pass for real ones.
     shutil.copytree(data.folder, tmp_path / "elsewhere")
-    assert find_taxi_data(tmp_path / "elsewhere").is_simulated
+    assert find_files(tmp_path / "elsewhere").is_simulated
     # And they are made once.
-    find_taxi_data(announce=said.append)
+    find_files(announce=said.append)
     assert len(said) == 3
     assert data.folder.parent == cache
 
@@ -287,7 +287,7 @@ def test_a_cache_that_cannot_be_written_is_said(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(LooplineError, match="Set XDG_CACHE_HOME"):
-        find_taxi_data(announce=lambda _line: None)
+        find_files(announce=lambda _line: None)
 
 
 # --- the simulated city -----------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_the_city_has_tlc_s_columns_and_types(taxi_folder: Path | None) -> None:
     assert made.names[:3] == ["VendorID", "lpep_pickup_datetime", "lpep_dropoff_datetime"]
     assert len(made.names) == 20
     if taxi_folder is not None:
-        real = find_taxi_data(taxi_folder).path("2022-01")
+        real = find_files(taxi_folder).path("2022-01")
         assert made.equals(parquet.read_schema(real).remove_metadata())
 
 
@@ -327,6 +327,6 @@ def test_the_same_ride_costs_more_from_december_2022() -> None:
 
 def test_tasks_that_ask_at_once_get_the_same_whole_files(site: Site) -> None:
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda _: find_taxi_data(announce=lambda _line: None), range(4)))
+        found = list(threads.map(lambda _: find_files(announce=lambda _line: None), range(4)))
     assert len(set(found)) == 1
     assert len(site.requests) == 7

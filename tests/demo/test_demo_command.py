@@ -136,15 +136,24 @@ def test_sigterm_ends_the_serving_process_too(small_months: Path, tmp_path: Path
     assert str(home) not in _commands()
 
 
-def test_without_serving_the_bad_model_is_rolled_back_all_the_same(
+def _tell_unserved(months: Path, home: Path, *more: str) -> dict[str, Any]:
+    options = ["--data", str(months), "--home", str(home), "--exit", "--no-serve", "--json", *more]
+    done = subprocess.run([*DEMO, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    story: dict[str, Any] = json.loads(done.stdout)
+    return story
+
+
+def test_without_serving_and_from_a_warehouse_it_is_the_same_story(
     small_months: Path, tmp_path: Path
 ) -> None:
-    options = ["--data", str(small_months), "--home", str(tmp_path / "home"), "--exit"]
-    done = subprocess.run(
-        [*DEMO, *options, "--no-serve", "--json"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    story = json.loads(done.stdout)
+    story = _tell_unserved(small_months, tmp_path / "home")
+    again = _tell_unserved(small_months, tmp_path / "other", "--warehouse")
+    assert again["months"] == story["months"]
+    assert (tmp_path / "other" / "warehouse.duckdb").exists()
+    assert not (tmp_path / "home" / "warehouse.duckdb").exists()
+    assert again["origin"] == "simulated city"
+
     assert story["served"] is None
     assert story["incident"]["live_error"] is None
     assert "was rolled back" in story["summary"]

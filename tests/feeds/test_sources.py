@@ -166,7 +166,7 @@ def test_real_months_arrive_one_after_another(taxi_months: list[Path]) -> None:
 
 @pytest.fixture
 def taxi_months() -> list[Path]:
-    from loopline.demo.data_source import find_taxi_data
+    from loopline.demo.data_source import find_files
 
-    data = find_taxi_data(announce=lambda _: None)
+    data = find_files(announce=lambda _: None)
     return [data.path(month) for month in ("2022-01", "2022-02", "2022-03")]

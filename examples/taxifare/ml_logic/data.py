@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
-
-from loopline.demo import TaxiData, find_taxi_data
+from loopline.demo import find_taxi_data
 from taxifare.ml_logic.preprocess import COLUMNS, CleaningReport, clean, make_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loopline.demo import Months
 
 __all__ = ["Chunk", "Trips", "chunk_at", "chunk_of", "chunks", "chunks_from", "load", "source"]
 
@@ -37,8 +40,8 @@ class Trips(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def source(folder: str | None = None) -> TaxiData:
-    """Find the months of trips: ``folder``, the cache, TLC's site, or a simulated city."""
+def source(folder: str | None = None) -> Months:
+    """Find the months of trips: ``folder`` or warehouse, the cache, TLC's site, a made-up city."""
     return find_taxi_data(folder)
 
 
@@ -79,7 +82,6 @@ def chunks_from(first_row: int, most: int, folder: str | None = None) -> list[Ch
 @lru_cache(maxsize=4)  # A month is training data twice and is scored before: read it once.
 def load(chunk: Chunk, folder: str | None = None) -> Trips:
     """Read and clean a month of trips, and make features of them."""
-    path = source(folder).path(chunk.month)
-    raw = pd.read_parquet(path, columns=list(COLUMNS))
+    raw = source(folder).read(chunk.month, COLUMNS)
     kept, report = clean(raw, chunk.month)
     return Trips(make_features(kept), kept["fare_amount"], report)

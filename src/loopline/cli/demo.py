@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from loopline.demo.data_source import TaxiData
+    from loopline.demo.data_source import Months, TaxiData
     from loopline.demo.story import MonthLine, Story
 
 __all__ = ["demo"]
@@ -35,6 +35,7 @@ def demo() -> None:
         "loopline demo taxifare",
         "loopline demo taxifare --exit --model keras",
         "loopline demo taxifare --exit --data ~/tlc --json",
+        "loopline demo taxifare --warehouse --no-serve",
     )
 )
 @click.option(
@@ -52,6 +53,12 @@ def demo() -> None:
 )
 @click.option("--exit", "leave", is_flag=True, help="Do not serve the result at the end.")
 @click.option(
+    "--warehouse",
+    "in_warehouse",
+    is_flag=True,
+    help="Load the months into the home's DuckDB warehouse, and read them from there.",
+)
+@click.option(
     "--no-serve",
     is_flag=True,
     help="Do not serve the model while the months pass, which opens a port of this machine.",
@@ -64,15 +71,17 @@ def demo() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the story as JSON, and nothing else.")
 @click.pass_context
-def taxifare(
+def taxifare(  # noqa: PLR0913 - its options
     context: click.Context,
+    *,
     data: Path | None,
     model: str,
-    leave: bool,  # noqa: FBT001 - a flag
-    no_serve: bool,  # noqa: FBT001 - a flag
+    leave: bool,
+    in_warehouse: bool,
+    no_serve: bool,
     port: int | None,
     home: Path | None,
-    as_json: bool,  # noqa: FBT001 - a flag
+    as_json: bool,
 ) -> None:
     """Predict taxi fares month after month, while the fares change.
 
@@ -87,7 +96,9 @@ def taxifare(
     """
     try:
         with _stopped_by_sigterm():
-            story = _tell(data, model, home, serve=not no_serve, as_json=as_json)
+            story = _tell(
+                data, model, home, in_warehouse=in_warehouse, serve=not no_serve, as_json=as_json
+            )
         if as_json:
             print_json(story)
         if not leave:
@@ -97,21 +108,32 @@ def taxifare(
         context.exit(INTERRUPTED)
 
 
-def _tell(data: Path | None, model: str, home: Path | None, *, serve: bool, as_json: bool) -> Story:
+def _tell(
+    data: Path | None,
+    model: str,
+    home: Path | None,
+    *,
+    in_warehouse: bool,
+    serve: bool,
+    as_json: bool,
+) -> Story:
     """Run the months, showing how far it is, and show the end."""
     from rich.console import Console
 
-    from loopline.demo.data_source import find_taxi_data
+    from loopline.demo.data_source import find_files
     from loopline.demo.taxifare import check_extras, make_demo_home, run_taxifare
 
-    check_extras(model)
+    check_extras(model, in_warehouse=in_warehouse)
     out = sys.stderr if as_json else sys.stdout
     width = None if out.isatty() else 150  # Nobody knows how wide a file is.
     console = Console(file=out, highlight=False, width=width)
     with contextlib.redirect_stdout(out), _show_download(console) as on_progress:
-        trips = find_taxi_data(data, announce=console.print, on_progress=on_progress)
+        files = find_files(data, announce=console.print, on_progress=on_progress)
     place, pictures = make_demo_home(home)
-    console.print(f"Trips: {trips.origin}, {trips.months[0]} to {trips.months[-1]}, {trips.folder}")
+    trips: Months = _fill(files, place) if in_warehouse else files
+    console.print(
+        f"Trips: {trips.origin}, {trips.months[0]} to {trips.months[-1]}, {trips.address}"
+    )
     if trips.is_simulated:
         console.print("The trips are those of a [bold]simulated city[/bold], not real ones.")
     with contextlib.redirect_stdout(out), _show_months(console, trips) as (on_step, on_month):
@@ -126,6 +148,14 @@ def _tell(data: Path | None, model: str, home: Path | None, *, serve: bool, as_j
         )
     _show(console, story)
     return story
+
+
+def _fill(files: TaxiData, home: Path) -> Months:
+    """Load the months into the warehouse of a home."""
+    from loopline.demo.warehouse_months import load_months
+    from loopline.warehouses.open import FILE
+
+    return load_months(files, home / FILE)
 
 
 @contextlib.contextmanager
@@ -167,7 +197,7 @@ def _show_download(console: Console) -> Iterator[Callable[[str, int, int], None]
 
 @contextlib.contextmanager
 def _show_months(
-    console: Console, trips: TaxiData
+    console: Console, trips: Months
 ) -> Iterator[tuple[Callable[[str, str], None], Callable[[MonthLine], None]]]:
     """Show a bar over all months on a terminal; elsewhere what the tasks print is enough."""
     from loopline.demo.taxifare import INCIDENT_STEPS, STEPS

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from loopline.demo.data_source import TAXI_MONTHS, TaxiData, find_taxi_data
+from loopline.demo.data_source import TAXI_MONTHS, Months, TaxiData, find_taxi_data
 
-__all__ = ["TAXI_MONTHS", "TaxiData", "find_taxi_data"]
+__all__ = ["TAXI_MONTHS", "Months", "TaxiData", "find_taxi_data"]

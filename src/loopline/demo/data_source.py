@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from loopline.demo.download import DownloadError, download, is_reachable
@@ -18,11 +18,13 @@ from loopline.errors import LooplineError, MissingExtraError, NotFoundError
 from loopline.records.tracking import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
 
     from loopline.demo.download import Progress
 
-__all__ = ["SIMULATED_KEY", "TAXI_MONTHS", "TaxiData", "find_taxi_data"]
+__all__ = ["SIMULATED_KEY", "TAXI_MONTHS", "Months", "TaxiData", "find_files", "find_taxi_data"]
 
 #: The demo's months, in order: before and after the fare increase of December 2022.
 TAXI_MONTHS = ("2022-01", "2022-02", "2022-03", "2023-01", "2023-02", "2023-03", "2023-04")
@@ -67,6 +69,17 @@ class TaxiData(NamedTuple):
         """What the trips are, in words for tables, tags and pictures."""
         return "simulated city" if self.is_simulated else "TLC green-taxi trips"
 
+    @property
+    def address(self) -> str:
+        """Where they are: what finds them again."""
+        return str(self.folder)
+
+    def read(self, month: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read columns of a month's trips."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path(month), columns=list(columns))
+
     def path(self, month: str) -> Path:
         """Tell which file holds a month."""
         return self.folder / _file_name(month)
@@ -96,12 +109,41 @@ class TaxiData(NamedTuple):
         )
 
 
+class Months(Protocol):
+    """Months of trips, wherever they are: ``TaxiData`` has them in files."""
+
+    @property
+    def address(self) -> str:
+        """Where they are: what ``find_taxi_data`` finds them by."""
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the trips were made up."""
+
+    @property
+    def origin(self) -> str:
+        """What the trips are, in words for tables, tags and pictures."""
+
+    @property
+    def months(self) -> tuple[str, ...]:
+        """Such as ``"2022-01"``, in order."""
+
+    def count_rows(self, month: str) -> int:
+        """Tell how many trips a month has, dirty ones included."""
+
+    def read(self, month: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read columns of a month's trips, in the order in which they were published."""
+
+    def dataset(self, month: str) -> Dataset:
+        """Describe a month as a data version."""
+
+
 def find_taxi_data(
     folder: str | os.PathLike[str] | None = None,
     *,
     announce: Callable[[str], None] = print,
     on_progress: Progress | None = None,
-) -> TaxiData:
+) -> Months:
     """Find the months of trips, fetching or making them when there are none.
 
     In this order: ``folder`` or else ``LOOPLINE_TAXI_DATA``; the cache in
@@ -109,7 +151,8 @@ def find_taxi_data(
     the cache; a simulated city, after saying why.
 
     Args:
-        folder: Holds ``green_tripdata_YYYY-MM.parquet``, directly or in ``green/``.
+        folder: Holds ``green_tripdata_YYYY-MM.parquet``, directly or in ``green/``; or a DuckDB
+            warehouse that ``loopline demo taxifare --warehouse`` filled (``duckdb:///…``).
         announce: Told in one line what is fetched or made, and why.
         on_progress: Told of each piece that arrives while downloading.
 
@@ -117,6 +160,21 @@ def find_taxi_data(
         NotFoundError: The folder was named, and a month is missing or unreadable in it.
         MissingExtraError: pyarrow is not installed.
     """
+    _need_pyarrow()
+    if str(folder).startswith("duckdb://"):
+        from loopline.demo.warehouse_months import open_months
+
+        return open_months(str(folder))
+    return find_files(folder, announce=announce, on_progress=on_progress)
+
+
+def find_files(
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    announce: Callable[[str], None] = print,
+    on_progress: Progress | None = None,
+) -> TaxiData:
+    """Find the months as ``find_taxi_data`` does, but as files only."""
     _need_pyarrow()
     named = folder or os.environ.get("LOOPLINE_TAXI_DATA")
     if named:

@@ -26,7 +26,7 @@ from loopline.tracking import fluent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loopline.demo.data_source import TaxiData
+    from loopline.demo.data_source import Months
     from loopline.demo.incident import Incident
     from loopline.demo.live import Served, Trip
 
@@ -54,7 +54,7 @@ MODEL_NAME = "taxifare_model"
 PROJECT = "wagoncab project"
 
 
-def check_extras(model: str) -> None:
+def check_extras(model: str, *, in_warehouse: bool = False) -> None:
     """Check, before any work, that what the demo needs is installed.
 
     Raises:
@@ -63,6 +63,8 @@ def check_extras(model: str) -> None:
     needed = [(name, "demo") for name in ("numpy", "pandas", "pyarrow", "sklearn", "skops")]
     if model == "keras":
         needed.append(("keras", "keras"))
+    if in_warehouse:
+        needed.append(("duckdb", "duckdb"))
     for module, extra in needed:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(module, extra=extra, purpose="The taxi demo")
@@ -98,7 +100,7 @@ def make_demo_home(given: Path | None) -> tuple[Path, Path]:
 
 
 def run_taxifare(
-    data: TaxiData,
+    data: Months,
     *,
     home: Path,
     pictures: Path,
@@ -131,7 +133,7 @@ def run_taxifare(
         months = _run_months(example, data, name, model, on_step)
         live = _follow(months, data, name, home if serve else None, stack, lines, on_month)
         incident = force_and_roll_back(
-            data.months[-1], model=model, name=name, data=str(data.folder), live=live,
+            data.months[-1], model=model, name=name, data=data.address, live=live,
             on_step=on_step,
         )  # fmt: skip
         served = live.stop() if live is not None else None
@@ -159,7 +161,7 @@ def run_taxifare(
 
 def _run_months(
     example: Any,  # noqa: ANN401 - the module of ``_import_example``
-    data: TaxiData,
+    data: Months,
     name: str,
     model: str,
     on_step: Callable[[str, str], None],
@@ -168,7 +170,7 @@ def _run_months(
     month = iter(data.months)
     now = [next(month)]
     executor = WatchedExecutor(lambda task: on_step(now[0], task))
-    folder = str(data.folder)
+    folder = data.address
     for line in example.run_months(model=model, name=name, data=folder, executor=executor):
         yield msgspec.convert(line, MonthLine)
         now[0] = next(month, now[0])
@@ -176,7 +178,7 @@ def _run_months(
 
 def _follow(
     months: Iterator[MonthLine],
-    data: TaxiData,
+    data: Months,
     name: str,
     home: Path | None,
     stack: contextlib.ExitStack,
@@ -213,11 +215,11 @@ def _follow(
     return live
 
 
-def _trips(month: str, data: TaxiData) -> list[Trip]:
+def _trips(month: str, data: Months) -> list[Trip]:
     """Take some trips of a month, always the same."""
     from taxifare.ml_logic.data import chunk_of, load
 
-    folder = str(data.folder)
+    folder = data.address
     trips = load(chunk_of(month, folder), folder)
     features = trips.features.sample(min(TRIPS_ASKED, len(trips.features)), random_state=0)
     return make_trips(features, trips.fares.loc[features.index])
