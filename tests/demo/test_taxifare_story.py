@@ -199,6 +199,12 @@ def test_the_alarm_the_refusal_and_the_winner_are_told(story: Told) -> None:
     assert "v4, which had seen that month, won in 2023-02" in story["summary"]
 
 
+def test_the_picture_marks_the_alarm_and_the_promotions(story: Told) -> None:
+    picture = Path(story["picture"]).read_text()
+    places = [picture.index(f">{mark}<") for mark in ("v1 promoted", "alarm", "v4 promoted")]
+    assert places == sorted(places)
+
+
 def test_a_bad_model_that_is_forced_in_is_rolled_back(story: Told) -> None:
     incident = story["incident"]
     assert (incident["version"], incident["back_to"]) == (7, 5)

@@ -130,6 +130,9 @@ def draw_picture(story: Story) -> str:
         for index, line in enumerate(story.months)
         if line.promoted
     ]
+    alarm = next((index for index, line in enumerate(story.months) if line.alarm), None)
+    if alarm is not None:
+        marks = sorted([*marks, Mark(x=alarm, label="alarm")], key=lambda mark: mark.x)
     return line_chart(
         _lines(story),
         title=f"Fare error of the model in Production and of its challenger{label}",
