@@ -46,6 +46,20 @@ def test_what_was_predicted_is_there_with_inputs_version_and_id(fares: str) -> N
     assert [row["id"] for row in found[1:3]] == [f"{base}-0", f"{base}-1"]
 
 
+def test_which_predictions_each_version_made_is_known_without_reading_them(fares: str) -> None:
+    with serving(fares, record=1.0) as url:
+        invoke(url, body(1, 2, 3))
+        registry.transition_stage("fares", 2, "Production")
+        wait_for(lambda: invoke(url, body(1)).headers["X-Loopline-Model-Version"] == "2")
+    rows = loopline.predictions("fares")["version"].to_pylist()
+    for version in (1, 2):
+        told = loopline.why(f"models:/fares/{version}").predictions
+        assert [one.rows for one in told] == [rows.count(str(version))]
+        assert told[0].first_ms <= told[0].last_ms <= time.time() * 1000
+    graph = loopline.lineage("models:/fares/1", direction="down")
+    assert {"deployment", "predictions"} <= {node.kind for node in graph.nodes}
+
+
 def test_truth_joins_by_the_callers_own_id_and_the_last_word_counts(
     fares: str, tmp_path: Path
 ) -> None:

@@ -109,7 +109,8 @@ class LineageNode(Record, frozen=True, kw_only=True):
     Attributes:
         node: Its name in the graph: kind, colon, key, such as ``"version:taxifare_model/3"``.
         kind: ``"flow"``, ``"schedule"``, ``"flow run"``, ``"task run"``, ``"run"``, ``"data"``,
-            ``"version"``, ``"decision"`` or ``"stage"``; more may come.
+            ``"version"``, ``"decision"``, ``"stage"``, ``"deployment"``, ``"predictions"``,
+            ``"drift"`` or ``"feed"``; more may come.
         key: Within its kind.
         title: What people call it.
         state: How it stands, such as ``"FINISHED"``; empty where there is no such thing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from loopline.records.base import Record
 from loopline.records.decisions import KeptDecision
 from loopline.records.lineage import LineageNode
+from loopline.records.predictions import Predictions
 from loopline.records.registry import ModelVersion, VersionEvent
 from loopline.records.tracking import Run, RunInput
 
@@ -26,7 +27,9 @@ class Reasons(Record, frozen=True, kw_only=True):
         compared: Runs that scored it when it was decided, newest first.
         compared_on: The data that those runs read.
         made_by: The schedule, flow run and task run that the run was started in.
-        consequences: What came of it: stages, deployments, predictions.
+        consequences: What came of it: stages, deployments, decisions.
+        predictions: What it predicted while it was served with ``--record``, by serving process,
+            the newest first; at most 100.
     """
 
     version: ModelVersion
@@ -41,3 +44,4 @@ class Reasons(Record, frozen=True, kw_only=True):
     compared_on: list[RunInput] = []
     made_by: list[LineageNode] = []
     consequences: list[LineageNode] = []
+    predictions: list[Predictions] = []

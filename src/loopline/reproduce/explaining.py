@@ -11,6 +11,7 @@ from loopline.records.base import DRAWN
 from loopline.records.lineage import Lineage
 from loopline.records.operations import ExplainVersion, GetLineage
 from loopline.records.reasons import Reasons
+from loopline.records.tracking import RunStatus
 from loopline.reproduce.basis import find_run, find_version
 from loopline.rules.lineage_trees import node_words, tree_lines
 from loopline.rules.words import number_words, time_words
@@ -18,6 +19,7 @@ from loopline.tracking.display import box, facts_html, table_html
 
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
+    from loopline.records.predictions import Predictions
     from loopline.records.tracking import Run
 
 __all__ = ["explain", "facts_of", "lineage", "node_of", "why"]
@@ -126,6 +128,7 @@ def facts_of(found: Reasons) -> list[tuple[str, str]]:
             ),
         ),
         ("Code", _code(found.run)),
+        ("Predicted", "\n".join(_predicted(one) for one in found.predictions)),
         ("Led to", "\n".join(node_words(node) for node in found.consequences)),
     ]
     return [(name, told) for name, told in facts if told]
@@ -139,6 +142,12 @@ def _gates(found: Reasons) -> str:
         f"{check.gate}: {'passed' if check.passed else 'failed'}, {check.sentence}"
         for check in checks
     )
+
+
+def _predicted(one: Predictions) -> str:
+    until = "now" if one.status is RunStatus.RUNNING else time_words(one.last_ms)
+    rows = "1 row" if one.rows == 1 else f"{one.rows:,} rows"
+    return f"{rows} from {time_words(one.first_ms)} until {until}, by deployment {one.run_id[:8]}"
 
 
 def _run_words(run: Run) -> str:

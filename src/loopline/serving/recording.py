@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 import random
+import struct
 import threading
 import time
 import uuid
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from loopline.backend.recorder import get_recorder
 from loopline.errors import MissingExtraError
 from loopline.models.signature import is_array, is_table
-from loopline.records.facts import RunEnded, RunStarted
-from loopline.records.predictions import FOLDER, MODEL_TAG, experiment_of
+from loopline.records.facts import MetricPoints, RunEnded, RunStarted
+from loopline.records.predictions import FOLDER, MODEL_TAG, experiment_of, metric_of
 from loopline.records.tracking import RunStatus
 from loopline.serving.arrow import as_table
 from loopline.tracking.predictions import record_file
@@ -84,12 +85,13 @@ class Recording:
         self._stop = False
         self._recorder = get_recorder()
         self._run_id = uuid.uuid4().hex
+        self._start_ms = now_ms()
         self._recorder.record(
             RunStarted(
                 run_id=self._run_id,
                 experiment=experiment_of(name),
                 name=f"serving {name}",
-                start_ms=now_ms(),
+                start_ms=self._start_ms,
                 user=user_name(),
                 tags={MODEL_TAG: name, "loopline.serves.address": address, "pid": str(os.getpid())},
             )
@@ -172,6 +174,35 @@ class Recording:
             first_ms=min(each.at_ms for each in kept),
             last_ms=max(each.at_ms for each in kept),
         )
+        self._count(kept)
+
+    def _count(self, kept: list[_Kept]) -> None:
+        """Say how many predictions each version made, and when the first of them was made."""
+        by_version: dict[str, list[_Kept]] = {}
+        for each in kept:
+            by_version.setdefault(each.model.version, []).append(each)
+        by_version.pop("", None)  # A folder, of no version.
+        for version, group in by_version.items():
+            points = _points(group, self._start_ms)
+            self._recorder.record(
+                MetricPoints(run_id=self._run_id, key=metric_of(version), **points)
+            )
+
+
+def _points(group: list[_Kept], start_ms: int) -> dict[str, bytes]:
+    """Pack a point for each second in which there were predictions: how many rows."""
+    rows: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for each in group:
+        second = max(0, each.at_ms - start_ms) // 1000
+        rows[second] = rows.get(second, 0) + each.content.size
+        last[second] = max(last.get(second, 0), each.at_ms)
+    steps = sorted(rows)
+    return {
+        "steps": struct.pack(f"<{len(steps)}q", *steps),
+        "timestamps_ms": struct.pack(f"<{len(steps)}q", *(last[step] for step in steps)),
+        "values": struct.pack(f"<{len(steps)}d", *(rows[step] for step in steps)),
+    }
 
 
 def _about(group: list[_Kept]) -> dict[str, Any]:

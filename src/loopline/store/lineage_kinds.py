@@ -9,12 +9,12 @@ from __future__ import annotations
 from loopline.store import lineage_decisions as decisions
 from loopline.store import lineage_flows as flows
 from loopline.store import lineage_runs as runs
+from loopline.store import lineage_serving as serving
 from loopline.store.lineage_links import Kind
 
 __all__ = ["KINDS"]
 
-#: Every kind by its name. Feeds, deployments and predictions add rows of their own,
-#: and steps to the rows that lead to them.
+#: Every kind by its name. A new one adds a row of its own, and steps to the rows that lead to it.
 KINDS: dict[str, Kind] = {
     "flow": Kind(
         flows.find_flow,
@@ -40,7 +40,21 @@ KINDS: dict[str, Kind] = {
     "version": Kind(
         runs.find_version,
         up=(runs.runs_of_versions,),
-        down=(decisions.decisions_on_versions, runs.stages_of_versions),
+        down=(
+            decisions.decisions_on_versions,
+            runs.stages_of_versions,
+            serving.deployments_of_versions,
+            serving.predictions_of_versions,
+        ),
+    ),
+    "deployment": Kind(
+        serving.find_deployment,
+        up=(serving.versions_of_deployments,),
+        down=(serving.predictions_of_deployments,),
+    ),
+    "predictions": Kind(
+        serving.find_predictions,
+        up=(serving.deployments_of_predictions, serving.versions_of_predictions),
     ),
     "decision": Kind(
         decisions.find_decision,

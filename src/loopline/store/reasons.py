@@ -13,6 +13,7 @@ from loopline.rules.reasons import decided_by, decision_of, version_before
 from loopline.store import decisions, registry, runs, schema
 from loopline.store.lineage_graph import get_lineage
 from loopline.store.lineage_kinds import KINDS
+from loopline.store.lineage_serving import predictions_by_version
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,6 +32,8 @@ _param = schema.param
 MOST_COMPARED = 5
 #: Params by which a run says which version it scored, as the lifecycle's tasks write them.
 SCORED = ("challenger", "version")
+#: Serving processes told at most.
+MOST_DEPLOYMENTS = 100
 #: Decisions of a model looked through, newest first.
 MOST_DECISIONS = 1000
 
@@ -75,6 +78,9 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
             if node.kind in {"flow", "schedule", "flow run", "task run"}
         ],
         consequences=_consequences(lineage.nodes),
+        predictions=predictions_by_version(
+            connection, version.name, [version.version], MOST_DEPLOYMENTS
+        ),
     )
 
 
@@ -91,7 +97,8 @@ def _weighed(store: Store, connection: Connection, version: ModelVersion) -> Kep
 
 
 def _consequences(nodes: list[LineageNode]) -> list[LineageNode]:
-    causes = {"flow", "schedule", "flow run", "task run", "run", "data", "version"}
+    causes = {"flow", "schedule", "flow run", "task run", "run", "data", "version", "feed"}
+    causes |= {"predictions"}  # Told by themselves.
     return [node for node in nodes if node.kind not in causes]
 
 
