@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 from tests.store import flow_story
 from tests.store.registry_story import NAME, log_model, register
 
@@ -15,6 +16,7 @@ from loopline.records import operations as ops
 from loopline.records.decisions import Check, Decision
 from loopline.records.flows import StateKind
 from loopline.records.tracking import Dataset, RunStatus
+from loopline.store import schema
 
 if TYPE_CHECKING:
     from loopline.backend.local import LocalBackend
@@ -254,3 +256,37 @@ def test_a_decision_on_record_stands_between_the_versions_and_the_stage(
     assert why.decided_by == "a gate, run by night"
     assert [run.run_id for run in why.compared] == [first]
     assert why.before == 1
+
+
+def test_a_rollback_is_the_decision_by_which_a_version_stands_there(backend: LocalBackend) -> None:
+    for number in (1, 2):
+        register(backend, run_id=train(backend, TRIPS))
+        weighed = Decision(
+            promote=True, rule="better", sentence="promoted", champion=number - 1 or None,
+            challenger=number,
+        )  # fmt: skip
+        backend.call(ops.RecordDecision(name=NAME, decision=weighed, actor="night"))
+    backend.call(ops.RollBack(name=NAME, reason="fares fell", actor="ada"))
+    why = backend.call(ops.ExplainVersion(name=NAME, stage="Production"))
+    assert why.decided_by == "ada, who rolled it back"
+    assert why.weighed is not None
+    assert why.weighed.decision.sentence == "rolled back from v2 to v1: fares fell"
+    up = lineage(backend, f"stage:{NAME}/Production", "up", depth=1)
+    back = f"decision:{why.weighed.decision_id}"
+    assert (back, "rolled back") in {(edge.source, edge.label) for edge in up.edges}
+    down = lineage(backend, back, "down", depth=1)
+    assert [node.kind for node in down.nodes] == ["decision", "stage"]
+
+
+def test_decisions_on_a_version_are_found_by_an_index(backend: LocalBackend) -> None:
+    on = schema.decision.c
+    query = select(schema.decision).where(on.name == NAME, on.challenger == 3)
+    with backend.store.read() as connection:
+        text = query.compile(connection, compile_kwargs={"literal_binds": True})
+        if connection.dialect.name == "postgresql":  # An empty table is quicker scanned.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            plan = connection.exec_driver_sql(f"EXPLAIN {text}").all()
+        else:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+    assert "ix_ll_decision_on" in str(plan)

@@ -178,6 +178,11 @@ class KeptDecision(Record, frozen=True, kw_only=True):
         """Whether the challenger took the place by it."""
         return self.status is DecisionStatus.PROMOTED
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether a version took the place by it, forward or back."""
+        return self.status in {DecisionStatus.PROMOTED, DecisionStatus.ROLLED_BACK}
+
     def __bool__(self) -> bool:
         """Read as ``if promote(...)``: whether the challenger took the place by it."""
         return self.is_promoted

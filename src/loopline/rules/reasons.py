@@ -14,7 +14,8 @@ __all__ = ["decided_by", "decision_of", "version_before"]
 
 MOVED = "stage"
 #: What gates write at the beginning of their reasons.
-BY_RULE = ("promoted v", "kept v", "rolled back")
+BY_RULE = ("promoted v", "kept v")
+BACK = "rolled back"
 
 
 def decision_of(version: ModelVersion, events: Sequence[VersionEvent]) -> VersionEvent | None:
@@ -56,6 +57,8 @@ def decided_by(move: VersionEvent | None, weighed: KeptDecision | None = None) -
     if move is None:
         return ""
     who = move.actor or "somebody"
+    if move.reason.startswith(BACK):
+        return f"{who}, who rolled it back"
     if weighed is None or not weighed.is_promoted or weighed.stage != move.after:
         return f"a gate, run by {who}" if move.reason.startswith(BY_RULE) else who
     policy = f" of policy {weighed.policy}" if weighed.policy else ""

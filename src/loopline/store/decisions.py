@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "answer_decision",
     "decision_record",
+    "decisions_on",
     "get_decision",
     "list_decisions",
     "record_decision",
@@ -98,6 +99,7 @@ def _insert(
             stage=stage,
             status=status,
             at_ms=store.clock(),
+            challenger=decision.challenger,
             document=msgspec.json.encode(decision).decode(),
             **columns,
         )
@@ -278,6 +280,21 @@ def _record(row: Row[Any]) -> KeptDecision:
         answered_by=row.answered_by,
         answer=row.answer,
     )
+
+
+def decisions_on(connection: Connection, name: str, version: int, limit: int) -> list[KeptDecision]:
+    """List the decisions on a version's place, newest first. Index look-up by model and version."""
+    rows = connection.execute(
+        select(_decision)
+        .where(
+            _decision.c.name == name,
+            _decision.c.challenger == version,
+            *only_visible(connection, Thing.MODEL, _decision.c.name),
+        )
+        .order_by(_decision.c.at_ms.desc())
+        .limit(limit)
+    )
+    return [_record(row) for row in rows]
 
 
 def get_decision(_store: Store, connection: Connection, call: ops.GetDecision) -> KeptDecision:

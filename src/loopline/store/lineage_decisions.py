@@ -47,8 +47,13 @@ DECISION_COLUMNS = (
     _decision.c.status,
     _decision.c.at_ms,
     _decision.c.run_id,
+    _decision.c.challenger,
     _decision.c.document,
 )
+
+
+#: How a decision ends that moves a version.
+MOVED = (DecisionStatus.PROMOTED, DecisionStatus.ROLLED_BACK)
 
 
 class _Weighed(msgspec.Struct):
@@ -81,15 +86,23 @@ def find_decision(connection: Connection, key: str) -> LineageNode | None:
 
 
 def decisions_on_versions(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
-    """From versions to the decisions on whether they take a place: a scan of their models'."""
-    wanted = set(map(parse_pair, keys))
-    names = sorted({name for name, _ in wanted})
-    links = []
-    for row in rows_by(connection, _decisions(connection), _decision.c.name, names, most):
-        number = _weighed(row).challenger
-        if (row.name, number) in wanted:
-            of = node_name("version", f"{row.name}/{number}")
-            links.append(Link(of, _decision_node(row), "weighed"))
+    """From versions to the decisions on whether they take a place. Index look-up by version."""
+    by_name: dict[str, list[int]] = {}
+    for name, number in map(parse_pair, keys):
+        by_name.setdefault(name, []).append(number)
+    links: list[Link] = []
+    for name, numbers in by_name.items():
+        query = _decisions(connection).where(_decision.c.name == name)
+        column = _decision.c.challenger
+        if len(links) < most:
+            links += [
+                Link(
+                    node_name("version", f"{row.name}/{row.challenger}"),
+                    _decision_node(row),
+                    "weighed",
+                )
+                for row in rows_by(connection, query, column, numbers, most - len(links))
+            ]
     return links
 
 
@@ -115,14 +128,14 @@ def stages_of_decisions(connection: Connection, keys: Sequence[str], most: int) 
     """From decisions to the stage that a version got by them and still stands in."""
     links = []
     for row in rows_by(connection, _decisions(connection), _decision.c.decision_id, keys, most):
-        if row.status != DecisionStatus.PROMOTED:
+        if row.status not in MOVED:
             continue
         champion = champions(connection).where(
-            _champion.c.stage == row.stage, _champion.c.version == _weighed(row).challenger
+            _champion.c.stage == row.stage, _champion.c.version == row.challenger
         )
         if first_by(connection, champion, _champion.c.name, row.name) is not None:
             of = node_name("decision", row.decision_id)
-            links.append(Link(of, stage_node(row.name, row.stage), "promoted"))
+            links.append(Link(of, stage_node(row.name, row.stage), row.status))
     return links
 
 
@@ -132,13 +145,11 @@ def decisions_of_stages(connection: Connection, keys: Sequence[str], most: int) 
     for link in version_in_stages(connection, keys, most):
         name, stage = link.of.partition(":")[2].rsplit("/", 1)
         query = _decisions(connection).where(
-            _decision.c.stage == stage, _decision.c.status == DecisionStatus.PROMOTED
+            _decision.c.name == name,
+            _decision.c.stage == stage,
+            _decision.c.status.in_(MOVED),
         )
         number = parse_pair(link.node.key)[1]
-        rows = rows_by(connection, query, _decision.c.name, [name], most)
-        links += [
-            Link(link.of, _decision_node(row), "promoted")
-            for row in rows
-            if _weighed(row).challenger == number
-        ]
+        rows = rows_by(connection, query, _decision.c.challenger, [number], most)
+        links += [Link(link.of, _decision_node(row), row.status) for row in rows]
     return links

@@ -34,8 +34,8 @@ MOST_COMPARED = 5
 SCORED = ("challenger", "version")
 #: Serving processes told at most.
 MOST_DEPLOYMENTS = 100
-#: Decisions of a model looked through, newest first.
-MOST_DECISIONS = 1000
+#: Decisions on a version looked through, newest first.
+MOST_DECISIONS = 100
 
 
 def explain_version(store: Store, connection: Connection, call: ops.ExplainVersion) -> Reasons:
@@ -49,7 +49,7 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
         store, connection, ops.ListVersionEvents(name=version.name)
     )
     decision = decision_of(version, events)
-    weighed = _weighed(store, connection, version)
+    weighed = _weighed(connection, version)
     run = _run_of(store, connection, version)
     lineage = get_lineage(
         store,
@@ -84,15 +84,10 @@ def explain_version(store: Store, connection: Connection, call: ops.ExplainVersi
     )
 
 
-def _weighed(store: Store, connection: Connection, version: ModelVersion) -> KeptDecision | None:
+def _weighed(connection: Connection, version: ModelVersion) -> KeptDecision | None:
     """Find the newest decision on a version: the one by which it stands there, if one is."""
-    asked = ops.ListDecisions(name=version.name, limit=MOST_DECISIONS)
-    of_it = [
-        kept
-        for kept in decisions.list_decisions(store, connection, asked)
-        if kept.decision.challenger == version.version
-    ]
-    by = (kept for kept in of_it if kept.is_promoted and kept.stage == version.stage)
+    of_it = decisions.decisions_on(connection, version.name, version.version, MOST_DECISIONS)
+    by = (kept for kept in of_it if kept.has_moved and kept.stage == version.stage)
     return next(by, of_it[0] if of_it else None)
 
 

@@ -966,6 +966,8 @@ decision = Table(
     Column("policy", Integer, nullable=False, server_default=Zero),
     Column("run_id", Text, nullable=False, server_default=Empty),
     Column("flow_run_id", Text, nullable=False, server_default=Empty),
+    # The version whose place was decided on, as the document says.
+    Column("challenger", Integer, nullable=False),
     Column("answered_ms", BigInteger, nullable=False, server_default=Zero),
     Column("answered_by", Text, nullable=False, server_default=Empty),
     Column("answer", Text, nullable=False, server_default=Empty),
@@ -976,6 +978,7 @@ decision = Table(
         name="status",
     ),
     Index("ix_ll_decision_of", "name", "at_ms"),
+    Index("ix_ll_decision_on", "name", "challenger", "at_ms"),
     Index("ix_ll_decision_status", "status", "at_ms"),
 )
 

@@ -1828,6 +1828,7 @@ def upgrade() -> None:
             server_default=sa.text("('')"),
             nullable=False,
         ),
+        sa.Column("challenger", sa.Integer(), nullable=False),
         sa.Column("answered_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "answered_by",
@@ -1854,6 +1855,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_ll_decision")),
     )
     op.create_index("ix_ll_decision_of", "ll_decision", ["name", "at_ms"], unique=False)
+    op.create_index(
+        "ix_ll_decision_on", "ll_decision", ["name", "challenger", "at_ms"], unique=False
+    )
     op.create_index("ix_ll_decision_status", "ll_decision", ["status", "at_ms"], unique=False)
 
     op.create_table(
