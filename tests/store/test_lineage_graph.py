@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from tests.store import flow_story
 from tests.store.registry_story import NAME, log_model, register
 
@@ -281,12 +281,18 @@ def test_a_rollback_is_the_decision_by_which_a_version_stands_there(backend: Loc
 def test_decisions_on_a_version_are_found_by_an_index(backend: LocalBackend) -> None:
     on = schema.decision.c
     query = select(schema.decision).where(on.name == NAME, on.challenger == 3)
-    with backend.store.read() as connection:
+    long_history = [
+        {
+            "decision_id": f"d{number}", "name": NAME, "stage": "Production", "status": "kept",
+            "at_ms": number, "challenger": number, "document": "{}",
+        }
+        for number in range(3000)
+    ]  # fmt: skip
+    with backend.store.write() as connection:
+        connection.execute(insert(schema.decision), long_history)
+        connection.exec_driver_sql("ANALYZE ll_decision")
         text = query.compile(connection, compile_kwargs={"literal_binds": True})
-        if connection.dialect.name == "postgresql":  # An empty table is quicker scanned.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-            plan = connection.exec_driver_sql(f"EXPLAIN {text}").all()
-        else:
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
-    assert "ix_ll_decision_on" in str(plan)
+        is_sqlite = connection.dialect.name == "sqlite"
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        plan = str(connection.exec_driver_sql(f"{explain} {text}").all())
+    assert "ix_ll_decision_on" in plan

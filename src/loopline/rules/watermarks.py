@@ -26,6 +26,7 @@ __all__ = [
     "Bound",
     "Box",
     "Region",
+    "feed_of",
     "intersect",
     "is_training",
     "parse_source",
@@ -220,6 +221,12 @@ def parse_source(source: str) -> tuple[str, Region] | None:
     except (ValueError, TypeError):
         return None
     return feed, region
+
+
+def feed_of(source: str) -> str:
+    """Name the feed that data with a source are rows of; empty: they come from elsewhere."""
+    found = parse_source(source)
+    return "" if found is None else found[0]
 
 
 def is_training(context: str) -> bool:

@@ -7,6 +7,7 @@ at once. Every statement leaves out what the caller may not view.
 from __future__ import annotations
 
 from loopline.store import lineage_decisions as decisions
+from loopline.store import lineage_feeds as feeds
 from loopline.store import lineage_flows as flows
 from loopline.store import lineage_runs as runs
 from loopline.store import lineage_serving as serving
@@ -36,7 +37,8 @@ KINDS: dict[str, Kind] = {
         up=(flows.flow_runs_of_runs, runs.parents, runs.reproduced, runs.data_of_runs),
         down=(runs.versions_of_runs, runs.children, runs.reproductions),
     ),
-    "data": Kind(runs.find_data, down=(runs.runs_of_data,)),
+    "feed": Kind(feeds.find_feed, down=(feeds.data_of_feeds,)),
+    "data": Kind(runs.find_data, up=(feeds.feeds_of_data,), down=(runs.runs_of_data,)),
     "version": Kind(
         runs.find_version,
         up=(runs.runs_of_versions,),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "champions",
     "children",
+    "data_node",
     "data_of_runs",
     "find_data",
     "find_run",
@@ -29,6 +30,7 @@ __all__ = [
     "find_version",
     "parents",
     "parse_pair",
+    "reading",
     "reproduced",
     "reproductions",
     "run_node",
@@ -125,11 +127,13 @@ def reproduced(connection: Connection, keys: Sequence[str], most: int) -> list[L
 # --- data ---------------------------------------------------------------------------------------
 
 
-def _data_node(digest: str, name: str) -> LineageNode:
+def data_node(digest: str, name: str) -> LineageNode:
+    """Make the node of a data version."""
     return node_of("data", digest, name)
 
 
-def _reading(connection: Connection) -> Select[Any]:
+def reading(connection: Connection) -> Select[Any]:
+    """Select the runs in use that the caller may view, with the data that they read."""
     return (
         visible_runs(
             connection, _dataset.c.digest, _dataset.c.name.label("dataset"), _input.c.context
@@ -141,22 +145,22 @@ def _reading(connection: Connection) -> Select[Any]:
 
 def find_data(connection: Connection, key: str) -> LineageNode | None:
     """Find a data version that a run the caller may view has read."""
-    row = first_by(connection, _reading(connection), _dataset.c.digest, key)
-    return None if row is None else _data_node(row.digest, row.dataset)
+    row = first_by(connection, reading(connection), _dataset.c.digest, key)
+    return None if row is None else data_node(row.digest, row.dataset)
 
 
 def data_of_runs(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
     """Go from runs to the data that they read."""
-    rows = rows_by(connection, _reading(connection), _run.c.run_id, keys, most)
+    rows = rows_by(connection, reading(connection), _run.c.run_id, keys, most)
     return [
-        Link(node_name("run", row.run_id), _data_node(row.digest, row.dataset), row.context)
+        Link(node_name("run", row.run_id), data_node(row.digest, row.dataset), row.context)
         for row in rows
     ]
 
 
 def runs_of_data(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
     """Go from data to the runs that read them."""
-    query = _reading(connection).order_by(_run.c.start_ms)
+    query = reading(connection).order_by(_run.c.start_ms)
     rows = rows_by(connection, query, _dataset.c.digest, keys, most)
     return [Link(node_name("data", row.digest), run_node(row), row.context) for row in rows]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import insert, select
 
+from loopline.rules.watermarks import feed_of
 from loopline.store import schema
 from loopline.store.inserted import inserted_id
 from loopline.store.upserts import InsertOrIgnore, InsertOrReplace
@@ -30,6 +31,7 @@ def write_input(connection: Connection, run_pk: int | None, fact: f.InputLogged)
             insert(table).values(
                 name=dataset.name,
                 digest=dataset.digest,
+                feed=feed_of(dataset.source),
                 document=msgspec.json.encode(dataset).decode(),
             )
         )

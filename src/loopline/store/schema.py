@@ -251,6 +251,8 @@ dataset = Table(
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False),
     Column("digest", Text, nullable=False, index=True),
+    # The feed that they are rows of, as their source says; empty: none.
+    Column("feed", Text, nullable=False, server_default=Empty, index=True),
     Column("document", Text, nullable=False),
     UniqueConstraint("name", "digest"),
 )

@@ -49,12 +49,19 @@ def upgrade() -> None:
             "digest", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
         sa.Column(
+            "feed",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            server_default=sa.text("('')"),
+            nullable=False,
+        ),
+        sa.Column(
             "document", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ll_dataset")),
         sa.UniqueConstraint("name", "digest", name=op.f("uq_ll_dataset_name_digest")),
     )
     op.create_index(op.f("ix_ll_dataset_digest"), "ll_dataset", ["digest"], unique=False)
+    op.create_index(op.f("ix_ll_dataset_feed"), "ll_dataset", ["feed"], unique=False)
     op.create_table(
         "ll_experiment",
         sa.Column(
