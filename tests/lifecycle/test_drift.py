@@ -83,6 +83,11 @@ def test_what_a_version_learnt_from_is_found_by_its_run() -> None:
     assert found.against.endswith("which v1 learnt from")
     assert "fare" in [column.column for column in found.drifted]
     assert "fare" not in [c.column for c in drift(spring, f"models:/{NAME}/1").drifted]
+    with loopline.start_run() as run:
+        log_drift(found)
+    graph = loopline.lineage(f"models:/{NAME}/1", direction="down")
+    reports = [node for node in graph.nodes if node.kind == "drift"]
+    assert [(node.key, node.title) for node in reports] == [(run.info.run_id, found.sentence)]
 
 
 def test_a_report_is_logged_as_metrics_and_a_page() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.data.formats import format_of, stream_file
 from loopline.data.sketches import sketch_of_profile, sketch_tables
@@ -11,7 +11,7 @@ from loopline.data.tables import as_table
 from loopline.errors import InvalidInputError
 from loopline.lifecycle.unseen import trained_on
 from loopline.records.base import DRAWN
-from loopline.records.drift import DriftReport
+from loopline.records.drift import DATA_TAG, SENTENCE_TAG, VERSION_TAG, DriftReport
 from loopline.records.tracking import Dataset
 from loopline.registry import get_version
 from loopline.rules.drift import Numbers, compare_columns
@@ -54,8 +54,8 @@ def drift(
         InvalidInputError: One of the two is nothing that has rows, or they have no column in
             common.
     """
-    new_rows, new, name = _sketch(now)
-    old_rows, old, other = _sketch(against)
+    new_rows, new, name, *_, data = _sketch(now)
+    old_rows, old, other, version, _ = _sketch(against)
     if columns is not None:
         missing = [each for each in columns if each not in new or each not in old]
         if missing:
@@ -80,6 +80,8 @@ def drift(
         only_now=sorted(set(new) - set(old)),
         name=name,
         against=other,
+        data=data,
+        version=version,
     )
 
 
@@ -93,33 +95,51 @@ def log_drift(report: DriftReport, *, step: int = 0) -> None:
     from loopline.tracking import fluent
 
     fluent.log_metrics(report.metrics(), step=step)
+    tags = {SENTENCE_TAG: report.sentence, VERSION_TAG: report.version, DATA_TAG: report.data}
+    fluent.set_tags({key: value for key, value in tags.items() if value})
     fluent.log_text(report_page(report), f"drift/drift-{step}.html")
 
 
-def _sketch(given: Any) -> tuple[int, dict[str, Column], str]:  # noqa: ANN401 - told apart here
-    """Sketch whatever has rows: how many, its columns, and its name."""
+class _Sketch(NamedTuple):
+    """What is known of rows.
+
+    Attributes:
+        version: The model version that learnt from them, such as ``"taxifare_model/3"``.
+        data: Their digest; empty when they are no data version.
+    """
+
+    rows: int
+    columns: dict[str, Column]
+    name: str
+    version: str = ""
+    data: str = ""
+
+
+def _sketch(given: Any) -> _Sketch:  # noqa: ANN401 - told apart here
+    """Sketch whatever has rows."""
     if isinstance(given, str) and given.startswith("models:/"):
         return _sketch_of_version(given)
     if isinstance(given, Dataset) and getattr(given, "held", None) is None:
         if not given.profile:
             msg = f"The data version {given.name!r} has no profile to compare with."
             raise InvalidInputError(msg)
-        return given.rows or 0, sketch_of_profile(given), given.name
+        return _Sketch(given.rows or 0, sketch_of_profile(given), given.name, data=given.digest)
     if isinstance(given, str | Path):
         return _sketch_of_file(Path(given))
     name = str(getattr(given, "name", "") or "")
     if hasattr(given, "table") and hasattr(given, "dataset"):  # Rows of a feed.
-        given = given.table()
+        given = given.table() if callable(given.table) else given.table
     table = as_table(given.to_pandas() if _is_part(given) else given)
     columns = sketch_tables(table.schema, table.to_batches(max_chunksize=TOGETHER))
-    return table.num_rows, columns, name
+    digest = getattr(given, "digest", "")
+    return _Sketch(table.num_rows, columns, name, data=digest if isinstance(digest, str) else "")
 
 
 def _is_part(given: Any) -> bool:  # noqa: ANN401
     return hasattr(given, "dataset") and hasattr(given, "to_pandas")
 
 
-def _sketch_of_file(path: Path) -> tuple[int, dict[str, Column], str]:
+def _sketch_of_file(path: Path) -> _Sketch:
     if not path.is_file():
         msg = f"No file {str(path)!r}. Give a Parquet, Arrow or CSV file, or a table."
         raise InvalidInputError(msg)
@@ -136,10 +156,10 @@ def _sketch_of_file(path: Path) -> tuple[int, dict[str, Column], str]:
             yield batch
 
     columns = sketch_tables(stream.schema, counted())
-    return rows, columns, path.name
+    return _Sketch(rows, columns, path.name)
 
 
-def _sketch_of_version(uri: str) -> tuple[int, dict[str, Column], str]:
+def _sketch_of_version(uri: str) -> _Sketch:
     """Take what the run of a model version read for training."""
     from loopline.models.address import RegistryAddress, parse_model_address
 
@@ -158,5 +178,8 @@ def _sketch_of_version(uri: str) -> tuple[int, dict[str, Column], str]:
         )
         raise InvalidInputError(msg)
     largest = max(learnt, key=lambda data: data.rows or 0)
-    rows, columns, name = _sketch(largest)
-    return rows, columns, f"{name}, which v{version.version} learnt from"
+    learnt_from = _sketch(largest)
+    return learnt_from._replace(
+        name=f"{learnt_from.name}, which v{version.version} learnt from",
+        version=f"{version.name}/{version.version}",
+    )

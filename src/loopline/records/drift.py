@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from loopline.records.base import Record
 
-__all__ = ["Bin", "ColumnDrift", "DriftReport"]
+__all__ = ["DATA_TAG", "SENTENCE_TAG", "VERSION_TAG", "Bin", "ColumnDrift", "DriftReport"]
+
+#: Tags of a run with a report: what it says, the version whose data it compares with (such as
+#: ``"taxifare_model/3"``), and the data version that it is about, by its digest.
+SENTENCE_TAG = "loopline.drift"
+VERSION_TAG = "loopline.drift.version"
+DATA_TAG = "loopline.drift.data"
 
 
 class Bin(Record, frozen=True, kw_only=True):
@@ -71,6 +77,9 @@ class DriftReport(Record, frozen=True, kw_only=True):
         only_now: Columns that are new.
         name: What the rows of now are called.
         against: What the rows of before are called.
+        version: The model version that learnt from these, such as ``"taxifare_model/3"``; empty:
+            none was named.
+        data: Digest of the rows of now; empty when they are no data version.
     """
 
     rows_before: int
@@ -80,6 +89,8 @@ class DriftReport(Record, frozen=True, kw_only=True):
     only_now: list[str] = []
     name: str = ""
     against: str = ""
+    version: str = ""
+    data: str = ""
 
     @property
     def drifted(self) -> list[ColumnDrift]:

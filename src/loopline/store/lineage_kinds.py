@@ -7,6 +7,7 @@ at once. Every statement leaves out what the caller may not view.
 from __future__ import annotations
 
 from loopline.store import lineage_decisions as decisions
+from loopline.store import lineage_drift as drift
 from loopline.store import lineage_feeds as feeds
 from loopline.store import lineage_flows as flows
 from loopline.store import lineage_runs as runs
@@ -35,10 +36,15 @@ KINDS: dict[str, Kind] = {
     "run": Kind(
         runs.find_run,
         up=(flows.flow_runs_of_runs, runs.parents, runs.reproduced, runs.data_of_runs),
-        down=(runs.versions_of_runs, runs.children, runs.reproductions),
+        down=(runs.versions_of_runs, runs.children, runs.reproductions, drift.drift_of_runs),
     ),
     "feed": Kind(feeds.find_feed, down=(feeds.data_of_feeds,)),
-    "data": Kind(runs.find_data, up=(feeds.feeds_of_data,), down=(runs.runs_of_data,)),
+    "data": Kind(
+        runs.find_data, up=(feeds.feeds_of_data,), down=(runs.runs_of_data, drift.drift_of_data)
+    ),
+    "drift": Kind(
+        drift.find_drift, up=(drift.runs_of_drift, drift.versions_of_drift, drift.data_of_drift)
+    ),
     "version": Kind(
         runs.find_version,
         up=(runs.runs_of_versions,),
@@ -47,6 +53,7 @@ KINDS: dict[str, Kind] = {
             runs.stages_of_versions,
             serving.deployments_of_versions,
             serving.predictions_of_versions,
+            drift.drift_of_versions,
         ),
     ),
     "deployment": Kind(
