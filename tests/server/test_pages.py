@@ -39,6 +39,7 @@ PATHS = (
     f"/runs/{story.run_id(13)}",
     "/models",
     f"/models/{story.MODEL}",
+    f"/models/{story.MODEL}/versions/1",
     "/logged-models",
     "/logged-models?filter=metrics.rmse+%3C+4&experiment=1",
     "/logged-models?filter=metrics.rmse+%3C",

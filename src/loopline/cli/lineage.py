@@ -75,7 +75,8 @@ def why(backend: Backend, *, which: str, as_json: bool) -> None:
     MODEL is a version such as models:/NAME/Production, models:/NAME/3 or models:/NAME@ALIAS.
     """
     from loopline.cli.output import print_facts, print_json
-    from loopline.reproduce.explaining import explain, facts_of
+    from loopline.reproduce.explaining import explain
+    from loopline.rules.reason_facts import facts_of
 
     found = explain(backend, which)
     if as_json:

@@ -22,6 +22,7 @@ __all__ = [
     "picture_url",
     "run_link",
     "run_url",
+    "version_url",
 ]
 
 
@@ -73,6 +74,11 @@ def model_url(name: str, version: int = 0) -> str:
 def model_link(name: str, version: int = 0) -> Markup:
     """A link to a model or one of its versions."""
     return link_to(model_url(name, version), f"{name} v{version}" if version else name)
+
+
+def version_url(name: str, version: int | str) -> str:
+    """The page of a version of a model: why it is there, and what it is connected with."""
+    return url("models", name, "versions", str(version))
 
 
 def flow_url(project: str, name: str) -> str:

@@ -12,6 +12,7 @@ from loopline.server.pages.decisions import decisions_of
 from loopline.server.pages.html import Child, Markup, join, link_to, tag
 from loopline.server.pages.parts import Column
 from loopline.server.pages.request import Page
+from loopline.server.pages.why import why_there
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,23 +20,12 @@ if TYPE_CHECKING:
     from loopline.records.registry import ModelVersion, RegisteredModel, VersionEvent
     from loopline.server.pages.request import PageRequest
 
-__all__ = ["model_page", "models_page", "stage_pill"]
+__all__ = ["model_page", "models_page"]
 
-STAGE_TONES: dict[str, str] = {
-    Stage.PRODUCTION: "good",
-    Stage.STAGING: "warn",
-    Stage.ARCHIVED: "idle",
-    Stage.NONE: "wait",
-}
 FIRST_MODEL = 'loopline.sklearn.log_model(model, "model", registered_model_name="taxifare_model")'
 MOST_METRICS = 5
 MOST_EVENTS = 200
 ROWS = 100
-
-
-def stage_pill(stage: str) -> Markup:
-    """Show a stage."""
-    return tag("span", stage, class_=f"pill {STAGE_TONES.get(stage, 'warn')}")
 
 
 def models_page(request: PageRequest) -> Page:
@@ -87,6 +77,7 @@ def model_page(request: PageRequest) -> Page:
         parts.crumbs(link_to("/models", "Models")),
         tag("h1", name),
         tag("p", model.description) if model.description else None,
+        why_there(model, request),
         _versions(model, versions, request),
         decisions_of(name, request),
         _events(events, request),
@@ -113,7 +104,11 @@ def _versions(model: RegisteredModel, versions: list[ModelVersion], request: Pag
     )
     rows: list[Sequence[Child]] = [
         (
-            tag("strong", f"v{version.version}", id=f"v{version.version}"),
+            tag(
+                "strong",
+                link_to(addresses.version_url(model.name, version.version), f"v{version.version}"),
+                id=f"v{version.version}",
+            ),
             _standing(model, version),
             *(_metric(version, key) for key in metrics),
             parts.when(version.created_ms, request.now_ms),
@@ -146,7 +141,7 @@ def _standing(model: RegisteredModel, version: ModelVersion) -> Markup:
     champion = model.champions.get(version.stage)
     if champion is not None and champion != version.version:
         mark = tag("span", f" v{champion} is the champion", class_="soft small")
-    return join(stage_pill(version.stage), mark, [join(" ", alias) for alias in aliases])
+    return join(parts.stage_pill(version.stage), mark, [join(" ", alias) for alias in aliases])
 
 
 def _metric(version: ModelVersion, key: str) -> str:
@@ -185,8 +180,8 @@ def _events(events: list[VersionEvent], request: PageRequest) -> Markup:
 
 def _move(event: VersionEvent) -> Child:
     if event.kind == "stage":
-        before = stage_pill(event.before or "None")
-        return join(before, " → ", stage_pill(event.after or "None"))
+        before = parts.stage_pill(event.before or "None")
+        return join(before, " → ", parts.stage_pill(event.after or "None"))
     if event.kind == "created":
         return "registered" if event.version else "model created"
     if event.kind == "deleted":

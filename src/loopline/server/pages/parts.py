@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopline.records.flows import StateKind
+from loopline.records.registry import Stage
 from loopline.records.tracking import RunStatus
 from loopline.rules.words import count_words, distance_words, duration_words, time_words
 from loopline.server.pages.html import Child, Markup, join, tag
@@ -26,6 +27,7 @@ __all__ = [
     "note",
     "section",
     "spent",
+    "stage_pill",
     "state_pill",
     "status_pill",
     "table",
@@ -62,6 +64,13 @@ TONES: dict[str, str] = {
     RunStatus.KILLED: "idle",
 }
 
+STAGE_TONES: dict[str, str] = {
+    Stage.PRODUCTION: "good",
+    Stage.STAGING: "warn",
+    Stage.ARCHIVED: "idle",
+    Stage.NONE: "wait",
+}
+
 #: Where one word of the code is two for people.
 WORDS = {
     StateKind.CLIENT_FAILED: "Client failed",
@@ -91,6 +100,11 @@ def state_pill(state: StateKind) -> Markup:
 def status_pill(status: RunStatus) -> Markup:
     """Show the status of a run."""
     return tag("span", status.value.capitalize(), class_=f"pill {tone(status)}")
+
+
+def stage_pill(stage: str) -> Markup:
+    """Show a stage of a model."""
+    return tag("span", stage, class_=f"pill {STAGE_TONES.get(stage, 'warn')}")
 
 
 def when(at_ms: int | None, now_ms: int) -> Markup | None:

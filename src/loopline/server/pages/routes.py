@@ -28,6 +28,7 @@ from loopline.server.pages.models import model_page, models_page
 from loopline.server.pages.request import PageRequest
 from loopline.server.pages.run import chart, picture_type, run_page
 from loopline.server.pages.runs import experiment_page, experiments_page, runs_page
+from loopline.server.pages.version import version_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "/runs": runs_page,
     "/runs/*": run_page,
     "/models": models_page,
+    "/models/*/versions/*": version_page,
     "/models/*": model_page,
     "/decisions": decisions_page,
     "/decisions/*": decision_page,
