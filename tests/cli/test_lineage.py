@@ -8,7 +8,7 @@ import pytest
 from tests.server import story
 
 import loopline
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, NotFoundError
 from loopline.rules.model_cards import written_by_people
 
 if TYPE_CHECKING:
@@ -61,7 +61,19 @@ def test_lineage_and_reasons_show_in_a_notebook(
     assert "came of" in (loopline.lineage(PRODUCTION)._repr_html_() or "")
     assert "Decided by" in (loopline.why(PRODUCTION)._repr_html_() or "")
     with pytest.raises(InvalidInputError, match="no version of a registered model"):
-        loopline.why("train")
+        loopline.why("runs:/0123/model")
+
+
+def test_a_models_name_alone_means_the_version_in_production(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPLINE_URI", str(shell.home))
+    meant = loopline.why(PRODUCTION)
+    for short in (story.MODEL, f"models:/{story.MODEL}", f"{story.MODEL}/Production"):
+        assert loopline.why(short).version == meant.version
+    assert loopline.why(f"{story.MODEL}/1").version.version == 1
+    with pytest.raises(NotFoundError, match="loopline models list"):
+        loopline.why("nobody")
 
 
 def test_a_card_is_written_anew_around_what_people_wrote(shell: Shell, tmp_path: Path) -> None:

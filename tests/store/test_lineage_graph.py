@@ -296,3 +296,14 @@ def test_decisions_on_a_version_are_found_by_an_index(backend: LocalBackend) -> 
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
         plan = str(connection.exec_driver_sql(f"{explain} {text}").all())
     assert "ix_ll_decision_on" in plan
+
+
+def test_eight_digits_of_an_id_are_enough_where_only_one_begins_so(backend: LocalBackend) -> None:
+    twin = Dataset(name="twin", digest="a" * 60 + "beef")
+    run_id = train(backend, TRIPS, LATER, twin)
+    assert lineage(backend, f"data:{'b' * 8}").root == f"data:{LATER.digest}"
+    assert lineage(backend, f"run:{run_id[:12]}").root == f"run:{run_id}"
+    for unclear in ("a" * 8, "b" * 7, "c" * 8):
+        with pytest.raises(NotFoundError, match="eight digits are enough"):
+            lineage(backend, f"data:{unclear}")
+    assert lineage(backend, f"data:{'a' * 60}b").root == f"data:{twin.digest}"

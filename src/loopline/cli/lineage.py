@@ -41,7 +41,7 @@ def lineage(
     """Show what led to something and what came of it, as a tree.
 
     WHAT is a version such as models:/NAME/3, a run (by the first letters of its id, or by name), or
-    data:DIGEST, flow-run:ID, flow:PROJECT/NAME, stage:MODEL/Production.
+    data:DIGEST, feed:NAME, flow-run:ID, flow:PROJECT/NAME, stage:MODEL/Production, deployment:ID.
     """
     from loopline.cli.output import print_json
     from loopline.records.operations import GetLineage
@@ -72,7 +72,8 @@ def lineage(
 def why(backend: Backend, *, which: str, as_json: bool) -> None:
     """Tell why a model version is in its place: who or what decided, and on which data.
 
-    MODEL is a version such as models:/NAME/Production, models:/NAME/3 or models:/NAME@ALIAS.
+    MODEL is a version such as models:/NAME/Production, models:/NAME/3 or models:/NAME@ALIAS; its
+    NAME alone means the one in Production.
     """
     from loopline.cli.output import print_facts, print_json
     from loopline.reproduce.explaining import explain

@@ -19,7 +19,7 @@ from loopline.tracking.display import box, facts_html, table_html
 if TYPE_CHECKING:
     from loopline.backend.protocol import Backend
 
-__all__ = ["explain", "lineage", "node_of", "why"]
+__all__ = ["explain", "lineage", "node_of", "spell_out", "why"]
 
 
 def lineage(which: str, *, direction: str = "both", depth: int = 5, limit: int = 200) -> Lineage:
@@ -63,6 +63,7 @@ def why(which: str) -> Reasons:
 
 def explain(backend: Backend, which: str) -> Reasons:
     """Tell why a model version of a store is where it is."""
+    which = spell_out(which)
     address = parse_model_address(which)
     if not isinstance(address, RegistryAddress):
         msg = f"{which!r} is no version of a registered model. Write models:/NAME/Production."
@@ -72,6 +73,14 @@ def explain(backend: Backend, which: str) -> Reasons:
     version = find_version(backend, which)
     assert version is not None  # noqa: S101 - it is such an address
     return backend.call(ExplainVersion(name=version.name, version=version.version))
+
+
+def spell_out(which: str) -> str:
+    """Read ``fares`` and ``models:/fares`` as what is in Production, ``fares/3`` as a version."""
+    scheme, _, name = which.rpartition("models:/")
+    if scheme or ":" in name or not name.strip("/"):
+        return which
+    return f"models:/{name}" if "/" in name or "@" in name else f"models:/{name}/Production"
 
 
 def node_of(backend: Backend, which: str) -> str:
@@ -84,7 +93,8 @@ def node_of(backend: Backend, which: str) -> str:
     try:
         return f"run:{find_run(backend, which).run_id}"
     except NotFoundError as error:
-        msg = f"{error} Other things go by their kind: data:DIGEST, flow-run:ID, flow:PROJECT/NAME."
+        kinds = "data:DIGEST, feed:NAME, flow-run:ID, flow:PROJECT/NAME, deployment:ID"
+        msg = f"{error} Other things go by their kind: {kinds}."
         raise NotFoundError(msg) from None
 
 

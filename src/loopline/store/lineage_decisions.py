@@ -11,7 +11,7 @@ from loopline.records.decisions import DecisionStatus
 from loopline.records.identity import Thing
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, rows_by
+from loopline.store.lineage_links import Link, first_by, node_name, node_of, one_by, rows_by
 from loopline.store.lineage_runs import (
     champions,
     find_data,
@@ -81,7 +81,7 @@ def _decision_node(row: Row[Any]) -> LineageNode:
 
 def find_decision(connection: Connection, key: str) -> LineageNode | None:
     """Find a decision on a model that the caller may view."""
-    row = first_by(connection, _decisions(connection), _decision.c.decision_id, key)
+    row = one_by(connection, _decisions(connection), _decision.c.decision_id, key)
     return None if row is None else _decision_node(row)
 
 

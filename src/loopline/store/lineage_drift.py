@@ -11,7 +11,7 @@ from loopline.records.drift import DATA_TAG, SENTENCE_TAG, VERSION_TAG
 from loopline.records.identity import Thing
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, rows_by
+from loopline.store.lineage_links import Link, node_name, node_of, one_by, rows_by
 from loopline.store.lineage_runs import (
     RUN_COLUMNS,
     find_data,
@@ -56,7 +56,7 @@ def _drift_node(row: Row[Any]) -> LineageNode:
 
 def find_drift(connection: Connection, key: str) -> LineageNode | None:
     """Find the report of a run."""
-    row = first_by(connection, _reports(connection), _run.c.run_id, key)
+    row = one_by(connection, _reports(connection), _run.c.run_id, key)
     return None if row is None else _drift_node(row)
 
 

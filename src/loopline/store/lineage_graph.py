@@ -24,6 +24,17 @@ __all__ = ["get_lineage", "parse_node"]
 
 MOST_DEPTH = 20
 MOST_NODES = 2_000
+#: What to do when a thing is not there.
+HINTS = {
+    "data": "A run tells its data's digests: `loopline runs show RUN`; eight digits are enough.",
+    "decision": "List them with `loopline decisions list`.",
+    "feed": "List them with `loopline feeds list`.",
+    "flow": "Its key is PROJECT/NAME; list them with `loopline flows list`.",
+    "flow run": "List them with `loopline flow-runs list`.",
+    "run": "List them with `loopline runs list`.",
+    "stage": "Its key is MODEL/STAGE, where a version stands: `loopline models show MODEL`.",
+    "version": "Its key is MODEL/NUMBER; list them with `loopline models show MODEL`.",
+}
 DIRECTIONS = {"up": ("up",), "down": ("down",), "both": ("up", "down")}
 
 
@@ -46,8 +57,8 @@ def get_lineage(_store: Store, connection: Connection, call: ops.GetLineage) -> 
     root = KINDS[kind].find(connection, key)
     if root is None:
         msg = (
-            f"There is no {kind} {key[:200]!r} here that you may view. Check the name with "
-            "`loopline models list`, `loopline runs list` or `loopline flow-runs list`."
+            f"There is no {kind} {key[:200]!r} here that you may view. "
+            f"{HINTS.get(kind, 'Go there from something else: `loopline lineage models:/NAME/3`.')}"
         )
         raise NotFoundError(msg)
     walk = _Walk(connection, root, call.limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.records.lineage import LineageNode
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-__all__ = ["Kind", "Link", "first_by", "node_name", "node_of", "rows_by"]
+__all__ = ["Kind", "Link", "first_by", "node_name", "node_of", "one_by", "rows_by"]
+
+#: Digits with which a key of hex digits may be abbreviated.
+_SHORTENED = re.compile(r"[0-9a-f]{8,63}")
 
 #: Keys asked for with one statement.
 TOGETHER = 400
@@ -82,3 +86,19 @@ def first_by(
 ) -> Row[Any] | None:
     """Ask for one row by a key."""
     return connection.execute(query.where(column == key)).first()
+
+
+def one_by(
+    connection: Connection,
+    query: Select[Any],
+    column: Any,  # noqa: ANN401 - a column
+    key: str,
+) -> Row[Any] | None:
+    """Ask for one row by a key of hex digits, or by the first digits that only one key has."""
+    row = first_by(connection, query, column, key)
+    if row is not None or not _SHORTENED.fullmatch(key):
+        return row
+    # A range, which the index answers; "g" comes right after the last hex digit.
+    within = query.with_only_columns(column).where(column > key, column < f"{key}g").distinct()
+    found = connection.execute(within.order_by(None).limit(2)).scalars().all()
+    return first_by(connection, query, column, found[0]) if len(found) == 1 else None

@@ -10,7 +10,7 @@ from loopline.records.base import Lifecycle
 from loopline.records.identity import Thing
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, rows_by
+from loopline.store.lineage_links import Link, first_by, node_name, node_of, one_by, rows_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def run_node(row: Row[Any]) -> LineageNode:
 
 def find_run(connection: Connection, key: str) -> LineageNode | None:
     """Find a run in use."""
-    row = first_by(connection, visible_runs(connection), _run.c.run_id, key)
+    row = one_by(connection, visible_runs(connection), _run.c.run_id, key)
     return None if row is None else run_node(row)
 
 
@@ -145,7 +145,7 @@ def reading(connection: Connection) -> Select[Any]:
 
 def find_data(connection: Connection, key: str) -> LineageNode | None:
     """Find a data version that a run the caller may view has read."""
-    row = first_by(connection, reading(connection), _dataset.c.digest, key)
+    row = one_by(connection, reading(connection), _dataset.c.digest, key)
     return None if row is None else data_node(row.digest, row.dataset)
 
 

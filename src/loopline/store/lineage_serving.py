@@ -23,7 +23,7 @@ from loopline.records.predictions import (
 from loopline.records.tracking import RunStatus
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, rows_by
+from loopline.store.lineage_links import Link, first_by, node_name, node_of, one_by, rows_by
 from loopline.store.lineage_runs import find_version, parse_pair
 
 if TYPE_CHECKING:
@@ -133,9 +133,10 @@ def _of_processes(connection: Connection, run_ids: Sequence[str], most: int) -> 
     return _counted(rows_by(connection, query, _run.c.run_id, run_ids, most))
 
 
-def _deployment(run_id: str, name: str, status: str, at_ms: int) -> LineageNode:
-    state = "serving" if status == RunStatus.RUNNING else str(RunStatus(status).value)
-    return node_of("deployment", run_id, f"of {name} [{run_id[:8]}]", state=state, at_ms=at_ms)
+def _deployment(row: Row[Any]) -> LineageNode:
+    state = "serving" if row.status == RunStatus.RUNNING else row.status
+    title = f"of {model_of(row.experiment)} [{row.run_id[:8]}]"
+    return node_of("deployment", row.run_id, title, state=state, at_ms=row.start_ms)
 
 
 def _predictions(one: Predictions) -> LineageNode:
@@ -143,23 +144,25 @@ def _predictions(one: Predictions) -> LineageNode:
     return node_of("predictions", f"{one.run_id}/{one.version}", title, at_ms=one.first_ms)
 
 
+def _recording(connection: Connection) -> Select[Any]:
+    """Select serving processes that record; who brings truth is none."""
+    return _processes(connection).join(
+        _tag, (_tag.c.run_pk == _run.c.pk) & (_tag.c.key == f"{MODEL_TAG}.address")
+    )
+
+
 def _deployments(
     connection: Connection, run_ids: Sequence[str], most: int
 ) -> dict[str, LineageNode]:
-    """Find serving processes that record; who brings truth is none."""
-    query = _processes(connection).join(
-        _tag, (_tag.c.run_pk == _run.c.pk) & (_tag.c.key == f"{MODEL_TAG}.address")
-    )
-    return {
-        row.run_id: _deployment(row.run_id, model_of(row.experiment), row.status, row.start_ms)
-        for row in rows_by(connection, query, _run.c.run_id, run_ids, most)
-        if model_of(row.experiment)
-    }
+    """Find serving processes by their runs."""
+    rows = rows_by(connection, _recording(connection), _run.c.run_id, run_ids, most)
+    return {row.run_id: _deployment(row) for row in rows if model_of(row.experiment)}
 
 
 def find_deployment(connection: Connection, key: str) -> LineageNode | None:
     """Find a serving process that records."""
-    return _deployments(connection, [key], 1).get(key)
+    row = one_by(connection, _recording(connection), _run.c.run_id, key)
+    return _deployment(row) if row is not None and model_of(row.experiment) else None
 
 
 def find_predictions(connection: Connection, key: str) -> LineageNode | None:
