@@ -8,12 +8,9 @@ from sqlalchemy import select
 
 from loopline.records.base import Lifecycle
 from loopline.records.drift import DATA_TAG, SENTENCE_TAG, VERSION_TAG
-from loopline.records.identity import Thing
 from loopline.store import schema
-from loopline.store.callers import only_visible
 from loopline.store.lineage_links import Link, node_name, node_of, one_by, rows_by
 from loopline.store.lineage_runs import (
-    RUN_COLUMNS,
     find_data,
     find_version,
     run_node,
@@ -38,7 +35,6 @@ __all__ = [
 ]
 
 _run = schema.run
-_experiment = schema.experiment
 _said = schema.tag.alias("said")
 _about = schema.tag.alias("about")
 
@@ -75,20 +71,14 @@ def runs_of_drift(connection: Connection, keys: Sequence[str], most: int) -> lis
 def _found_by(connection: Connection, tag: str, values: Sequence[str], most: int) -> list[Row[Any]]:
     """Find reports by a tag that says what they are about: an index look-up an experiment."""
     query = (
-        select(*RUN_COLUMNS, _said.c.value.label("sentence"), _about.c.value.label("of"))
-        .select_from(_experiment)
-        .join(
-            _about,
-            # What the index that searches read begins with.
-            (_about.c.experiment_id == _experiment.c.id)
-            & (_about.c.lifecycle == Lifecycle.ACTIVE)
-            & (_about.c.key == tag),
-        )
-        .join(_run, _run.c.pk == _about.c.run_pk)
+        visible_runs(connection, _said.c.value.label("sentence"), _about.c.value.label("of"))
         .join(_said, (_said.c.run_pk == _run.c.pk) & (_said.c.key == SENTENCE_TAG))
+        .join(_about, _about.c.run_pk == _run.c.pk)
         .where(
-            _run.c.lifecycle == Lifecycle.ACTIVE,
-            *only_visible(connection, Thing.EXPERIMENT, _run.c.experiment_id),
+            _about.c.key == tag,
+            # All three lead the index that searches read.
+            _about.c.experiment_id.in_(select(schema.experiment.c.id)),
+            _about.c.lifecycle == Lifecycle.ACTIVE,
         )
         .order_by(_run.c.start_ms.desc())
     )

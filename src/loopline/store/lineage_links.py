@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sqlalchemy import func
+
 from loopline.records.lineage import LineageNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
-__all__ = ["Kind", "Link", "first_by", "node_name", "node_of", "one_by", "rows_by"]
+__all__ = ["Kind", "Link", "first_by", "node_name", "node_of", "one_by", "rows_by", "unindexed"]
 
 #: Digits with which a key of hex digits may be abbreviated.
 _SHORTENED = re.compile(r"[0-9a-f]{8,63}")
@@ -59,6 +61,15 @@ def node_of(kind: str, key: str, title: str, *, state: str = "", at_ms: int = 0)
     return LineageNode(
         node=node_name(kind, key), kind=kind, key=key, title=title, state=state, at_ms=at_ms
     )
+
+
+def unindexed(column: Any) -> ColumnElement[Any]:  # noqa: ANN401 - a column
+    """Name a column so that it is looked at, and no index of it is walked.
+
+    Nearly all runs are in use and may be viewed: SQLite, which does not know that, would go through
+    all of them instead of the few that the keys name.
+    """
+    return func.coalesce(column, column)
 
 
 def rows_by(

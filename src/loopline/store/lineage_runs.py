@@ -10,7 +10,15 @@ from loopline.records.base import Lifecycle
 from loopline.records.identity import Thing
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, one_by, rows_by
+from loopline.store.lineage_links import (
+    Link,
+    first_by,
+    node_name,
+    node_of,
+    one_by,
+    rows_by,
+    unindexed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +69,8 @@ RUN_COLUMNS = (_run.c.run_id, _run.c.name, _run.c.status, _run.c.start_ms)
 def visible_runs(connection: Connection, *more: Any) -> Select[Any]:  # noqa: ANN401 - columns
     """Select the runs in use that the caller may view."""
     return select(*RUN_COLUMNS, *more).where(
-        _run.c.lifecycle == Lifecycle.ACTIVE,
-        *only_visible(connection, Thing.EXPERIMENT, _run.c.experiment_id),
+        unindexed(_run.c.lifecycle) == Lifecycle.ACTIVE,
+        *only_visible(connection, Thing.EXPERIMENT, unindexed(_run.c.experiment_id)),
     )
 
 
@@ -96,14 +104,14 @@ def children(connection: Connection, keys: Sequence[str], most: int) -> list[Lin
 
 
 def reproductions(connection: Connection, keys: Sequence[str], most: int) -> list[Link]:
-    """Go from runs to their reproductions. Index look-up by experiment, key and value."""
+    """Go from runs to their reproductions: an index look-up an experiment."""
     query = (
         visible_runs(connection, _tag.c.value.label("of"))
         .join(_tag, _tag.c.run_pk == _run.c.pk)
         .where(
             _tag.c.key == REPRODUCTION_OF,
             # All three lead the index that searches read.
-            _tag.c.experiment_id == _run.c.experiment_id,
+            _tag.c.experiment_id.in_(select(schema.experiment.c.id)),
             _tag.c.lifecycle == Lifecycle.ACTIVE,
         )
         .order_by(_run.c.start_ms)

@@ -23,7 +23,15 @@ from loopline.records.predictions import (
 from loopline.records.tracking import RunStatus
 from loopline.store import schema
 from loopline.store.callers import only_visible
-from loopline.store.lineage_links import Link, first_by, node_name, node_of, one_by, rows_by
+from loopline.store.lineage_links import (
+    Link,
+    first_by,
+    node_name,
+    node_of,
+    one_by,
+    rows_by,
+    unindexed,
+)
 from loopline.store.lineage_runs import find_version, parse_pair
 
 if TYPE_CHECKING:
@@ -66,8 +74,8 @@ def _processes(connection: Connection, *more: Any) -> Select[Any]:  # noqa: ANN4
         select(*COLUMNS, *more)
         .join(_experiment, _experiment.c.id == _run.c.experiment_id)
         .where(
-            _run.c.lifecycle == Lifecycle.ACTIVE,
-            *only_visible(connection, Thing.EXPERIMENT, _run.c.experiment_id),
+            unindexed(_run.c.lifecycle) == Lifecycle.ACTIVE,
+            *only_visible(connection, Thing.EXPERIMENT, unindexed(_run.c.experiment_id)),
         )
     )
 
