@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from loopline.records.tracking import RunStatus
 from loopline.rules.lineage_trees import node_words
-from loopline.rules.words import number_words, time_words
+from loopline.rules.words import count_words, number_words, time_words
 
 if TYPE_CHECKING:
     from loopline.records.predictions import Predictions
@@ -81,9 +81,11 @@ def _gates(found: Reasons) -> str:
 
 
 def _predicted(one: Predictions) -> str:
-    until = "now" if one.status is RunStatus.RUNNING else time_words(one.last_ms)
-    rows = "1 row" if one.rows == 1 else f"{one.rows:,} rows"
-    return f"{rows} from {time_words(one.first_ms)} until {until}, by deployment {one.run_id[:8]}"
+    # A running process may answer with another version by now: the last prediction tells.
+    runs = " (running)" if one.status is RunStatus.RUNNING else ""
+    rows = count_words(one.rows, "row")
+    times = f"from {time_words(one.first_ms)} until {time_words(one.last_ms)}"
+    return f"{rows} {times}, by deployment {one.run_id[:8]}{runs}"
 
 
 def _run_words(run: Run) -> str:
