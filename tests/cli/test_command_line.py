@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from loopline.cli import cli
+from loopline.cli import SECTIONS, TABLE, cli
 from loopline.cli.lazy import LazyGroup
 
 if TYPE_CHECKING:
@@ -89,6 +89,24 @@ def test_a_wrong_command_is_code_2_and_names_the_nearest(shell: Shell) -> None:
     assert (ran.code, "Did you mean 'models'?" in ran.err) == (2, True)
     assert shell("runs", "list", "--nothing").code == 2
     assert shell("runs", "list", "--limit", "0").code == 2
+
+
+def test_a_wrong_name_that_is_near_to_none_is_told_what_there_is(shell: Shell) -> None:
+    assert "There are list, show, approve, refuse." in shell("decisions", "reject", "x").err
+    assert "Write `loopline runs --help`." in shell("help", "runs").err
+
+
+def test_the_first_help_has_each_command_once_in_a_section_and_on_a_line(shell: Shell) -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(TABLE)
+    lines = shell("--help").out.splitlines()
+    for name, (_, words) in TABLE.items():
+        assert f"  {name:11}  {words}" in lines
+    assert "Commands:" not in lines
+
+
+def test_the_version_is_also_an_option(shell: Shell) -> None:
+    ran = shell("--version")
+    assert (ran.code, ran.out.startswith("loopline ")) == (0, True)
 
 
 def test_a_command_without_arguments_shows_its_help(shell: Shell) -> None:

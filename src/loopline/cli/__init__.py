@@ -9,7 +9,7 @@ import click
 from loopline.cli.lazy import LazyGroup
 from loopline.errors import LooplineError
 
-__all__ = ["TABLE", "cli", "main"]
+__all__ = ["SECTIONS", "TABLE", "cli", "main"]
 
 #: Exit codes: 0 done, 1 it did not work, 2 used wrongly, 130 stopped by Ctrl-C.
 FAILED, INTERRUPTED = 1, 130
@@ -41,7 +41,7 @@ TABLE = {
     ),
     "lifecycle": (
         "loopline.cli.lifecycle:lifecycle",
-        "Go around the loop of a model: is it still good, is a new one better, and then what.",
+        "Is a model still good, is a new one better, and then what.",
     ),
     "drift": (
         "loopline.cli.drift:drift",
@@ -75,16 +75,16 @@ TABLE = {
     ),
     "why": (
         "loopline.cli.lineage:why",
-        "Tell why a model version is in its place: who or what decided, and on which data.",
+        "Tell who or what put a version in its place, on which data.",
     ),
     "reproduce": (
         "loopline.cli.reproduce:reproduce",
-        "Run a run again from what was recorded, and compare the metrics.",
+        "Run a run again from its record, and compare the metrics.",
     ),
     "data": ("loopline.cli.data:data", "Describe data, and see which runs and models used it."),
     "feeds": (
         "loopline.cli.feeds:feeds",
-        "Look at data that grow: what arrived, what is new for a model, what was refused.",
+        "Look at data that grow, and what of it a model has not seen.",
     ),
     "warehouse": (
         "loopline.cli.warehouse:warehouse",
@@ -111,11 +111,53 @@ TABLE = {
     ),
     "restore": (
         "loopline.cli.backup:restore",
-        "Restore a backup into an empty home, or an empty PostgreSQL database.",
+        "Restore a backup into an empty home or PostgreSQL database.",
     ),
     "gc": ("loopline.cli.gc:gc", "Free the room of files that nothing names any more."),
     "doctor": ("loopline.cli.doctor:doctor", "Check a home and explain what it finds."),
     "version": ("loopline.cli.version:version", "Say which version is installed."),
+}
+
+
+def _show_version(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        from loopline.server.version import installed_version
+
+        click.echo(f"loopline {installed_version()}")
+        context.exit()
+
+
+#: What `loopline --help` shows together, in this order.
+SECTIONS = {
+    "First steps": ("init", "demo", "up", "doctor", "version"),
+    "Runs and data": (
+        "runs",
+        "experiments",
+        "artifacts",
+        "diff",
+        "reproduce",
+        "lineage",
+        "data",
+        "feeds",
+        "warehouse",
+        "sql",
+    ),
+    "Models": ("models", "why", "policies", "decisions", "lifecycle", "drift"),
+    "Serving": ("serve", "score", "build", "predictions", "truth"),
+    "Flows": (
+        "flows",
+        "flow-runs",
+        "projects",
+        "worker",
+        "workers",
+        "automations",
+        "limits",
+        "secrets",
+        "run",
+        "vms",
+    ),
+    "Servers": ("server", "users", "tokens", "webhooks", "audit"),
+    "Keeping and moving": ("sync", "import", "export", "backup", "restore", "gc"),
 }
 
 HELP = """Track experiments, register models, automate flows: the whole life of a model.
@@ -126,7 +168,17 @@ folder, database or server than the home (LOOPLINE_URI sets it for all).
 
 EPILOG = "First steps:  loopline demo taxifare   or   loopline init, then loopline up"
 
-cli = LazyGroup("loopline", table=TABLE, help=HELP, epilog=EPILOG)
+cli = LazyGroup("loopline", table=TABLE, sections=SECTIONS, help=HELP, epilog=EPILOG)
+cli.params.append(
+    click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="Say which version is installed.",
+    )
+)
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def backup(target: Path, *, link: bool, force: bool, uri: str | None, as_json: b
 @options.blobs
 @options.as_json
 def restore(source: Path, *, check: bool, force: bool, uri: str | None, as_json: bool) -> int:
-    """Restore a backup into an empty home, or an empty PostgreSQL database.
+    """Restore a backup into an empty home or PostgreSQL database.
 
     Every file is checked against its hash first. What trainings have logged since is in their
     journals as far as it was not sent for good, and is offered to the restored store again.

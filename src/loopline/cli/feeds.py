@@ -236,7 +236,7 @@ def _findings(report: FeedReport) -> list[tuple[str, object]]:
 
 feeds = LazyGroup(
     "feeds",
-    help="Look at data that grow: what arrived, what is new for a model, what was refused.",
+    help="Look at data that grow, and what of it a model has not seen.",
     table={
         "list": (
             f"{__name__}:list_",

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["LazyGroup"]
+
+#: So many commands are named in an error when none is near to what was typed.
+FEW = 12
 
 
 class LazyGroup(click.Group):
@@ -19,6 +22,8 @@ class LazyGroup(click.Group):
     Args:
         table: Command name, to ``(module:attribute, one line of help)``. The help is the first
             line of the command's own; a test holds the two together.
+        sections: Heading, to the names of the commands below it, in order; what none of them
+            names comes last. Without any: one list.
     """
 
     def __init__(
@@ -26,11 +31,13 @@ class LazyGroup(click.Group):
         name: str | None = None,
         *,
         table: Mapping[str, tuple[str, str]],
+        sections: Mapping[str, Sequence[str]] | None = None,
         help: str = "",  # noqa: A002 - click's name
         epilog: str | None = None,
     ) -> None:
         super().__init__(name, help=help, epilog=epilog)
         self.table = table
+        self.sections = sections or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands, in the table's order."""
@@ -55,11 +62,21 @@ class LazyGroup(click.Group):
         if args[0] not in self.table and not args[0].startswith("-"):
             near = get_close_matches(args[0], self.table, n=1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
+            if not near and len(self.table) <= FEW:
+                meant = f" There are {', '.join(self.table)}."
+            elif args[0] == "help":
+                meant = f" Write `{' '.join([ctx.command_path, *args[1:2]])} --help`."
             ctx.fail(f"No such command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the table's help, importing none of them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+        named = {name for names in self.sections.values() for name in names}
+        others = [name for name in self.table if name not in named]
+        for heading, names in [*self.sections.items(), ("Commands", others)]:
+            if names:
+                with formatter.section(heading):
+                    # Spaces make one column of all sections.
+                    width = max(map(len, self.table))
+                    formatter.write_dl([(f"{name:{width}}", self.table[name][1]) for name in names])

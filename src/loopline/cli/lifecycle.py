@@ -192,7 +192,7 @@ def find_loop(place: str) -> Loop:
 
 lifecycle = LazyGroup(
     "lifecycle",
-    help="Go around the loop of a model: is it still good, is a new one better, and then what.",
+    help="Is a model still good, is a new one better, and then what.",
     table={
         "turn": (
             f"{__name__}:turn",

@@ -70,7 +70,7 @@ def lineage(
 @click.argument("which", metavar="MODEL")
 @with_backend
 def why(backend: Backend, *, which: str, as_json: bool) -> None:
-    """Tell why a model version is in its place: who or what decided, and on which data.
+    """Tell who or what put a version in its place, on which data.
 
     MODEL is a version such as models:/NAME/Production, models:/NAME/3 or models:/NAME@ALIAS; its
     NAME alone means the one in Production.

@@ -62,7 +62,7 @@ def reproduce(  # noqa: PLR0913 - one an option
     passed: tuple[str, ...],
     timeout: float | None,
 ) -> None:
-    """Run a run again from what was recorded, and compare the metrics.
+    """Run a run again from its record, and compare the metrics.
 
     RUN_OR_MODEL is a run, by the first letters of its id or by name, or a version such as
     models:/NAME/3. Its code runs here, on your account: you are told whose it is and where it
