@@ -71,7 +71,17 @@ def test_a_policy_is_set_shown_and_deleted(shell: Shell, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('model = "a"\nmetrik = "mae"', "a policy has no 'metrik'; it has model, stage"),
+        (
+            'model = "a"\nmetrik = "mae"',
+            "a policy has no 'metrik' (did you mean 'metric'?); it has model, stage",
+        ),
+        ('gates = [{gate = "gian"}]', "no gate 'gian' (did you mean 'gain'?); there are bound,"),
+        ('gates = ["gain"]', "Expected `object`"),
+        (
+            'gates = [{gate = "gain", at_lest = 0.2}]',
+            "the gate 'gain' has no 'at_lest' (did you mean 'at_least'?); it has at_least, conf",
+        ),
+        ("rollback = {for = 60}", "a rollback has no 'for'"),
         ('model = "a"\ngates = [{gate = "gain", at_least = "much"}]', "at `$.gates[0].at_least`"),
         ('model = "a"\ngates = [{gate = "luck"}]', "'luck'"),
         ('model = "a"\nmetric = "r2"', "Use one of rmse, mae"),

@@ -61,3 +61,41 @@ def test_a_file_without_one_loop_is_said(shell: Shell, tmp_path: Path, name: str
     ran = shell("lifecycle", "turn", str(tmp_path / name))
     assert ran.code == 1
     assert why in ran.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("rate = 3\nraise RuntimeError('no trips')", "RuntimeError: no trips (mine.py, line 2)."),
+        ("def train(:", "SyntaxError: invalid syntax (mine.py, line 1)."),
+        (
+            "import no_such_rows",
+            "(python -m pip install no_such_rows), then",
+        ),
+        ("from beside import rows", "ZeroDivisionError: division by zero (beside.py, line 1)."),
+    ],
+)
+def test_what_a_file_raises_is_said_with_its_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(lines)
+    (tmp_path / "beside.py").write_text("rows = 1 / 0")
+    ran = shell("lifecycle", "turn", "mine.py")
+    assert ran.code == 1
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("command", ["turn", "backtest"])
+def test_what_a_training_raises_is_said_with_its_line(
+    shell: Shell, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "failing.py"
+    file.write_text(
+        LOOP + "\ndef train(rows):\n    raise KeyError('miles')\n\nloop.train = train\n"
+    )
+    since = ["--since", "2022-02"] if command == "backtest" else []
+    ran = shell("lifecycle", command, str(file), *since, "--until", "2022-04")
+    assert ran.code == 1
+    assert f"KeyError: 'miles' ({file}, line 9). Mend it there" in ran.err

@@ -52,7 +52,12 @@ def list_(backend: Backend, *, limit: int, model: str, status: str, as_json: boo
             )
             for each in found
         ],
-        empty="Nothing has been decided yet. lifecycle.promote(name, decision) keeps one.",
+        empty=(
+            "There is no such decision. See all: `loopline decisions list`."
+            if model or status
+            else "Nothing has been decided yet. `loopline lifecycle turn` decides, and so does "
+            "lifecycle.promote(name, decision)."
+        ),
     )
 
 

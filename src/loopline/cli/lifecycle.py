@@ -10,6 +10,7 @@ import click
 
 from loopline.cli.lazy import LazyGroup
 from loopline.cli.options import as_json, epilog, uri, with_backend
+from loopline.cli.your_code import your_code
 from loopline.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def turn(*, place: str, uri: str | None, until: str | None, as_json: bool) -> No
     if uri is not None:
         set_tracking_uri(uri)
     loop = find_loop(place)
-    done = loop.turn(until, quietly=False) if not as_json else _silently(loop, until)
+    with your_code(_file_of(place)):
+        done = loop.turn(until, quietly=False) if not as_json else _silently(loop, until)
     if as_json:
         print_json(done)
     elif done.version is not None:
@@ -74,7 +76,8 @@ def backtest(*, place: str, since: str, until: str, picture: Path | None, as_jso
     from loopline.cli.output import print_json, say
 
     loop = find_loop(place)
-    done = _run(loop, since, until)
+    with your_code(_file_of(place)):
+        done = _run(loop, since, until)
     if picture is not None:
         picture.write_text(done.picture(), encoding="utf-8")
         say(f"The picture is in {picture}.")
@@ -156,6 +159,10 @@ def _print(done: Backtest) -> None:
     click.echo(done.sentence)
 
 
+def _file_of(place: str) -> Path:
+    return Path(place.partition(":")[0])
+
+
 def find_loop(place: str) -> Loop:
     """Run a file and take the loop that it defines.
 
@@ -163,19 +170,20 @@ def find_loop(place: str) -> Loop:
         place: ``taxi_loop.py``, or ``taxi_loop.py:name`` when it defines several.
 
     Raises:
-        InvalidInputError: There is no such file, or not one loop in it.
+        InvalidInputError: There is no such file, it raises, or not one loop is in it.
     """
     import runpy
 
     from loopline.lifecycle.loop import Loop
 
     path, _, name = place.partition(":")
-    file = Path(path)
+    file = _file_of(place)
     if not file.is_file():
         msg = f"No file {path!r}. Name one that makes a loopline.lifecycle.Loop."
         raise InvalidInputError(msg)
     sys.path.insert(0, str(file.resolve().parent))  # As Python does for a script.
-    made = runpy.run_path(str(file), run_name="__loopline__")
+    with your_code(file):
+        made = runpy.run_path(str(file), run_name="__loopline__")
     loops = {key: value for key, value in made.items() if isinstance(value, Loop)}
     if name:
         loops = {key: value for key, value in loops.items() if key == name}

@@ -12,6 +12,10 @@ from loopline.cli.options import actor, epilog, with_backend, with_new_backend
 from loopline.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import msgspec
+
     from loopline.backend.protocol import Backend
     from loopline.records.policies import Policy
 
@@ -120,15 +124,41 @@ def read_policy(file: Path) -> Policy:
 
 def _check_names(data: object) -> None:
     """Refuse names that no policy has: one that is mistyped would be passed over."""
-    from loopline.records.policies import Policy
+    from typing import get_args
+
+    from loopline.records.policies import Gate, Policy, Rollback
 
     if not isinstance(data, dict):
         return
-    unknown = sorted(set(data) - set(Policy.__struct_fields__))
-    if unknown:
-        known = ", ".join(Policy.__struct_fields__)
-        msg = f"a policy has no {unknown[0]!r}; it has {known}"
-        raise ValueError(msg)
+    _check_fields("a policy", data, Policy)
+    _check_fields("a rollback", data.get("rollback"), Rollback)
+    kinds = {kind.__struct_config__.tag: kind for kind in get_args(Gate)}
+    gates = data.get("gates")
+    for gate in gates if isinstance(gates, list) else ():
+        if not isinstance(gate, dict):
+            continue  # Said by the conversion, with its place.
+        name = gate.get("gate")
+        if name not in kinds:
+            there = ", ".join(kinds)
+            msg = f"there is no gate {name!r}{_meant(str(name), kinds)}; there are {there}"
+            raise ValueError(msg)
+        values = {key: value for key, value in gate.items() if key != "gate"}
+        _check_fields(f"the gate {name!r}", values, kinds[name])
+
+
+def _check_fields(what: str, data: object, kind: type[msgspec.Struct]) -> None:
+    known = kind.__struct_fields__
+    for name in data if isinstance(data, dict) else ():
+        if name not in known:
+            msg = f"{what} has no {name!r}{_meant(name, known)}; it has {', '.join(known)}"
+            raise ValueError(msg)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 @click.command(epilog=epilog("loopline policies delete taxifare_model"))

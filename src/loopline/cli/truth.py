@@ -33,6 +33,7 @@ def add(*, file: Path, model: str, id_column: str, uri: str | None, as_json: boo
     """
     from loopline.backend.recorder import get_recorder, set_tracking_uri
     from loopline.cli.output import print_json
+    from loopline.rules.words import count_words
     from loopline.tracking.predictions import add_truth
 
     if uri:
@@ -42,7 +43,7 @@ def add(*, file: Path, model: str, id_column: str, uri: str | None, as_json: boo
     if as_json:
         print_json({"model": model, "rows": rows})
     else:
-        click.echo(f"Took what happened for {rows:,} predictions of {model}")
+        click.echo(f"Took what happened for {count_words(rows, 'prediction')} of {model}")
 
 
 truth = LazyGroup(
@@ -106,7 +107,12 @@ def predictions(
     print_table(
         [name.upper() for name in names],
         [[_text(row[name]) for name in names] for row in shown],
-        empty=f"No predictions of {model} in this time.",
+        empty=(
+            f"No predictions of {model} in this time."
+            if since or until
+            else f"No predictions of {model} yet. What `loopline serve --record all` answers is "
+            "written every few seconds."
+        ),
     )
 
 

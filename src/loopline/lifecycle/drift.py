@@ -60,7 +60,11 @@ def drift(
         missing = [each for each in columns if each not in new or each not in old]
         if missing:
             where = "now" if missing[0] not in new else "before"
-            msg = f"There is no column {missing[0]!r} to compare in the rows of {where}."
+            there = ", ".join(each for each in new if each in old)
+            msg = (
+                f"There is no column {missing[0]!r} to compare in the rows of {where}. "
+                f"Both have {there or 'none in common'}."
+            )
             raise InvalidInputError(msg)
         new = {each: new[each] for each in columns}
         old = {each: old[each] for each in columns}

@@ -108,7 +108,10 @@ def spans_between(since: datetime, until: datetime, window: str) -> list[Span]:
             msg = f"From {_short(since)} to {_short(until)} there are more than 10,000 windows."
             raise InvalidInputError(msg)
     if not spans:
-        msg = f"From {_short(since)} to {_short(until)} there is not one whole {window}."
+        msg = (
+            f"From {_short(since)} to {_short(until)} there is not one whole {window}. "
+            "Begin earlier or end later."
+        )
         raise InvalidInputError(msg)
     return spans
 

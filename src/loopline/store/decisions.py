@@ -140,7 +140,10 @@ def answer_decision(store: Store, connection: Connection, call: ops.AnswerDecisi
         msg = f"Say why, in 1 to {LONGEST_REASON:,} characters: the history keeps it."
         raise InvalidInputError(msg)
     if kept.status is not DecisionStatus.WAITING:
-        msg = f"This decision waits for nobody: it is {kept.status.value}."
+        msg = (
+            f"This decision waits for nobody: it is {kept.status.value}. "
+            "See which do: `loopline decisions list --status waiting`."
+        )
         raise ConflictError(msg)
     approvers = kept.decision.approvers
     if approvers and call.actor not in approvers:
