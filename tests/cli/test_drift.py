@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,3 +48,16 @@ def test_what_is_not_there_is_said(shell: Shell, tmp_path: Path) -> None:
     assert missing.code == 1
     wrong = shell("drift", now, "--against", now, "--column", "tips")
     assert (wrong.code, "no column 'tips'" in wrong.err) == (1, True)
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "numpy"])
+def test_without_what_reads_tables_the_extra_is_named(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    (tmp_path / "trips.csv").write_text("miles\n1\n")
+    monkeypatch.setitem(sys.modules, package, None)
+    ran = shell("drift", str(tmp_path / "trips.csv"), "--against", str(tmp_path / "trips.csv"))
+    assert ran.code == 1
+    assert ran.err == (
+        f'Error: Comparing rows needs {package}. Install it with: pip install "loopline[data]"\n'
+    )

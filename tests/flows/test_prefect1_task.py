@@ -413,6 +413,18 @@ def test_a_task_run_is_named_by_a_template_or_a_function(
     )
 
 
+def test_a_task_run_is_named_by_the_defaults_of_arguments_that_are_not_given() -> None:
+    @task(task_run_name="train {model} of {month}")
+    def train(month: int, model: str = "gbm") -> str:
+        return f"{context['task_run_name']}: {month} {model}"
+
+    with Flow("names") as flow:
+        ran = train(3)
+        other = train(4, "xgb")
+    assert result(flow, ran) == "train gbm of 3: 3 gbm"
+    assert result(flow, other) == "train xgb of 4: 4 xgb"
+
+
 def test_children_of_a_mapped_task_have_names_of_their_own() -> None:
     with Flow("names") as flow:
         ran = task(task_run_name="month {month}, child {map_index}")(named).map([3, 4], [1, 1])

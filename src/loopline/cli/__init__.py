@@ -193,6 +193,16 @@ def main() -> None:
     except LooplineError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(FAILED)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "loopline"):
+            raise  # A fault of ours.
+        click.echo(
+            f"Error: This needs the package {package}, which is not installed here. Install it: "
+            f"python -m pip install {package}. `loopline doctor` lists the extras.",
+            err=True,
+        )
+        sys.exit(FAILED)
     except BrokenPipeError:
         # Whoever read the output has enough (`| head`); Python must not complain at exit.
         sys.stdout = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loopline.data.formats import format_of, stream_file
 from loopline.data.sketches import sketch_of_profile, sketch_tables
 from loopline.data.tables import as_table
-from loopline.errors import InvalidInputError
+from loopline.errors import InvalidInputError, MissingExtraError
 from loopline.lifecycle.unseen import trained_on
 from loopline.records.base import DRAWN
 from loopline.records.drift import DATA_TAG, SENTENCE_TAG, VERSION_TAG, DriftReport
@@ -53,7 +54,9 @@ def drift(
     Raises:
         InvalidInputError: One of the two is nothing that has rows, or they have no column in
             common.
+        MissingExtraError: PyArrow or NumPy is not installed.
     """
+    _need_tables()
     new_rows, new, name, *_, data = _sketch(now)
     old_rows, old, other, version, _ = _sketch(against)
     if columns is not None:
@@ -87,6 +90,12 @@ def drift(
         data=data,
         version=version,
     )
+
+
+def _need_tables() -> None:
+    for package in ("pyarrow", "numpy"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra="data", purpose="Comparing rows")
 
 
 def _is_time(column: Column) -> bool:

@@ -34,11 +34,17 @@ def name_task_run(
     Args:
         task: The task, whose ``task_run_name`` is a template or a function.
         arguments: The arguments of its run; these come first.
-        values: The run context, whose parameters come last.
+        values: The run context, whose parameters come next, and last the task's own defaults.
         complain: Told why the name could not be made; the name is then the template.
     """
     wanted = task.task_run_name
-    names = _Names({**values.get("parameters", {}), **values, **arguments})
+    # What Prefect 1 knows comes first; defaults of the task's arguments are found where it fails.
+    defaults = {
+        each.name: each.default
+        for each in task.signature().parameters.values()
+        if each.default is not each.empty and each.name not in context
+    }
+    names = _Names({**defaults, **values.get("parameters", {}), **values, **arguments})
     try:
         return wanted.format_map(names) if isinstance(wanted, str) else str(wanted(**names))  # type: ignore[misc]
     except Exception as error:  # noqa: BLE001 - the user's function or values; it is reported
