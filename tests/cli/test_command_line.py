@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_a_sentence(
 def test_a_package_that_is_not_installed_is_told_with_how_to_get_it(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(cli.table, "version", ("no_such_package.cli:version", ""))  # type: ignore[index]
+    monkeypatch.setitem(cli.table, "version", ("no_such_package.cli:version", ""))
     ran = shell("version")
     assert ran.code == 1
     assert ran.err.startswith("Error: This needs the package no_such_package, which is not")
