@@ -396,3 +396,14 @@ def test_webhooks_are_made_shown_and_deleted(shell: Shell, tmp_path: Path) -> No
     assert refused.code == 1
     assert "model_version" in refused.err
     assert shell("models", "delete", "another_model", "--yes").code == 0
+
+
+def test_truth_of_a_model_that_nothing_was_recorded_of_is_refused(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "happened.csv").write_text("id,fare\ntrip-7,9.5\n")
+    before = shell("experiments", "list", "--json").json
+    ran = shell("truth", "add", str(tmp_path / "happened.csv"), "--model", "taxifair_model")
+    assert ran.code == 1
+    assert "Nothing was recorded of a model 'taxifair_model'" in ran.err
+    assert shell("experiments", "list", "--json").json == before

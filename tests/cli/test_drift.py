@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 from tests.cli.conftest import Shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -61,3 +58,13 @@ def test_without_what_reads_tables_the_extra_is_named(
     assert ran.err == (
         f'Error: Comparing rows needs {package}. Install it with: pip install "loopline[data]"\n'
     )
+
+
+def test_who_gives_two_files_is_asked_which_was_before(shell: Shell, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("april.csv", "march.csv")]
+    for file in files:
+        Path(file).write_text("miles\n1\n")
+    april, march = files
+    ran = shell("drift", april, march)
+    assert (ran.code, f"loopline drift {april} --against {march}\n" in ran.err) == (2, True)
+    assert "--against models:/NAME/Production" in shell("drift", april).err

@@ -61,6 +61,8 @@ def test_a_feed_is_looked_at_checked_and_forgotten(tmp_path: Path) -> None:
     out = tmp_path / "new.parquet"
     said = run("feeds", "new", "taxi", "taxifare_model", "--output", str(out))
     assert "6 rows of taxi are new for taxifare_model (no version in Production)" in said
+    noted = CliRunner().invoke(cli, ["feeds", "new", "taxi", "taxifare_model"]).stderr
+    assert noted == "No model of this name is registered; see: loopline models list\n"
     assert len(pd.read_parquet(out)) == 6
     found = json.loads(run("feeds", "new", "taxi", "taxifare_model", "--json"))
     assert (found["rows"], found["digest"]) == (6, taxi.all().digest)

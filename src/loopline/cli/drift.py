@@ -19,9 +19,8 @@ __all__ = ["drift"]
     )
 )
 @click.argument("now", type=click.Path(exists=True, dir_okay=False))
-@click.option(
-    "--against", required=True, help="Rows of before: a file, or a model version's training data."
-)
+@click.argument("others", nargs=-1, metavar="")
+@click.option("--against", help="Rows of before: a file, or a model version's training data.")
 @uri
 @as_json
 @click.option("--column", "columns", multiple=True, help="This one only; may be repeated.")
@@ -30,7 +29,8 @@ __all__ = ["drift"]
 def drift(
     *,
     now: str,
-    against: str,
+    others: tuple[str, ...],
+    against: str | None,
     uri: str | None,
     as_json: bool,
     columns: tuple[str, ...],
@@ -43,6 +43,10 @@ def drift(
     from loopline.lifecycle.drift import drift as compare
     from loopline.rules.drift_report import report_page
 
+    if others or against is None:
+        before = others[0] if others else "models:/NAME/Production"
+        msg = f"Say which rows were before: loopline drift {now} --against {against or before}"
+        raise click.UsageError(msg)
     if uri is not None:
         set_tracking_uri(uri)
     report = compare(now, against, columns=list(columns) or None)

@@ -125,8 +125,22 @@ def new(name: str, model: str, output: str | None, uri: str | None, *, as_json: 
         return
     whom = f"versions {', '.join(map(str, versions))}" if versions else "no version in Production"
     click.echo(f"{rows.rows:,} rows of {name} are new for {model} ({whom}).")
+    if not versions and not _is_registered(model):
+        click.echo("No model of this name is registered; see: loopline models list", err=True)
     if output:
         click.echo(f"They are in {output}.")
+
+
+def _is_registered(model: str) -> bool:
+    from loopline.backend.recorder import get_recorder
+    from loopline.errors import NotFoundError
+    from loopline.records.operations import GetModel
+
+    try:
+        get_recorder().call(GetModel(name=model))
+    except NotFoundError:
+        return False
+    return True
 
 
 @click.command(

@@ -34,10 +34,11 @@ def add(*, file: Path, model: str, id_column: str, uri: str | None, as_json: boo
     from loopline.backend.recorder import get_recorder, set_tracking_uri
     from loopline.cli.output import print_json
     from loopline.rules.words import count_words
-    from loopline.tracking.predictions import add_truth
+    from loopline.tracking.predictions import add_truth, check_recorded
 
     if uri:
         set_tracking_uri(uri)
+    check_recorded(model)
     rows = add_truth(file, model, id_column=id_column)
     get_recorder().flush()
     if as_json:

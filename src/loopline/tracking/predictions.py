@@ -28,7 +28,7 @@ from loopline.tracking.writer import now_ms
 if TYPE_CHECKING:
     from loopline.backend.recorder import Recorder
 
-__all__ = ["add_truth", "predictions", "record_file"]
+__all__ = ["add_truth", "check_recorded", "predictions", "record_file"]
 
 Moment = datetime.datetime | datetime.date | int | float | str | None
 
@@ -61,11 +61,7 @@ def predictions(
     recorder.catch_up()
     tables = _read(recorder, model, FOLDER, first, last)
     if tables is None:
-        msg = (
-            f"Nothing was recorded of a model {model!r}. Serve it with "
-            f"`loopline serve models:/{model}/Production --record all`."
-        )
-        raise NotFoundError(msg)
+        raise _nothing_recorded(model)
     if not tables:
         names = {"id": pa.string(), "time": pa.timestamp("ms", tz="UTC"), "version": pa.string()}
         return pa.table({name: pa.array([], kind) for name, kind in names.items()})
@@ -81,6 +77,26 @@ def predictions(
     if with_truth:
         table = _with_truth(table, _read(recorder, model, TRUTH_FOLDER, None, None) or [])
     return table.sort_by([("time", "ascending"), ("id", "ascending")])
+
+
+def check_recorded(model: str) -> None:
+    """Refuse a name that nothing was recorded of, which is mistyped, mostly.
+
+    Raises:
+        NotFoundError: There is not one run that served such a model.
+    """
+    recorder = get_recorder()
+    recorder.catch_up()
+    page = recorder.call(SearchRuns(experiment_names=[experiment_of(model)], max_results=1))
+    if not page.runs:
+        raise _nothing_recorded(model)
+
+
+def _nothing_recorded(model: str) -> NotFoundError:
+    return NotFoundError(
+        f"Nothing was recorded of a model {model!r}. Serve it with "
+        f"`loopline serve models:/{model}/Production --record all`."
+    )
 
 
 def add_truth(data: Any, model: str, *, id_column: str = "id") -> int:  # noqa: ANN401 - any table
