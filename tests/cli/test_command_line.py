@@ -89,6 +89,7 @@ def test_a_wrong_command_is_code_2_and_names_the_nearest(shell: Shell) -> None:
     assert (ran.code, "Did you mean 'models'?" in ran.err) == (2, True)
     assert shell("runs", "list", "--nothing").code == 2
     assert shell("runs", "list", "--limit", "0").code == 2
+    assert "'many' is not a whole number." in shell("runs", "list", "--limit", "many").err
 
 
 def test_a_wrong_name_that_is_near_to_none_is_told_what_there_is(shell: Shell) -> None:

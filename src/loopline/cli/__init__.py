@@ -14,6 +14,14 @@ __all__ = ["SECTIONS", "TABLE", "cli", "main"]
 #: Exit codes: 0 done, 1 it did not work, 2 used wrongly, 130 stopped by Ctrl-C.
 FAILED, INTERRUPTED = 1, 130
 
+#: What click says of a value of the wrong type, and what one would say.
+PLAINER = {
+    "is not a valid integer range.": "is not a whole number.",
+    "is not a valid integer.": "is not a whole number.",
+    "is not a valid float range.": "is not a number.",
+    "is not a valid float.": "is not a number.",
+}
+
 TABLE = {
     "init": ("loopline.cli.init:init", "Make a home for runs, models and flows here."),
     "demo": ("loopline.cli.demo:demo", "Show the whole life of a model on taxi fares."),
@@ -186,6 +194,8 @@ def main() -> None:
     try:
         code = cli.main(prog_name="loopline", standalone_mode=False)
     except click.ClickException as error:
+        for clicks, ours in PLAINER.items():
+            error.message = error.message.replace(clicks, ours)  # type: ignore[misc]
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):

@@ -234,7 +234,7 @@ def no_logged_model(model_id: str) -> NotFoundError:
     """Make the error for a logged model that is not there."""
     msg = (
         f"Logged model with ID '{model_id[:256]}' not found. It was deleted, or never logged here: "
-        "search for those there are."
+        "see `loopline models logged list`."
     )
     return NotFoundError(msg)
 

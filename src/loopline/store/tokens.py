@@ -109,7 +109,7 @@ def _whose(connection: Connection, name: str) -> str:
     caller = caller_of(connection)
     whose = name or (caller.name if caller is not None else "")
     if not whose:
-        msg = "Say whose tokens are meant: give a user."
+        msg = "Say whose tokens are meant: give a user (on the command line: --user NAME)."
         raise InvalidInputError(msg)
     if not _may_manage(connection, whose):
         raise _not_yours()

@@ -193,7 +193,9 @@ def _record(row: Row[Any]) -> Webhook:
 def _found(connection: Connection, webhook_id: str) -> Row[Any]:
     row = connection.execute(select(_webhook).where(_webhook.c.webhook_id == webhook_id)).first()
     if row is None:
-        msg = f"Webhook with ID {webhook_id[:80]} not found. List those there are."
+        msg = (
+            f"Webhook with ID {webhook_id[:80]} not found. List them with `loopline webhooks list`."
+        )
         raise NotFoundError(msg)
     return row
 
