@@ -8,6 +8,8 @@ import pytest
 from tests.cli.conftest import Shell
 from tests.lifecycle.city import NAME
 
+from loopline.tracking.environment import process
+
 LOOP = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
@@ -18,7 +20,10 @@ loop = city.loop()
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+def shell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    monkeypatch.setattr(process, "_told", None)  # The script of this process stays its own.
     (tmp_path / "city_loop.py").write_text(LOOP)
     (tmp_path / "two.py").write_text(LOOP + "other = city.loop()\n")
     (tmp_path / "none.py").write_text("loop = 3\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.lifecycle import city
 from tests.tracking.test_environment import git, make_repository, write
 
 import loopline
@@ -336,3 +337,27 @@ def test_the_recorded_environment_is_made_once_with_the_recorded_versions(
     )
     with pytest.raises(UnsupportedError, match="--same-environment"):
         environments.make(gone, tmp_path, imported=())
+
+
+@pytest.mark.deep
+def test_a_version_that_a_loop_made_is_made_again_from_the_loops_file(
+    tmp_path: Path, home: Path
+) -> None:
+    folder = tmp_path / "project"
+    root = str(Path(__file__).parents[2])
+    loop = f"""
+        import sys
+        sys.path.insert(0, {root!r})
+        from tests.lifecycle import city
+
+        loop = city.loop()
+        """
+    write(folder, {"loops/city_loop.py": loop})
+    run_script(
+        folder, home, "-m", "loopline.cli", "lifecycle", "turn", "loops/city_loop.py:loop",
+        "--until", "2022-03",
+    )  # fmt: skip
+    found = reproduce(f"models:/{city.NAME}/1", SAME)
+    assert found.verdict is Verdict.IDENTICAL
+    assert found.command[-3].endswith("/code/city_loop.py:loop")
+    assert "loops" not in found.command[-3]

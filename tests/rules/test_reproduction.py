@@ -63,6 +63,21 @@ def test_modules_code_and_installed_commands_run_as_they_did() -> None:
     assert mapped("python", "/usr/bin/loopline", "demo") == ["-m", "loopline.cli", "demo"]
 
 
+def test_a_file_that_a_command_of_ours_ran_is_where_it_was_put() -> None:
+    def turned(place: str, folder: str) -> str:
+        line = ("python", "/usr/bin/loopline", "lifecycle", "turn", place, "--until", "2022-03")
+        environment = started(*line, folder=folder)
+        found = map_command(environment, PLACES, PYTHON, ["taxi.py"])
+        assert found[1:5] == ["-m", "loopline.cli", "lifecycle", "turn"]
+        return found[5]
+
+    assert turned("loops/taxi.py:loop", "/home/ada") == "/fresh/taxi.py:loop"
+    assert turned("/home/ada/taxi.py", "/srv") == "/fresh/taxi.py"
+    assert turned("other.py", "/home/ada") == "other.py"
+    # Committed, it is not among the sources, and the command runs in the checkout.
+    assert turned("loops/other.py", "/repo") == "loops/other.py"
+
+
 def test_arguments_follow_what_moved() -> None:
     assert mapped("python", "train.py", "/data/trips.csv", "--out=/repo/out", "--n=3") == [
         "/fresh/train.py", "/kept/trips.csv", "--out=/fresh/out", "--n=3",

@@ -175,6 +175,7 @@ def find_loop(place: str) -> Loop:
     import runpy
 
     from loopline.lifecycle.loop import Loop
+    from loopline.tracking.environment.process import tell_script
 
     path, _, name = place.partition(":")
     file = _file_of(place)
@@ -182,6 +183,7 @@ def find_loop(place: str) -> Loop:
         msg = f"No file {path!r}. Name one that makes a loopline.lifecycle.Loop."
         raise InvalidInputError(msg)
     sys.path.insert(0, str(file.resolve().parent))  # As Python does for a script.
+    tell_script(file.resolve())  # Kept with the runs, so that they can be reproduced.
     with your_code(file):
         made = runpy.run_path(str(file), run_name="__loopline__")
     loops = {key: value for key, value in made.items() if isinstance(value, Loop)}

@@ -36,6 +36,8 @@ NUMBER = "loopline.run_number"
 RANDOM = "loopline.random_state"
 #: Options of the interpreter that take the next argument as their value.
 _VALUED = frozenset({"-X", "-W", "--check-hash-based-pycs"})
+#: What runs a command of ours.
+OURS = ["-m", "loopline.cli"]
 #: What a person started a notebook's kernel or a worker's process with is not the code.
 _NO_COMMAND = (
     "ipykernel_launcher",
@@ -109,8 +111,18 @@ def map_command(
         head, tail = rest[:2], rest[2:]
     else:
         head, tail = _script(rest[0], environment, places, sources), rest[1:]
-    arguments = [_map_argument(part, environment.working_folder, places.moved) for part in tail]
+    kept = sources if head == OURS else ()
+    arguments = [_argument(part, environment, places, kept) for part in tail]
     return [python, *options, *head, *arguments]
+
+
+def _argument(part: str, environment: Environment, places: Places, sources: Sequence[str]) -> str:
+    """Map an argument; ``loops/taxi.py:loop`` of a command of ours is a source that was kept."""
+    file, colon, name = part.partition(":")
+    kept = posixpath.basename(file)
+    if kept.endswith(".py") and kept in sources:
+        return f"{posixpath.join(places.folder, kept)}{colon}{name}"
+    return _map_argument(part, environment.working_folder, places.moved)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -132,7 +144,7 @@ def _script(
     if posixpath.dirname(path) == programs:
         program = posixpath.basename(path)
         if program == "loopline":
-            return ["-m", "loopline.cli"]
+            return OURS
         if program in places.programs:
             return [places.programs[program]]
         msg = (

@@ -22,6 +22,7 @@ __all__ = [
     "read_sources",
     "script",
     "source_name",
+    "tell_script",
     "variables",
     "working_folder",
 ]
@@ -68,10 +69,21 @@ class Sources(NamedTuple):
     note: str = ""
 
 
+def tell_script(file: Path) -> None:
+    """Tell which file of the user's a command of ours runs: that is the script, and not we."""
+    global _told  # noqa: PLW0603 - of the process, as the script itself
+    _told = file
+
+
+_told: Path | None = None
+
+
 def script() -> Path | None:
     """Find the file that was started; None at a prompt, with ``-c`` and in notebooks."""
     if notebook.is_kernel():
         return None
+    if _told is not None and _told.is_file():
+        return _told.resolve()
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     path = Path(main or (sys.argv[0] if sys.argv else ""))
     try:
