@@ -188,6 +188,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="loopline-bench-") as name:
         folder = Path(name)
+        # Or what is recorded of a model's folder, which has no registry, is in the user's home.
+        os.environ["LOOPLINE_URI"] = str(folder / "home")
         subprocess.run(
             [sys.executable, "-c", MODELS, name, ",".join(COLUMNS)],
             check=True,

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,11 +18,9 @@ from tests.serving.test_swaps import wait_for
 
 import loopline
 from loopline import registry
+from loopline.backend.recorder import close_recorders
 from loopline.errors import InvalidInputError, NotFoundError
 from loopline.serving import recording
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def body(*miles: float) -> dict[str, Any]:
@@ -58,6 +57,17 @@ def test_which_predictions_each_version_made_is_known_without_reading_them(fares
         assert told[0].first_ms <= told[0].last_ms <= time.time() * 1000
     graph = loopline.lineage("models:/fares/1", direction="down")
     assert {"deployment", "predictions"} <= {node.kind for node in graph.nodes}
+
+
+def test_a_folders_predictions_are_recorded_where_the_process_records(
+    home: Path, folder: Path
+) -> None:
+    with serving(f"named={folder}", record=1.0) as url:
+        invoke(url, body(1))
+    close_recorders()
+    assert len(loopline.predictions("named")) == 1
+    assert (home / "loopline.db").exists()
+    assert not (Path.home() / ".loopline" / "loopline.db").exists()
 
 
 def test_truth_joins_by_the_callers_own_id_and_the_last_word_counts(

@@ -115,6 +115,12 @@ def test_of_racing_promotions_the_last_one_ends_up_serving(fares: str) -> None:
         assert version_of(url) == last
 
 
+def test_nothing_asks_the_registry_once_the_process_has_stopped(fares: str) -> None:
+    with serving(fares, watch_every_s=0.001):
+        time.sleep(0.1)
+    assert not [each for each in threading.enumerate() if "loopline-watch" in each.name]
+
+
 def test_an_alias_is_followed_as_a_stage_is(fares: str) -> None:
     del fares
     registry.set_alias("fares", "best", 1)

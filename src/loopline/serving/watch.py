@@ -20,6 +20,9 @@ __all__ = ["Watch"]
 
 log = logging.getLogger("loopline.serving")
 
+#: Seconds that a stop waits for a look at the registry; loading a large model takes longer.
+STOP_S = 5.0
+
 
 class Watch:
     """Keeps one deployment at what its address means, in a thread of its own."""
@@ -63,8 +66,10 @@ class Watch:
         return found, self._load(found)
 
     def stop(self) -> None:
-        """Follow no more."""
+        """Follow no more; a look that has begun is waited for, as it asks the store of its time."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
 
     def _load(self, found: Found) -> ServedModel:
         return load_served(
