@@ -37,6 +37,7 @@ SECONDS = float(os.environ.get("SECONDS", "5"))
 CONNECTIONS = (1, 8, 64)
 COLUMNS = ("distance_miles", "hour", "weekday", "passengers")
 SWAPS = 20
+LEAST_REQUESTS = 100_000
 
 MODELS = """
 import sys
@@ -157,7 +158,7 @@ def bare_ms(folder: Path) -> float:
 
 
 def swaps(folder: Path, body: Path) -> None:
-    """Promote back and forth under load, and count what failed."""
+    """Promote back and forth under load, each once the one before answers; count what failed."""
     import loopline
     from loopline import registry
 
@@ -165,17 +166,50 @@ def swaps(folder: Path, body: Path) -> None:
     url = "http://127.0.0.1:5197/invocations"
     command = [*ours(5197), "models:/taxifare_model/Production", "--uri", str(folder / "home")]
     with process(command, url):
-        asking = load(url, body, 16, float(os.environ.get("SWAP_SECONDS", "40")))
-        for number in range(SWAPS):
-            time.sleep(1.5)
-            registry.transition_stage("taxifare_model", 2 - number % 2, "Production")
-        seen = result(asking)
+        answered = 0
+        loads: list[dict[str, Any]] = []
+        took: list[float] = []
+        while answered < LEAST_REQUESTS or len(took) < SWAPS:
+            asking = load(url, body, 16, 10)
+            until = time.monotonic() + 9
+            while time.monotonic() < until and len(took) < SWAPS:
+                took.append(promote(registry, url, body, 2 - len(took) % 2))
+            loads.append(result(asking))
+            answered += sum(loads[-1]["statuses"].values())
         connection = http.client.HTTPConnection("127.0.0.1", 5197)
         connection.request("GET", "/metrics")
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()
     swapped = next(line for line in lines if line.startswith("loopline_swaps_total"))
-    print(f"\n{SWAPS} promotions and rollbacks: {swapped.rpartition(' ')[2]} swaps, {seen}")
+    statuses: dict[str, int] = {}
+    for each in loads:
+        for status, count in each["statuses"].items():
+            statuses[status] = statuses.get(status, 0) + count
+    took.sort()
+    print(
+        f"\n{SWAPS} promotions and rollbacks: {swapped.rpartition(' ')[2]} swaps, answers by "
+        f"status {statuses}; from promotion to answer {took[len(took) // 2]:.1f} s in the median, "
+        f"{took[-1]:.1f} s at most; worst p99 {max(each['p99_ms'] for each in loads):.0f} ms"
+    )
+
+
+def promote(registry: Any, url: str, body: Path, version: int) -> float:  # noqa: ANN401 - a module
+    """Promote a version and wait until it answers: a watch passes over what came and went."""
+    began = time.perf_counter()
+    registry.transition_stage("taxifare_model", version, "Production")
+    connection = http.client.HTTPConnection(str(urlsplit(url).hostname), urlsplit(url).port)
+    while True:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/invocations", body.read_bytes(), headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.headers["X-Loopline-Model-Version"] == str(version):
+            break
+        if time.perf_counter() - began > 60:  # noqa: PLR2004
+            sys.exit(f"version {version} never answered")
+        time.sleep(0.02)
+    connection.close()
+    return time.perf_counter() - began
 
 
 def ours(port: int) -> list[str]:
@@ -198,6 +232,9 @@ def main() -> None:
         body = folder / "body.json"
         content = {"columns": COLUMNS, "data": [[1.0, 2.0, 3.0, 1.0]]}
         body.write_text(json.dumps({"dataframe_split": content}), encoding="utf-8")
+        if sys.argv[1:] == ["swaps"]:
+            swaps(folder, body)
+            return
         model = str(folder / "model")
         bare = bare_ms(folder / "model")
         print(f"Load {os.getloadavg()[0]:.1f}; bare predict of one row: {bare:.2f} ms of CPU\n")
