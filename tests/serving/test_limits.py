@@ -17,6 +17,8 @@ import loopline
 from loopline.serving.engine import Limits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.server.running import Answer
 
 
@@ -114,3 +116,22 @@ def test_sigterm_finishes_what_is_in_hand_and_ends_well(sleeper: str) -> None:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def test_no_garbage_is_looked_for_while_a_model_loads_and_it_is_while_it_answers(
+    tmp_path: Path,
+) -> None:
+    class Tells(loopline.pyfunc.PythonModel):
+        def load_context(self, context: object) -> None:  # noqa: ARG002 - given to it
+            import gc
+
+            self.while_loading = gc.isenabled()
+
+        def predict(self, *_asked: Any, **_more: Any) -> list[bool]:  # noqa: ANN401
+            import gc
+
+            return [self.while_loading, gc.isenabled()]
+
+    loopline.pyfunc.save_model(tmp_path / "tells", Tells())
+    with serving(str(tmp_path / "tells"), allow_pickle=True) as url:
+        assert predictions(invoke(url, {"inputs": [1, 2]})) == [False, True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import os
 import threading
@@ -22,7 +24,7 @@ from loopline.serving.source import Source
 from loopline.serving.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["serve"]
 
@@ -107,10 +109,11 @@ def serve(  # noqa: PLR0913 - its options
         runner.get_loop(), service, limits or Limits(), watch_every_s, allow_pickle, can_batch
     )
     try:
-        for source in sources:
-            service.add(setting.deploy(source))
-        if shadow or split is not None:
-            _challenge(setting, sources, shadow, split)
+        with _without_collecting():
+            for source in sources:
+                service.add(setting.deploy(source))
+            if shadow or split is not None:
+                _challenge(setting, sources, shadow, split)
         if record > 0:
             from loopline.serving.recording import Recording
 
@@ -144,6 +147,22 @@ def serve(  # noqa: PLR0913 - its options
                 deployment.recording.close()
         listener.close()
         runner.close()
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile.
+
+    Importing a library makes a million objects that stay; going through them again and again while
+    they come was a fifth of a start with scikit-learn.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class _Setting:
