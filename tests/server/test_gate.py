@@ -15,9 +15,9 @@ from loopline.backend.local import LocalBackend
 from loopline.errors import ForbiddenError
 from loopline.records.operations import OPERATIONS
 from loopline.server.app import create_app
-from loopline.server.gate import host_names
 from loopline.server.guarded import PERMISSIONS, PUBLIC, GuardedRoute
 from loopline.server.serve import serve
+from loopline.server.sites import host_names
 from loopline.settings import Address
 
 if TYPE_CHECKING:

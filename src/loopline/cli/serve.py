@@ -68,6 +68,13 @@ def _split(
     "--insecure", is_flag=True, help="Listen beyond this machine although anybody may then ask."
 )
 @click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME:PORT",
+    help="Answer to this name too, such as the one that a proxy passes on.",
+)
+@click.option(
     "--allow-pickle", is_flag=True, help="Run code from models' files, where their format needs it."
 )
 @click.option(
@@ -155,6 +162,7 @@ def serve(  # noqa: PLR0913 - its options
     port: int,
     tls: tuple[str, str] | None,
     insecure: bool,
+    allowed_hosts: tuple[str, ...],
     allow_pickle: bool,
     can_batch: bool | None,
     batch_rows: int,
@@ -197,6 +205,7 @@ def serve(  # noqa: PLR0913 - its options
         host=host,
         port=port,
         insecure=insecure,
+        allowed_hosts=allowed_hosts,
         tls=tls,
         allow_pickle=allow_pickle,
         can_batch=can_batch,

@@ -1,24 +1,20 @@
 """What a request must be like to be let in: its host, its origin, who asks, and for what.
 
-A web page elsewhere can make a browser send requests to a server on this machine. Three checks
-stop it: the ``Host`` must be one this server is known by (against DNS rebinding), the ``Origin``
-of a write must be this very server (scheme, host and port), and a browser's own word that the
-request comes from another site (``Sec-Fetch-Site``) is believed. Only following a link to a page
-is allowed from elsewhere.
+Host and origin are in ``loopline.server.sites``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
 
-from loopline.errors import ForbiddenError, InvalidInputError, LooplineError, NotSignedInError
+from loopline.errors import ForbiddenError, LooplineError, NotSignedInError
 from loopline.records.identity import Access, Caller
 from loopline.rules.access import NEEDED, may_do, scope_in_the_way, widest_role
-from loopline.server.errors import RefusedRequestError, TooBusyError
+from loopline.server.errors import TooBusyError
 from loopline.server.guarded import PUBLIC, GuardedRoute
 from loopline.server.identity import credential_of
 from loopline.server.route_index import RouteIndex
+from loopline.server.sites import SAFE_METHODS, Sites, check_own_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,21 +25,16 @@ if TYPE_CHECKING:
 
     from loopline.server.identity import Credential, Identity
 
-__all__ = ["SAFE_METHODS", "Checks", "check_permission"]
+__all__ = ["Checks", "check_permission"]
 
 SIGN_IN = (
     "This server wants to know who asks. Send a token: in LOOPLINE_TOKEN, or MLFLOW_TRACKING_TOKEN "
     "for MLflow's clients; a browser signs in at /login."
 )
 
-#: Bytes that the headers of a request may have in all.
-MOST_HEADER_BYTES = 32 * 1024
-
 #: Requests that may be inside at once; more are told to come back. A thousand clients that wait
 #: for one slow sync of the disk are no reason to refuse any.
 MOST_REQUESTS = 2048
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Checks:
@@ -71,8 +62,7 @@ class Checks:
         self.identity = identity
         self.inside = 0
         self._index = RouteIndex(list(routes))
-        self._allowed_hosts = allowed_hosts
-        self._public = urlsplit(public_url)
+        self._sites = Sites(allowed_hosts, public_url=public_url)
 
     def route(self, scope: Scope) -> GuardedRoute | None:
         """Find a request's route."""
@@ -84,19 +74,8 @@ class Checks:
         self, scope: Scope, headers: Headers, route: GuardedRoute | None
     ) -> LooplineError | None:
         """Tell what is wrong with a request, whoever asks; None: nothing."""
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
-            return _TooManyHeadersError("The headers are too long. Send fewer cookies.")
-        return (
-            self._check_host(headers)
-            or _check_path(scope)
-            or _check_site(
-                scope,
-                headers,
-                self._own(scope, headers),
-                is_page=route is not None and route.is_page,
-            )
-            or self.crowd()
-        )
+        is_page = route is not None and route.is_page
+        return self._sites.refusal(scope, headers, is_page=is_page) or self.crowd()
 
     def caller(
         self, scope: Scope, headers: Headers, route: GuardedRoute | None
@@ -117,7 +96,7 @@ class Checks:
         if credential is None:
             raise NotSignedInError(SIGN_IN)
         if credential.is_cookie and scope["method"] not in SAFE_METHODS:
-            _check_own_page(headers)
+            check_own_page(headers)
         caller = self.identity.remembered(credential, address)
         if caller is None:
             return credential
@@ -129,24 +108,6 @@ class Checks:
         if self.inside < MOST_REQUESTS:
             return None
         return TooBusyError(f"{MOST_REQUESTS} requests are being answered. Retry in a second.")
-
-    def _own(self, scope: Scope, headers: Headers) -> str:
-        """Tell the origin of this server's own pages."""
-        host = headers.get("host", "")
-        if self._public.netloc and host.lower() == self._public.netloc.lower():
-            return f"{self._public.scheme}://{host}"
-        return f"{scope['scheme']}://{host}"
-
-    def _check_host(self, headers: Headers) -> LooplineError | None:
-        host = headers.getlist("host")
-        if len(host) != 1:
-            return RefusedRequestError("Send exactly one Host header.")
-        if self._allowed_hosts and host[0].lower() not in self._allowed_hosts:
-            return RefusedRequestError(
-                f"This server is not known as {host[0][:200]!r}. Use its own address, or start it "
-                "with `loopline server --allow-host NAME:PORT`."
-            )
-        return None
 
 
 def check_permission(route: GuardedRoute, caller: Caller) -> None:
@@ -175,57 +136,3 @@ async def _nothing(_request: object) -> None:
 
 
 _UNDECLARED = GuardedRoute("/", _nothing, permission="undeclared")
-
-
-class _TooManyHeadersError(RefusedRequestError):
-    status = 431
-    code = "INVALID_PARAMETER_VALUE"
-
-
-def _check_path(scope: Scope) -> LooplineError | None:
-    """Refuse what is no text: replaced by signs, two such names of files would be one."""
-    raw: bytes = scope.get("raw_path") or b""
-    if b"%" not in raw:
-        return None
-    try:
-        unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError:
-        return InvalidInputError("The address is not UTF-8. Write names in it in UTF-8.")
-    return None
-
-
-def _check_own_page(headers: Headers) -> None:
-    """Check that a browser's write comes from a page of this server; it was the same if any."""
-    if "origin" not in headers and headers.get("sec-fetch-site") != "same-origin":
-        msg = (
-            "A write that only a cookie vouches for must say where it comes from (Origin). Send a "
-            "token in Authorization instead."
-        )
-        raise RefusedRequestError(msg)
-
-
-def _check_site(scope: Scope, headers: Headers, own: str, *, is_page: bool) -> LooplineError | None:
-    """Refuse what a web page of another site makes a browser send."""
-    writes = scope["method"] not in SAFE_METHODS
-    origin = headers.get("origin")
-    if origin is not None and writes and origin.lower() != own.lower():
-        return RefusedRequestError(
-            f"Requests from pages of {origin[:200]!r} are not taken. Use {own} itself."
-        )
-    if is_page and writes:
-        try:
-            _check_own_page(headers)
-        except RefusedRequestError as error:
-            return error
-    site = headers.get("sec-fetch-site", "none")
-    if site in {"none", "same-origin"}:
-        return None
-    follows_link = (
-        is_page
-        and not writes
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest") == "document"
-    )
-    if follows_link:
-        return None
-    return RefusedRequestError(f"Requests from another site are not taken. Open {own} itself.")

@@ -1,6 +1,6 @@
 """The gate in front of every route: deny by default, and the same security headers on every answer.
 
-What a request must be like to be let in is written in ``loopline.server.checks``.
+What a request must be like to be let in is written in ``loopline.server.checks`` and ``sites``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from starlette.responses import RedirectResponse
 from loopline.errors import LooplineError, NotSignedInError
 from loopline.records.identity import Caller
 from loopline.server.callers import is_called_by
-from loopline.server.checks import SAFE_METHODS, check_permission
+from loopline.server.checks import check_permission
 from loopline.server.errors import body_of, error_response, plain_error
+from loopline.server.sites import SAFE_METHODS, SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,37 +29,7 @@ if TYPE_CHECKING:
     from loopline.server.guarded import GuardedRoute
     from loopline.server.threads import Threads
 
-__all__ = ["SECURITY_HEADERS", "Gate", "host_names"]
-
-CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-
-#: Set on every answer that does not say otherwise itself.
-HEADERS = {
-    "Content-Security-Policy": CONTENT_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-
-
-def host_names(host: str, port: int) -> frozenset[str]:
-    """List the exact ``Host`` headers of a server bound to ``host`` and ``port``.
-
-    Every loopback name counts for a loopback bind; the port may be left out when it is 80.
-    """
-    names = {host}
-    if host in {"127.0.0.1", "localhost", "::1"}:
-        names |= {"127.0.0.1", "localhost", "::1"}
-    bracketed = {f"[{name}]" if ":" in name else name for name in names}
-    with_port = {f"{name}:{port}" for name in bracketed}
-    return frozenset(with_port | bracketed if port == 80 else with_port)  # noqa: PLR2004 - HTTP
+__all__ = ["Gate"]
 
 
 class Gate:

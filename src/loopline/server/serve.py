@@ -18,7 +18,6 @@ from loopline.care.strays import find_strays, remove_strays
 from loopline.errors import ForbiddenError, InvalidInputError
 from loopline.server import DEFAULT_HOST, DEFAULT_PORT
 from loopline.server.app import create_app
-from loopline.server.gate import host_names
 from loopline.server.identity import Identity
 from loopline.server.janitor import Janitor
 from loopline.server.listening import (
@@ -30,6 +29,7 @@ from loopline.server.listening import (
     url_of,
 )
 from loopline.server.protocol import protocol_with
+from loopline.server.sites import host_names
 from loopline.server.webhooks import Deliveries
 from loopline.settings import find_home
 from loopline.store.sign_in import make_set_up_link

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from loopline.records.identity import Caller
 from loopline.server import wire
 from loopline.server.errors import answer_of
-from loopline.server.gate import SECURITY_HEADERS
 from loopline.server.mlflow.recorder import Recorder
+from loopline.server.sites import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

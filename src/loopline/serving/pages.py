@@ -7,20 +7,27 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loopline.server.sites import SECURITY_HEADERS
 from loopline.serving.answers import refusal
 from loopline.serving.deployment import Question
 from loopline.serving.openapi import document
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from loopline.serving.answers import Answer
     from loopline.serving.service import Service
 
 __all__ = ["make_app"]
+
+#: Paths to which links of other sites may lead.
+PAGES = frozenset({"/"})
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -55,8 +62,37 @@ def make_app(service: Service) -> Starlette:
             Route("/openapi.json", interface),
             Route("/invocations", invocations, methods=["POST"]),
             Route("/models/{name:path}/invocations", invocations, methods=["POST"]),
-        ]
+        ],
+        middleware=[Middleware(_Guard, service=service)],
     )
+
+
+class _Guard:
+    """ASGI middleware: takes no other site's requests, and sets headers that keep pages apart."""
+
+    def __init__(self, app: ASGIApp, *, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, then hand it on."""
+
+        async def safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", []).extend(SECURITY_HEADERS)
+            await send(message)
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refused = self._service.sites.refusal(scope, headers, is_page=scope["path"] in PAGES)
+        if refused is None:
+            await self._app(scope, receive, safely)
+            return
+        answer = refusal(refused)
+        response = Response(answer.body, answer.status, media_type=answer.media_type.decode())
+        await response(scope, receive, safely)
 
 
 def _health(service: Service) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import Headers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from loopline.serving.answers import refusal
@@ -19,6 +20,7 @@ from loopline.serving.errors import BodyTooLongError
 if TYPE_CHECKING:
     import asyncio
 
+    from loopline.errors import LooplineError
     from loopline.serving.answers import Answer
     from loopline.serving.service import Service
 
@@ -40,6 +42,8 @@ class ScoringProtocol(HttpToolsProtocol):
     service: Service
     most_bytes: int
 
+    #: Headers that were let in last, but for the length of the body: most requests have the same.
+    _let_in: list[tuple[bytes, bytes]] | None = None
     _deadline: asyncio.TimerHandle | None = None
     _held: list[bytes] | None = None
     _held_bytes = 0
@@ -87,6 +91,8 @@ class ScoringProtocol(HttpToolsProtocol):
         ):
             self._held, self._held_bytes = [], 0
             self.scope["path"] = path
+            self.scope["raw_path"] = path.encode("latin-1")
+            self.scope["method"] = "POST"
             return
         super().on_headers_complete()
 
@@ -115,6 +121,10 @@ class ScoringProtocol(HttpToolsProtocol):
             )
             cycle.done(refusal(BodyTooLongError(msg)))
             return
+        refused = self._refused()
+        if refused is not None:
+            cycle.done(refusal(refused))
+            return
         content_type = accept = prediction_id = ""
         for name, value in self.headers:
             if name == b"content-type":
@@ -130,6 +140,16 @@ class ScoringProtocol(HttpToolsProtocol):
             cycle.done(refusal(error))
             return
         deployment.ask(Question(body, content_type, accept, prediction_id), cycle.done)
+
+    def _refused(self) -> LooplineError | None:
+        """Tell whether the request is of another site, or for another."""
+        shown = [header for header in self.headers if header[0] != b"content-length"]
+        if shown == self._let_in:
+            return None
+        scope: Any = self.scope  # Typed more narrowly by uvicorn than by Starlette.
+        refused = self.service.sites.refusal(scope, Headers(scope=scope), is_page=False)
+        self._let_in = shown if refused is None else None
+        return refused
 
     def shutdown(self) -> None:
         """Finish what has begun; a request whose body is still coming has."""

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from loopline.errors import ForbiddenError, InvalidInputError
-from loopline.server.listening import StoppableServer, bind, check_tls, is_loopback, url_of
+from loopline.server.listening import (
+    StoppableServer,
+    bind,
+    check_tls,
+    is_loopback,
+    is_wildcard,
+    url_of,
+)
+from loopline.server.sites import Sites, host_names
 from loopline.serving import DEFAULT_PORT
 from loopline.serving.deployment import Challenge, Deployment
 from loopline.serving.engine import Limits
@@ -24,7 +32,7 @@ from loopline.serving.source import Source
 from loopline.serving.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["serve"]
 
@@ -47,6 +55,7 @@ def serve(  # noqa: PLR0913 - its options
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     insecure: bool = False,
+    allowed_hosts: Iterable[str] = (),
     tls: tuple[str, str] | None = None,
     allow_pickle: bool = False,
     can_batch: bool | None = None,
@@ -69,6 +78,7 @@ def serve(  # noqa: PLR0913 - its options
         host: Address to listen on; any but a loopback one needs ``insecure``.
         port: Port to listen on; 0 takes any free one.
         insecure: Listen beyond this machine although anybody may then ask.
+        allowed_hosts: Further ``Host`` headers to answer, such as ``"ml.example.com"``.
         tls: Files of a certificate chain and of its key, in PEM.
         allow_pickle: Allow code from models' files to run, where their format needs that.
         can_batch: Gather rows of several requests; None: as each model's metadata say.
@@ -105,6 +115,7 @@ def serve(  # noqa: PLR0913 - its options
     assert loop is not None  # noqa: S101 - "auto" has one
     runner = asyncio.Runner(loop_factory=loop)
     service = Service()
+    service.sites = _sites(host, listener.getsockname()[1], allowed_hosts)
     setting = _Setting(
         runner.get_loop(), service, limits or Limits(), watch_every_s, allow_pickle, can_batch
     )
@@ -163,6 +174,13 @@ def _without_collecting() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+def _sites(host: str, port: int, allowed_hosts: Iterable[str]) -> Sites:
+    """Tell whose requests are taken; on a wildcard bind nobody can know all names."""
+    named = frozenset(name.lower() for name in allowed_hosts)
+    known = frozenset() if is_wildcard(host) else host_names(host, port)
+    return Sites(known | named, command="serve")
 
 
 class _Setting:

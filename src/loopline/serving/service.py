@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from loopline.errors import NotFoundError
+from loopline.server.sites import Sites
 from loopline.serving.meter import Meter
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ class Service:
     Attributes:
         deployments: By name, in the order in which they were named.
         meter: What is counted.
+        sites: Whose requests are taken; at first everybody's.
     """
 
     def __init__(self, deployments: Iterable[Deployment] = (), meter: Meter | None = None) -> None:
+        self.sites = Sites(frozenset(), command="serve")
         self.deployments = {each.name: each for each in deployments}
         self.meter = meter or Meter()
         for name, (kind, text) in _HELP.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loopline.server.assets import asset_hash, asset_url
-from loopline.server.gate import CONTENT_POLICY
 from loopline.server.pages.html import Markup, document, join, link_to, tag
+from loopline.server.sites import CONTENT_POLICY
 from loopline.server.version import installed_version
 
 if TYPE_CHECKING:
