@@ -43,12 +43,14 @@ class Question(NamedTuple):
         content_type: Header of that name.
         accept: Header of that name.
         prediction_id: Id that the caller gives it; empty: none.
+        is_trial: Somebody tries the model by hand; that is no record.
     """
 
     body: bytes
     content_type: str
     accept: str = ""
     prediction_id: str = ""
+    is_trial: bool = False
 
 
 class Challenge(NamedTuple):
@@ -71,6 +73,7 @@ class Deployment:
         address: Where its versions come from.
         engine: The version that answers; None until the first is loaded.
         problem: Why a newer version was not taken; empty when all is well.
+        since_ms: Unix time in milliseconds since which that version answers.
         swaps: How often another version has taken over.
         challenge: Another model beside this one.
         recording: What keeps the predictions.
@@ -89,6 +92,7 @@ class Deployment:
         self.address = address
         self.engine: Engine | None = None
         self.problem = ""
+        self.since_ms = 0
         self.swaps = 0
         self.challenge: Challenge | None = None
         self.recording: Recording | None = None
@@ -102,6 +106,7 @@ class Deployment:
         before = self.engine
         self.engine = Engine(model, limits=self._limits, loop=self._loop, meter=self._meter)
         self.problem = ""
+        self.since_ms = time.time_ns() // 1_000_000
         if before is not None:
             self.swaps += 1
             self._leaving.append(before)
@@ -180,7 +185,8 @@ class _Request:
             ("model", deployment.name), ("version", engine.model.version), ("role", role),
         )  # fmt: skip
         recording = deployment.recording
-        self.is_kept = recording is not None and recording.sample()
+        is_sampled = recording is not None and recording.sample()
+        self.is_kept = is_sampled and not question.is_trial
         self.prediction_id = question.prediction_id
         if recording is not None and self.is_kept and not self.prediction_id:
             self.prediction_id = recording.new_id()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from loopline.errors import LooplineError
 from loopline.server.sites import SECURITY_HEADERS
 from loopline.serving.answers import refusal
 from loopline.serving.deployment import Question
+from loopline.serving.errors import BodyTooLongError
 from loopline.serving.openapi import document
 
 if TYPE_CHECKING:
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from loopline.serving.answers import Answer
+    from loopline.serving.deployment import Deployment
     from loopline.serving.service import Service
 
 __all__ = ["make_app"]
 
 #: Paths to which links of other sites may lead.
 PAGES = frozenset({"/"})
+
+#: Of a form that somebody filled in.
+MOST_FORM_BYTES = 1024**2
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,11 +57,29 @@ def make_app(service: Service) -> Starlette:
     async def interface(_request: Request) -> Response:
         return JSONResponse(document(service))
 
+    async def home(_request: Request) -> Response:
+        from loopline.serving.page import page
+
+        return HTMLResponse(page(service))
+
+    async def asset(request: Request) -> Response:
+        from loopline.server.assets import asset_routes
+
+        (route,) = asset_routes()
+        response: Response = await route.endpoint(request)
+        return response
+
+    async def trial(request: Request) -> Response:
+        return await _trial(service, request)
+
     async def invocations(request: Request) -> Response:
         return await _invocations(service, request)
 
     return Starlette(
         routes=[
+            Route("/", home),
+            Route("/static/{version}/{name}", asset),
+            Route("/models/{name:path}/try", trial, methods=["POST"]),
             Route("/ping", ping),
             Route("/health", health),
             Route("/version", version),
@@ -79,7 +104,9 @@ class _Guard:
 
         async def safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", []).extend(SECURITY_HEADERS)
+                headers = message.setdefault("headers", [])
+                said = {name.lower() for name, _ in headers}
+                headers.extend(header for header in SECURITY_HEADERS if header[0] not in said)
             await send(message)
 
         if scope["type"] != "http":
@@ -123,25 +150,66 @@ def _health(service: Service) -> dict[str, Any]:
     return {"status": "warning" if bad else "ok", "models": models}
 
 
-async def _invocations(service: Service, request: Request) -> Response:
-    """Answer a scoring request that did not come the short way."""
-    body = await request.body()
+async def _trial(service: Service, request: Request) -> Response:
+    """Ask a model what a form says, and show the page with the answer."""
+    from loopline.serving.page import Trial, body_of_form, page
+
+    try:
+        deployment = service.named(request.path_params["name"])
+        if deployment.engine is None:
+            return RedirectResponse("/", 303)
+        form = await _form(request)
+    except LooplineError as error:
+        answer = refusal(error)
+        return Response(answer.body, answer.status, media_type=answer.media_type.decode())
+    body, fields = body_of_form(deployment.engine.model, form)
+    began = time.perf_counter()
+    answer = await _asked(deployment, Question(body, "application/json", is_trial=True))
+    took_ms = (time.perf_counter() - began) * 1000
+    trial = Trial(deployment.name, fields, answer, took_ms)
+    return HTMLResponse(page(service, trial=trial), answer.status)
+
+
+async def _form(request: Request) -> bytes:
+    """Read a form.
+
+    Raises:
+        BodyTooLongError: It has more than one would fill in.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_FORM_BYTES:
+            msg = f"The form has more than {MOST_FORM_BYTES:,} bytes. Ask /invocations."
+            raise BodyTooLongError(msg)
+    return body
+
+
+async def _asked(deployment: Deployment, question: Question) -> Answer:
+    """Ask a model."""
     came: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
     def done(answer: Answer) -> None:
         if not came.done():
             came.set_result(answer)
 
+    deployment.ask(question, done)
+    return await came
+
+
+async def _invocations(service: Service, request: Request) -> Response:
+    """Answer a scoring request that did not come the short way."""
+    body = await request.body()
     headers = request.headers
     try:
         deployment = service.find(request.scope["path"])
     except LookupError as error:
-        done(refusal(error))
+        answer = refusal(error)
     else:
         names = ("content-type", "accept", "x-loopline-prediction-id")
         content_type, accept, prediction_id = (headers.get(name, "") for name in names)
-        deployment.ask(Question(body, content_type, accept, prediction_id), done)
-    answer = await came
+        question = Question(body, content_type, accept, prediction_id)
+        answer = await _asked(deployment, question)
     response = Response(answer.body, answer.status, media_type=answer.media_type.decode())
     for line in answer.headers.splitlines():
         name, _, value = line.partition(b": ")

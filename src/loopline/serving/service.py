@@ -80,7 +80,14 @@ class Service:
                 return next(iter(self.deployments.values()))
             msg = f"Several models are served here. Ask one of {self._paths()}."
             raise NotFoundError(msg)
-        name = unquote(path.removeprefix("/models/").removesuffix("/invocations"))
+        return self.named(unquote(path.removeprefix("/models/").removesuffix("/invocations")))
+
+    def named(self, name: str) -> Deployment:
+        """Find a model by its name.
+
+        Raises:
+            NotFoundError: It is not served; the message says what is.
+        """
         found = self.deployments.get(name)
         if found is None:
             msg = f"No model {name!r} is served here. Ask one of {self._paths()}."
