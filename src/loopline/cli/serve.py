@@ -133,6 +133,13 @@ def _split(
     help="Keep predictions as records: all, none, or a share of the requests such as 0.1.",
 )
 @click.option(
+    "--id-column",
+    default="",
+    metavar="NAME",
+    help="Column of the rows, such as trip_id, that names their predictions in the records; the "
+    "model does not see it.",
+)
+@click.option(
     "--shadow",
     default="",
     metavar="ADDRESS",
@@ -172,6 +179,7 @@ def serve(  # noqa: PLR0913 - its options
     max_body_mb: int,
     watch_every_s: float,
     record: float,
+    id_column: str,
     shadow: str,
     split: tuple[str, float] | None,
     threads: int,
@@ -218,6 +226,7 @@ def serve(  # noqa: PLR0913 - its options
         most_body_bytes=max_body_mb * 1024**2,
         watch_every_s=watch_every_s,
         record=record,
+        id_column=id_column,
         shadow=shadow,
         split=split,
         threads=threads,

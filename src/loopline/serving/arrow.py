@@ -9,7 +9,7 @@ from loopline.errors import MissingExtraError
 from loopline.models.signature import is_array, is_series, is_table
 from loopline.serving.errors import BadBodyError, MediaTypeError
 
-__all__ = ["MEDIA_TYPES", "STREAM", "read", "write"]
+__all__ = ["MEDIA_TYPES", "STREAM", "in_type", "read", "read_table", "write"]
 
 STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
@@ -20,6 +20,11 @@ _KNOWN = f"application/json, text/csv, {STREAM}, {FILE}, application/vnd.apache.
 
 
 def read(body: bytes, media_type: str) -> Any:  # noqa: ANN401 - a DataFrame
+    """Read a table as pandas has it; see ``read_table``."""
+    return read_table(body, media_type).to_pandas()
+
+
+def read_table(body: bytes, media_type: str) -> Any:  # noqa: ANN401 - a pyarrow.Table
     """Read a table.
 
     Raises:
@@ -32,27 +37,35 @@ def read(body: bytes, media_type: str) -> Any:  # noqa: ANN401 - a DataFrame
     pa = _pyarrow()
     try:
         if media_type == STREAM:
-            table = pa.ipc.open_stream(body).read_all()
-        elif media_type == FILE:
-            table = pa.ipc.open_file(io.BytesIO(body)).read_all()
-        else:
-            import pyarrow.parquet as pq
+            return pa.ipc.open_stream(body).read_all()
+        if media_type == FILE:
+            return pa.ipc.open_file(io.BytesIO(body)).read_all()
+        import pyarrow.parquet as pq
 
-            table = pq.read_table(io.BytesIO(body))
-        return table.to_pandas()
+        return pq.read_table(io.BytesIO(body))
     except (pa.ArrowException, OSError) as error:
         msg = f"The body is not what its Content-Type ({media_type}) says: {error}."
         raise BadBodyError(msg) from None
 
 
-def write(found: Any) -> bytes:  # noqa: ANN401 - any answer
-    """Write an answer as a stream: the columns of a table, else one named ``predictions``."""
+def in_type(table: Any, media_type: str) -> bytes:  # noqa: ANN401 - a pyarrow.Table
+    """Write a table as a media type has it."""
     pa = _pyarrow()
-    table = as_table(found)
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
+    if media_type in PARQUET:
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, sink)
+        return sink.getvalue()
+    new = pa.ipc.new_stream if media_type == STREAM else pa.ipc.new_file
+    with new(sink, table.schema) as stream:
         stream.write_table(table)
     return sink.getvalue()
+
+
+def write(found: Any) -> bytes:  # noqa: ANN401 - any answer
+    """Write an answer as a stream: the columns of a table, else one named ``predictions``."""
+    return in_type(as_table(found), STREAM)
 
 
 def as_table(found: Any) -> Any:  # noqa: ANN401 - any answer to a pyarrow.Table

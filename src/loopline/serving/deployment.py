@@ -12,7 +12,8 @@ from loopline.models.signature import is_array
 from loopline.serving.answers import answer_to, refusal
 from loopline.serving.arrow import FILE, STREAM
 from loopline.serving.engine import Ask, Engine
-from loopline.serving.errors import NotReadyError, OverloadedError
+from loopline.serving.errors import BadDataError, NotReadyError, OverloadedError
+from loopline.serving.ids import leaves_out, take_ids
 from loopline.serving.meter import DIFFERENCES
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Question(NamedTuple):
         content_type: Header of that name.
         accept: Header of that name.
         prediction_id: Id that the caller gives it; empty: none.
+        ids: That the caller gives its rows; empty: none.
         is_trial: Somebody tries the model by hand; that is no record.
     """
 
@@ -50,6 +52,7 @@ class Question(NamedTuple):
     content_type: str
     accept: str = ""
     prediction_id: str = ""
+    ids: tuple[str, ...] = ()
     is_trial: bool = False
 
 
@@ -77,6 +80,7 @@ class Deployment:
         swaps: How often another version has taken over.
         challenge: Another model beside this one.
         recording: What keeps the predictions.
+        id_column: Column of the rows that names their predictions; empty: none.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Deployment:
         self.swaps = 0
         self.challenge: Challenge | None = None
         self.recording: Recording | None = None
+        self.id_column = ""
         self._limits = limits
         self._loop = loop
         self._meter = meter
@@ -136,6 +141,12 @@ class Deployment:
         if engine is None:
             done(refusal(NotReadyError(f"{self.name} is still loading. Ask again in a second.")))
             return
+        if self.id_column and not question.is_trial:
+            try:
+                question = self._named(question)
+            except LooplineError as error:
+                done(refusal(error))
+                return
         request = _Request(self, engine, role, question, done, self._meter)
         request.put()
         challenger = None if self.challenge is None else self.challenge.deployment.engine
@@ -145,6 +156,17 @@ class Deployment:
             _Shadow(self, challenger, question, request, self._meter).put()
         else:
             self._meter.count("loopline_shadows_left_out_total", (("model", self.name),))
+
+    def _named(self, question: Question) -> Question:
+        """Take the caller's ids out of a request.
+
+        Raises:
+            BadDataError: Its rows have none.
+        """
+        asked = [engine.model for engine in self.engines]
+        out = not all(leaves_out(model) for model in asked)
+        ids, body = take_ids(question.body, question.content_type, self.id_column, out=out)
+        return question._replace(body=body, ids=ids)
 
     def _choose(self) -> tuple[Engine | None, str]:
         """Choose who answers."""
@@ -188,7 +210,9 @@ class _Request:
         is_sampled = recording is not None and recording.sample()
         self.is_kept = is_sampled and not question.is_trial
         self.prediction_id = question.prediction_id
-        if recording is not None and self.is_kept and not self.prediction_id:
+        if question.ids:
+            self.prediction_id = ""  # They are the caller's own, and may be many.
+        elif recording is not None and self.is_kept and not self.prediction_id:
             self.prediction_id = recording.new_id()
         self.found: Any = None
         self.partner: _Shadow | None = None
@@ -197,6 +221,10 @@ class _Request:
         """Have it answered."""
         try:
             self.content = self._engine.model.read(self._question.body, self._question.content_type)
+            ids = self._question.ids
+            if ids and len(ids) != self.content.size:
+                msg = f"There are {len(ids)} ids for {self.content.size} rows. Send one for each."
+                raise BadDataError(msg, field=self._deployment.id_column)  # noqa: TRY301
             self._engine.put(Ask(self.content, self._answered))
         except Exception as error:  # noqa: BLE001 - each has an answer
             self._answered(None, error)
@@ -224,7 +252,7 @@ class _Request:
             if recording is not None and self.is_kept:
                 recording.keep(
                     model, self.content, found,
-                    ids=self.prediction_id, latency_s=took_s, role=self._role,
+                    ids=self._question.ids or self.prediction_id, latency_s=took_s, role=self._role,
                 )  # fmt: skip
             if self.partner is not None:
                 self.partner.compare()
@@ -279,7 +307,7 @@ class _Shadow:
         if recording is not None and request.is_kept:
             recording.keep(
                 model, self._content, found,
-                ids=request.prediction_id, latency_s=took_s, role=SHADOW,
+                ids=self._question.ids or request.prediction_id, latency_s=took_s, role=SHADOW,
             )  # fmt: skip
         self.compare()
 

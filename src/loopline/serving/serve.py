@@ -63,6 +63,7 @@ def serve(  # noqa: PLR0913 - its options
     most_body_bytes: int = 64 * 1024**2,
     watch_every_s: float = WATCH_EVERY_S,
     record: float = 0.0,
+    id_column: str = "",
     shadow: str = "",
     split: tuple[str, float] | None = None,
     threads: int = 1,
@@ -86,6 +87,8 @@ def serve(  # noqa: PLR0913 - its options
         most_body_bytes: Of one request.
         watch_every_s: Seconds between two looks for a newly promoted version.
         record: Share of the requests that are kept as records, 0 to 1.
+        id_column: Column of the rows that names their predictions in the records; the model
+            does not see it.
         shadow: Address of a challenger that is asked beside for all requests, and answers none.
         split: Address of a challenger, and the share of requests that it answers.
         threads: That numerical libraries use for one question, unless the environment says.
@@ -94,6 +97,7 @@ def serve(  # noqa: PLR0913 - its options
         on_ready: Called with the URL once the models are loaded and answer.
 
     Raises:
+        InvalidInputError: There is an id column, and nothing is recorded.
         ForbiddenError: For a bind beyond this machine without ``insecure``.
         ConflictError: When the port is in use.
         NotFoundError: There is no such model.
@@ -105,6 +109,9 @@ def serve(  # noqa: PLR0913 - its options
             "proxy that knows who may in front of 127.0.0.1, or insist with --insecure."
         )
         raise ForbiddenError(msg)
+    if id_column and record <= 0:
+        msg = "--id-column names predictions in the records. Keep some with --record all."
+        raise InvalidInputError(msg)
     if tls:
         check_tls(*tls)
     sources = _sources(addresses, as_version)
@@ -132,6 +139,7 @@ def serve(  # noqa: PLR0913 - its options
                 deployment.recording = Recording(
                     deployment.name, address=deployment.address, share=record
                 )
+                deployment.id_column = id_column
         config = uvicorn.Config(
             make_app(service),
             http=protocol_of(service, most_bytes=most_body_bytes),
