@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.compute.gce_double import ZONE
-from tests.server.running import running
+from tests.server.running import ask, running
 from tests.worker.workshop import wait
 
 from loopline.records.flows import StateKind
@@ -184,6 +185,48 @@ def test_a_script_runs_on_a_machine_and_its_log_comes_back(cloud: CloudWorkshop)
     assert run.metrics["fare"].value == 2.5
     wait(lambda: not cloud.engine.names())
     assert len(cloud.engine.made) == 1
+
+
+def test_models_are_served_on_a_machine_until_they_are_cancelled(cloud: CloudWorkshop) -> None:
+    (cloud.project / "fares.py").write_text(
+        "import numpy as np, pandas as pd, loopline, loopline.sklearn\n"
+        "from sklearn.linear_model import LinearRegression\n"
+        "trips = pd.DataFrame({'miles': np.arange(5.0)})\n"
+        "with loopline.start_run():\n"
+        "    loopline.sklearn.log_model(LinearRegression().fit(trips, 3 + 2 * trips['miles']),\n"
+        "        'model', registered_model_name='fares', input_example=trips)\n"
+    )
+    subprocess.run(
+        [sys.executable, "fares.py"], cwd=cloud.project, env=cloud._environment(), check=True
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cloud.start_launcher("launcher")
+    asked = loopline(
+        cloud, "serve", "models:/fares/1", "--on", "vm", "--zone", ZONE, "--size", "e2-small",
+        "--set", f"port={cloud.engine.port}", "--set", "host=127.0.0.1", "--set", "secure=false",
+        "--image-python", sys.executable, "--hours", "0.1", "--port", str(port), "--json",
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    flow_run_id = json.loads(asked.stdout)["flow_run_id"]
+    body = b'{"inputs": {"miles": [2.0]}}'
+
+    def answered() -> bool:
+        try:
+            answer = ask(f"http://127.0.0.1:{port}", "POST", "/invocations", body,
+                         {"Content-Type": "application/json"})  # fmt: skip
+        except OSError:
+            return False
+        assert json.loads(answer.body)["predictions"] == pytest.approx([7])
+        return answer.headers["X-Loopline-Model-Version"] == "1"
+
+    wait(answered)
+    cloud.backend.call(CancelFlowRun(flow_run_id=flow_run_id))
+    cloud.wait_for_state(flow_run_id, StateKind.CANCELLED)
+    wait(lambda: not cloud.engine.names())
+    with pytest.raises(ConnectionRefusedError):
+        ask(f"http://127.0.0.1:{port}", "GET", "/ping")
 
 
 def test_machines_are_shown_and_strays_deleted_by_hand(cloud: CloudWorkshop) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from loopline.cli import options
+from loopline.cli.machine import machine_options
 from loopline.serving import DEFAULT_PORT
 
 __all__ = ["serve"]
@@ -43,9 +46,19 @@ def _split(
         "loopline serve models:/taxifare_model@champion --port 8080",
         "loopline serve models:/taxifare_model/Production --record 0.1",
         "loopline serve models:/taxifare_model/Production --shadow models:/taxifare_model/Staging",
+        "loopline serve models:/taxifare_model/Production --on vm --size e2-small --port 8080",
         "loopline serve fares=models:/taxifare_model/3 ./another/model/folder",
     )
 )
+@click.option(
+    "--on",
+    "where",
+    default="here",
+    show_default=True,
+    type=click.Choice(["here", "vm"]),
+    help="Here, or a machine of its own that a worker starts in a cloud.",
+)
+@machine_options
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 @options.uri
 @options.blobs
@@ -161,8 +174,12 @@ def _split(
 )
 @click.option("--as-version", default="", hidden=True, help="Version of a folder's model.")
 @options.as_json
+@click.pass_context
 def serve(  # noqa: PLR0913 - its options
+    context: click.Context,
+    /,
     *,
+    where: str,
     addresses: tuple[str, ...],
     uri: str | None,
     host: str,
@@ -185,6 +202,7 @@ def serve(  # noqa: PLR0913 - its options
     threads: int,
     as_version: str,
     as_json: bool,
+    **machine: Any,  # noqa: ANN401 - as `machine_options` has them
 ) -> None:
     """Serve models over HTTP, by MLflow's scoring protocol.
 
@@ -201,6 +219,20 @@ def serve(  # noqa: PLR0913 - its options
     log_to_stderr()
     if uri:
         set_tracking_uri(uri)
+    if where == "vm":
+        from loopline.cli.serve_on_vm import given_options, serve_on_vm
+
+        if tls:
+            msg = "--tls names files of this machine. Put a proxy in front of the one in the cloud."
+            raise click.UsageError(msg)
+        own = {"where", "uri", "blobs", "as_json", *machine}
+        flow_run_id = serve_on_vm(addresses, given_options(context, own), machine, uri)
+        if as_json:
+            print_json({"flow_run_id": flow_run_id})
+        else:
+            click.echo(f"Flow run {flow_run_id} waits for a worker. Its log says when it answers: "
+                       f"loopline logs {flow_run_id}")  # fmt: skip
+        return
 
     def ready(url: str) -> None:
         if as_json:

@@ -24,7 +24,7 @@ from loopline.serving.source import Source
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["build_bundle", "build_image", "exact_requirements"]
+__all__ = ["build_bundle", "build_image", "exact_requirements", "requirements_of"]
 
 #: What serving needs of Loopline's requirements, and pandas, into whose tables requests go.
 ROOTS = ("click", "httptools", "msgspec", "pandas", "pyarrow", "pyyaml", "rich", "starlette",
@@ -161,10 +161,15 @@ def build_image(folder: Path, tag: str) -> None:
 
 def _requirements(model: Path) -> list[str]:
     """List what the bundle needs, each with its exact version."""
+    return exact_requirements(requirements_of(model))
+
+
+def requirements_of(model: Path) -> list[str]:
+    """Read what a model needs, as it was logged; Loopline itself is none of it."""
     file = model / "requirements.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     own = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-    return exact_requirements(own)
+    return [line for line in own if _normal(line) != "loopline"]
 
 
 def exact_requirements(own: Iterable[str]) -> list[str]:

@@ -34,7 +34,7 @@ from loopline.serving.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["serve"]
+__all__ = ["serve", "sources_of"]
 
 log = logging.getLogger("loopline.serving")
 
@@ -114,7 +114,7 @@ def serve(  # noqa: PLR0913 - its options
         raise InvalidInputError(msg)
     if tls:
         check_tls(*tls)
-    sources = _sources(addresses, as_version)
+    sources = sources_of(addresses, as_version)
     for name in _THREADS:
         os.environ.setdefault(name, str(threads))
     listener = bind(host, port)
@@ -252,7 +252,7 @@ def _challenge(
     champion.challenge = Challenge(challenger, share)
 
 
-def _sources(addresses: Sequence[str], version: str = "") -> list[Source]:
+def sources_of(addresses: Sequence[str], version: str = "") -> list[Source]:
     """Read the addresses, each with the name that it is served as."""
     found: dict[str, Source] = {}
     for text in addresses:
