@@ -9,6 +9,7 @@ for one row a request over kept connections by a process of its own (`benchmarks
 seconds each, ours and theirs in turn. CPU is that of the serving process, from the kernel.
 Against: MLflow 3.17.2 (`.venvs/mlflow-3`), as it comes and with one OpenMP thread, which is how
 ours starts.
+And: LitServe and BentoML, if they are installed (`benchmarks/peers/environments.py`).
 Fair: one process each, same machine, same body, same client, same seconds.
 Does not show: large batches, where the model's own time is all there is.
 """
@@ -19,6 +20,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from peers.environments import SERVING_PEERS, why_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +69,15 @@ loopline.sklearn.save_model(model, sys.argv[1] + "/model", input_example=trips.h
 @contextlib.contextmanager
 def process(command: list[str], url: str, **environment: str) -> Iterator[tuple[int, float]]:
     """Run a server until the block ends; gives its process and the seconds to its first answer."""
+    if answers(url):
+        sys.exit(f"Somebody else answers at {url} already")
     began = time.perf_counter()
     running = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
+        start_new_session=True,
     )
     try:
         while not answers(url):
@@ -80,6 +87,10 @@ def process(command: list[str], url: str, **environment: str) -> Iterator[tuple[
         yield running.pid, time.perf_counter() - began
     finally:
         running.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(20)
+        with contextlib.suppress(ProcessLookupError):  # Some leave their workers behind.
+            os.killpg(running.pid, signal.SIGKILL)
         running.wait()
 
 
@@ -97,9 +108,19 @@ def answers(url: str) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process until now."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds of a process and of those that it has started, until now."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # Gone meanwhile.
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+            process = int(path.parent.name)
+            parents[process] = int(fields[1])
+            ticks[process] = int(fields[11]) + int(fields[12])
+    family = {pid}
+    while more := {each for each, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks[each] for each in family) / os.sysconf("SC_CLK_TCK")
 
 
 def load(url: str, body: Path, connections: int, seconds: float = SECONDS) -> subprocess.Popen[str]:
@@ -193,6 +214,28 @@ def swaps(folder: Path, body: Path) -> None:
     )
 
 
+def beside_peers(folder: Path, body: Path) -> None:
+    """Measure other programs that serve models, each in an environment of its own, beside ours."""
+    url = "http://127.0.0.1:5198/invocations"
+    print(f"\nLoad {os.getloadavg()[0]:.1f}; all with one OpenMP thread, one process of the model")
+    with process([*ours(5198), str(folder / "model")], url) as (pid, _):
+        mine = ask_all("Loopline", pid, url, body)
+    for peer in SERVING_PEERS.values():
+        missing = why_missing(peer)
+        if missing:
+            print(f"{peer.name} is not measured: {missing}")
+            continue
+        program = ROOT / "benchmarks" / "peers" / peer.program
+        command = [str(peer.python), str(program), str(folder / "model"), "5198"]
+        with process(command, url, **peer.settings) as (pid, cold_s):
+            theirs = ask_all(peer.name, pid, url, body)
+        ratios = ", ".join(
+            f"{mine[count]['per_second'] / theirs[count]['per_second']:.1f} at {count}"
+            for count in CONNECTIONS
+        )
+        print(f"  Loopline: {ratios} times {peer.name} {peer.version}; cold start {cold_s:.1f} s")
+
+
 def promote(registry: Any, url: str, body: Path, version: int) -> float:  # noqa: ANN401 - a module
     """Promote a version and wait until it answers: a watch passes over what came and went."""
     began = time.perf_counter()
@@ -232,6 +275,9 @@ def main() -> None:
         body = folder / "body.json"
         content = {"columns": COLUMNS, "data": [[1.0, 2.0, 3.0, 1.0]]}
         body.write_text(json.dumps({"dataframe_split": content}), encoding="utf-8")
+        if sys.argv[1:] == ["peers"]:
+            beside_peers(folder, body)
+            return
         if sys.argv[1:] == ["swaps"]:
             swaps(folder, body)
             return
@@ -264,6 +310,7 @@ def main() -> None:
                 f" times MLflow, {per_second / theirs_one[connections]['per_second']:.1f} times it "
                 "with one OpenMP thread"
             )
+        beside_peers(folder, body)
         swaps(folder, body)
         print(f"Load at the end: {os.getloadavg()[0]:.1f}")
 

@@ -19,7 +19,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENVIRONMENTS", "FLOW_PEERS", "FOLDER", "PEERS", "Peer", "make", "why_missing"]
+__all__ = ["ENVIRONMENTS", "FLOW_PEERS", "FOLDER", "PEERS", "SERVING_PEERS", "Peer", "make",
+           "why_missing"]  # fmt: skip
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 FOLDER = CACHE / "loopline" / "benchmarks" / "environments"
@@ -40,6 +41,9 @@ ENVIRONMENTS = {
     "prefect3": ["prefect==3.8.8", "fastapi<0.140"],
     "prefect1": ["prefect==1.4.1", "pendulum<3", "setuptools<70"],
     "dagster": ["dagster==1.13.29"],
+    # What the model was saved with, as in `locks/`.
+    "litserve": ["litserve==0.2.19", "scikit-learn==1.9.1", "pandas==3.1.1", "skops==0.16.0"],
+    "bentoml": ["bentoml==1.4.40", "scikit-learn==1.9.1", "pandas==3.1.1", "skops==0.16.0"],
 }
 
 
@@ -171,6 +175,31 @@ FLOW_PEERS = {
         environment="dagster",
         program="flows_dagster.py",
         settings={"DAGSTER_DISABLE_TELEMETRY": "1"},
+    ),
+}
+
+#: Who serves models; measured by ``bench_serving.py`` alone.
+SERVING_PEERS = {
+    "litserve": Peer(
+        name="LitServe",
+        version="0.2.19",
+        environment="litserve",
+        program="serve_litserve.py",
+        settings={"OMP_NUM_THREADS": "1"},
+    ),
+    "litserve-batched": Peer(
+        name="LitServe, 64 a batch",
+        version="0.2.19",
+        environment="litserve",
+        program="serve_litserve.py",
+        settings={"OMP_NUM_THREADS": "1", "BENCHMARK_BATCH": "64"},
+    ),
+    "bentoml": Peer(
+        name="BentoML",
+        version="1.4.40",
+        environment="bentoml",
+        program="serve_bentoml.py",
+        settings={"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "true"},
     ),
 }
 
