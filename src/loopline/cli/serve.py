@@ -231,7 +231,7 @@ def serve(  # noqa: PLR0913 - its options
             print_json({"flow_run_id": flow_run_id})
         else:
             click.echo(f"Flow run {flow_run_id} waits for a worker. Its log says when it answers: "
-                       f"loopline logs {flow_run_id}")  # fmt: skip
+                       f"loopline flow-runs logs {flow_run_id}")  # fmt: skip
         return
 
     def ready(url: str) -> None:
