@@ -265,8 +265,9 @@ def test_a_store_whose_making_was_killed_is_made_the_next_time(
         assert rows_of(url("killed")) == {}
     statements_of(start(url("killed"), migrations))
     killed, whole = rows_of(url("killed")), rows_of(url("whole"))
-    # Each store has a key of its own.
-    assert len(killed.pop("ll_store_key")) == len(whole.pop("ll_store_key"))
+    # Each store has a key of its own, and an experiment Default that is as old as it is.
+    for own in ("ll_store_key", "ll_experiment"):
+        assert len(killed.pop(own)) == len(whole.pop(own)) == 1
     assert same(killed, whole)
 
 

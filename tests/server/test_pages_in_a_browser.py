@@ -76,7 +76,11 @@ def test_the_story_is_a_few_clicks_from_home(served: Served, browser: Browser) -
     page.goto(served.url)
     page.get_by_role("link", name=f"{story.MODEL} v5").click()
     assert page.title() == f"{story.MODEL} · Loopline"
-    page.locator("#v5").locator("xpath=ancestor::tr").get_by_role("link").first.click()
+    row = page.locator("#v5").locator("xpath=ancestor::tr")
+    row.get_by_role("link", name="v5").click()
+    assert page.title() == f"{story.MODEL} v5 · Loopline"
+    page.go_back()
+    row.locator("a[href^='/runs/']").first.click()
     assert page.title() == "train on 2023-02 · Loopline"
     page.get_by_role("link", name="night-shift-5").or_(
         page.locator("a[href^='/flow-runs/']")
