@@ -2,6 +2,10 @@
 
 Each request is acknowledged after the transaction that holds its facts is durable. While one is
 written the next ones gather; the more there are, the less each of them costs. One thread writes.
+
+Clients that wait for their answers come in two halves, one of which is written while the other is
+answered, and each half pays for a sync. So the thread waits a little for as many requests as there
+were inside lately: no longer than one more write would take, and not at all for a client alone.
 """
 
 from __future__ import annotations
@@ -37,6 +41,10 @@ SETTLE_S = 1.0
 SETTLE_BYTES = 8 * 2**20
 
 
+#: It waits at most so long for others, however slow the disk is.
+MOST_PATIENCE_S = 0.002
+
+
 #: Called in the event loop with why nothing was taken, or with None when all is durable.
 Done = Callable[["Exception | None"], None]
 
@@ -53,6 +61,11 @@ class Commits:
         """Write to a backend, in a thread that is over when these threads are closed."""
         self._backend = backend
         self._gathered: list[_Waiting] = []
+        #: Requests that are not answered yet, and how many those were lately, at most.
+        self._inside = 0
+        self._crowd = 0
+        #: How long the last write took.
+        self._patience_s = 0.0
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -71,10 +84,19 @@ class Commits:
             # Those that came at the same moment go together, and wake the thread once.
             self._loop.call_soon(self._hand_over)
         self._gathered.append(_Waiting(RecordFacts(facts=facts), done))
+        self._inside += 1
 
     def _hand_over(self) -> None:
         self._queue.put(self._gathered)
         self._gathered = []
+
+    def _tell(self, taken: list[_Waiting], refusals: Sequence[Exception | None]) -> None:
+        self._inside -= len(taken)
+        for (_, done), refusal in zip(taken, refusals, strict=True):
+            try:
+                done(refusal)
+            except Exception:  # The others are told all the same.
+                log.exception("A request whose facts are kept could not be answered")
 
     async def record(self, facts: list[Fact]) -> None:
         """Take facts, all of them or none; on return they are durable.
@@ -100,8 +122,11 @@ class Commits:
         while not is_over:
             taken, is_over = self._next(settle_at)
             if taken:
+                began = time.monotonic()
                 refusals = self._record([waiting.call for waiting in taken])
-                loop.call_soon_threadsafe(_tell, taken, refusals)
+                self._patience_s = min(MOST_PATIENCE_S, time.monotonic() - began)
+                self._crowd = max(self._inside, self._crowd - 1)
+                loop.call_soon_threadsafe(self._tell, taken, refusals)
             settle_at = self._settle(settle_at, is_over=is_over)
 
     def _next(self, until: float | None) -> tuple[list[_Waiting], bool]:
@@ -110,11 +135,15 @@ class Commits:
         try:
             wait_s = None if until is None else max(0.0, until - time.monotonic())
             gathered = self._queue.get(timeout=wait_s)
+            patient_until = time.monotonic() + self._patience_s
             while gathered is not None:
                 taken += gathered
-                if len(taken) >= MOST_TOGETHER or self._queue.empty():
+                if len(taken) >= MOST_TOGETHER:
                     return taken, False
-                gathered = self._queue.get_nowait()
+                left_s = 0.0
+                if len(taken) < self._crowd:
+                    left_s = max(0.0, patient_until - time.monotonic())
+                gathered = self._queue.get(block=left_s > 0, timeout=left_s or None)
         except Empty:
             return taken, False
         return taken, True
@@ -145,14 +174,6 @@ class Commits:
         except Exception:
             log.exception("Points cannot be put where they belong; they are kept")
         return None
-
-
-def _tell(taken: list[_Waiting], refusals: Sequence[Exception | None]) -> None:
-    for (_, done), refusal in zip(taken, refusals, strict=True):
-        try:
-            done(refusal)
-        except Exception:  # The others are told all the same.
-            log.exception("A request whose facts are kept could not be answered")
 
 
 def _answer_with(answer: asyncio.Future[None], refusal: Exception | None) -> None:
