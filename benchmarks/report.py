@@ -44,6 +44,14 @@ SCRIPTS = {
     "flow_many": "bench_flow_many",
 }
 
+#: What has no peer, or none that could be asked for it: the script's own output is kept.
+ALONE = {
+    "soak_server": ("soak_server", "A thousand connections for ten minutes"),
+    "soak_flows": ("soak_flows", "A thousand flow runs asked for at once"),
+    "flow_start": ("bench_flow_start", "From due to running"),
+    "drift": ("bench_drift", "A drift report"),
+}
+
 HEAD = """\
 # Loopline beside its peers
 
@@ -84,7 +92,23 @@ def render() -> str:
         result: Result = json.loads(file.read_text())
         claim: Claim = module.MILLION if name == "search_million" else module.CLAIM
         parts.append(section(claim, result, module, is_first=name != "search_million"))
+    for name, (script, title) in ALONE.items():
+        kept = RESULTS / f"{name}.txt"
+        if kept.exists():
+            parts.append(alone(importlib.import_module(f"benchmarks.{script}"), title, kept))
     return "\n".join(parts)
+
+
+def alone(module: Any, title: str, kept: Path) -> str:  # noqa: ANN401 - a module
+    """Write what was measured without peers: what the script says of itself, and what it said."""
+    prose = "\n".join(
+        line for line in (module.__doc__ or "").splitlines() if not line.startswith("    ")
+    )
+    said = [part for paragraph in paragraphs(prose) for part in (paragraph, "")]
+    script = Path(module.__file__).name
+    head = [f"## {title}", "", *said, f"`benchmarks/{script}`, `benchmarks/results/{kept.name}`:"]
+    body = "\n".join(f"    {line}".rstrip() for line in kept.read_text().strip().splitlines())
+    return "\n".join(head) + f"\n\n{body}\n"
 
 
 def section(claim: Claim, result: Result, module: Any, *, is_first: bool) -> str:  # noqa: ANN401 - a module
