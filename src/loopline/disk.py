@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["NO_ROOM", "has_room", "make_folder", "needing_room", "sync_folder"]
+__all__ = ["NO_ROOM", "has_room", "locked", "make_folder", "needing_room", "sync_folder"]
 
 #: What a system says when there is no room: on the disk, in a user's quota, in a file (ulimit -f).
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -66,6 +66,20 @@ def _longest_allowed() -> float:
         return math.inf
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process do something while others wait for it; the file stays, and is empty."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def make_folder(folder: Path) -> None:

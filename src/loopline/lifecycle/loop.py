@@ -18,6 +18,7 @@ from loopline.lifecycle.rows import rows_of
 from loopline.lifecycle.scoring import compare, evaluate, in_stage
 from loopline.records.base import Record
 from loopline.records.decisions import DecisionStatus, KeptDecision
+from loopline.records.policies import Slices
 from loopline.records.registry import ModelVersion
 from loopline.registry import list_versions
 from loopline.rules.scores import error_of
@@ -172,7 +173,7 @@ class Loop:
         slices = {
             gate.by: frame[gate.by]
             for gate in self.policy.gates
-            if hasattr(gate, "by") and isinstance(gate.by, str) and gate.by in frame
+            if isinstance(gate, Slices) and gate.by in frame
         }
         decision = compare(
             self.policy.model,

@@ -6,7 +6,6 @@ everything. Everything that was installed was recorded, so nothing is resolved.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -15,14 +14,14 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopline.disk import locked
 from loopline.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from loopline.records.environment import PythonState
 
@@ -100,7 +99,7 @@ def make(recorded: PythonState, home: Path, imported: Collection[str]) -> Made:
     folder = home / "environments" / f"run-{hashlib.sha256(material.encode()).hexdigest()[:32]}"
     how = "found made"
     if not (folder / READY).exists():
-        with _locked(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if not (folder / READY).exists():
                 how = _make(folder, recorded, wanted)
     notes = [
@@ -203,15 +202,3 @@ def _version_of(folder: Path) -> str:
 
 def _programs(folder: Path) -> dict[str, str]:
     return {path.name: str(path) for path in folder.iterdir() if os.access(path, os.X_OK)}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process make an environment while others wait for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -6,22 +6,20 @@ Loopline inside is the worker's own, so that both speak the same language.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopline.disk import locked
 from loopline.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["python_of", "requirements_of"]
 
@@ -45,7 +43,7 @@ def python_of(environment: Mapping[str, str], home: Path) -> str:
     folder = home / "environments" / hashlib.sha256(material.encode()).hexdigest()[:32]
     python = folder / "bin" / "python"
     if not (folder / READY).exists():
-        with _locked(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if not (folder / READY).exists():
                 _make(folder, environment.get("python", ""), wanted)
     return str(python)
@@ -96,15 +94,3 @@ def _run(command: list[str]) -> None:
             "start the worker without --environment recorded."
         )
         raise UnsupportedError(msg)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process make an environment while others wait for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

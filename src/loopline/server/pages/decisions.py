@@ -66,13 +66,17 @@ def decisions_page(request: PageRequest) -> Page:
 def decisions_of(name: str, request: PageRequest) -> Markup | None:
     """Show the newest decisions over a model, for its page."""
     found = request.backend.call(ListDecisions(name=name, limit=10))
-    return parts.section("Decisions", _table(found, request)) if found else None
+    if not found:
+        return None
+    return parts.section("Decisions", _table(found, request, with_models=False))
 
 
-def _table(found: Sequence[KeptDecision], request: PageRequest) -> Markup:
+def _table(
+    found: Sequence[KeptDecision], request: PageRequest, *, with_models: bool = True
+) -> Markup:
     columns = (
         Column("When", "nowrap"),
-        Column("Model", "name"),
+        *([Column("Model", "name")] if with_models else []),
         Column("Status", "nowrap"),
         Column("Decision", "text"),
         Column("By", "short"),
@@ -80,7 +84,7 @@ def _table(found: Sequence[KeptDecision], request: PageRequest) -> Markup:
     rows: list[Sequence[Child]] = [
         (
             parts.when(each.at_ms, request.now_ms),
-            addresses.model_link(each.name),
+            *([addresses.model_link(each.name)] if with_models else []),
             _pill(each.status),
             link_to(addresses.decision_url(each.decision_id), each.decision.sentence),
             each.actor,
